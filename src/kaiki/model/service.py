@@ -1,0 +1,86 @@
+"""Services: what is called. Names, virtual addresses, ports and the endpoints behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from kaiki.model.identity import Identity, WorkloadLabels
+
+
+class Protocol(str, Enum):
+    """What a port speaks, by `appProtocol`, else by the port name's prefix (Istio, "Protocol selection").
+
+    `AUTO` is a port that declares nothing: HTTP is recognised by sniffing, everything else is TCP.
+    """
+
+    HTTP = "HTTP"
+    HTTP2 = "HTTP2"
+    GRPC = "GRPC"
+    HTTPS = "HTTPS"
+    TLS = "TLS"
+    TCP = "TCP"
+    AUTO = "AUTO"
+    UDP = "UDP"
+
+    @property
+    def is_http(self) -> bool:
+        return self in (Protocol.HTTP, Protocol.HTTP2, Protocol.GRPC)
+
+    @property
+    def is_http2(self) -> bool:
+        return self in (Protocol.HTTP2, Protocol.GRPC)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ServicePort:
+    """One port of a service. `target_port` is what was written (a number or a name); 0 and "" mean the port itself."""
+
+    name: str
+    number: int
+    protocol: Protocol
+    target_port: int | str = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service of the mesh's registry.
+
+    `hostname` is the full name (`reviews.default.svc.cluster.local`); `addresses` are virtual IPs, empty when headless;
+    `selector` picks the pods behind it, sorted.
+    """
+
+    hostname: str
+    name: str
+    namespace: str
+    addresses: tuple[str, ...]
+    ports: tuple[ServicePort, ...]
+    selector: tuple[tuple[str, str], ...] = ()
+    headless: bool = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(namespace, name)."""
+        return self.namespace, self.name
+
+    def port(self, number: int) -> ServicePort | None:
+        """The port with this number, or None."""
+        return next((port for port in self.ports if port.number == number), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One address behind one port of a service, with what is known of the workload there.
+
+    `mtls` is true where the other side can terminate Istio's mutual TLS (it has a sidecar). `subset_labels` are the pod's
+    labels, by which DestinationRule subsets choose.
+    """
+
+    address: str
+    port: int
+    healthy: bool
+    mtls: bool
+    identity: Identity | None
+    metric_labels: WorkloadLabels | None
+    subset_labels: tuple[tuple[str, str], ...] = ()
+    pod: str = ""

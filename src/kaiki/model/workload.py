@@ -1,0 +1,47 @@
+"""Workloads: what runs. A `WorkloadInstance` is one pod; several of one `workload` name are a Deployment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from kaiki.model.identity import Identity, WorkloadLabels
+
+
+class ProxyKind(str, Enum):
+    """What stands before a workload: nothing, a sidecar, or the workload is itself a gateway."""
+
+    NONE = "none"
+    SIDECAR = "sidecar"
+    GATEWAY = "gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadInstance:
+    """One pod of the mesh.
+
+    `labels` are the pod's own, sorted; `ready` is its Ready condition; `owner_kind` is the kind of the workload that owns
+    it (`Deployment`, `Pod`, …). `address` is empty until the pod has one.
+    """
+
+    name: str
+    namespace: str
+    uid: str
+    address: str
+    identity: Identity
+    metric_labels: WorkloadLabels
+    labels: tuple[tuple[str, str], ...]
+    proxy: ProxyKind
+    ready: bool
+    owner_kind: str = "Deployment"
+    node: str = ""
+    named_ports: tuple[tuple[str, int], ...] = field(default=())
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(namespace, name)."""
+        return self.namespace, self.name
+
+    def matches(self, selector: tuple[tuple[str, str], ...]) -> bool:
+        """Whether every pair of a non-empty equality selector is among the pod's labels."""
+        return bool(selector) and set(selector) <= set(self.labels)

@@ -1,0 +1,70 @@
+"""Gateways: the ports at which traffic enters (or leaves) the mesh, and for which hosts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from kaiki.model.finding import ObjectRef
+
+
+class ServerTlsMode(str, Enum):
+    """What a gateway's port does with TLS. `PASSTHROUGH` routes by SNI without ending TLS."""
+
+    PASSTHROUGH = "PASSTHROUGH"
+    SIMPLE = "SIMPLE"
+    MUTUAL = "MUTUAL"
+    ISTIO_MUTUAL = "ISTIO_MUTUAL"
+    OPTIONAL_MUTUAL = "OPTIONAL_MUTUAL"
+    AUTO_PASSTHROUGH = "AUTO_PASSTHROUGH"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTls:
+    """The TLS of one server. Certificates are paths in the gateway's file system."""
+
+    mode: ServerTlsMode
+    https_redirect: bool = False
+    server_certificate: str = ""
+    private_key: str = ""
+    ca_certificates: str = ""
+    subject_alternative_names: tuple[str, ...] = ()
+    minimum_version: str = ""
+    maximum_version: str = ""
+    cipher_suites: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerHost:
+    """A host a server answers for. Routes may come from `namespace` (`*`: any)."""
+
+    namespace: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayServer:
+    """One port of a gateway. `port` is the number users see; the gateway's Service maps it to the port bound."""
+
+    name: str
+    port: int
+    port_name: str
+    protocol: str
+    hosts: tuple[ServerHost, ...]
+    tls: ServerTls | None = None
+    bind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Servers for the gateway pods that carry all of `selector` (empty: every gateway pod). `created` orders them."""
+
+    source: ObjectRef
+    selector: tuple[tuple[str, str], ...]
+    servers: tuple[GatewayServer, ...]
+    created: str = ""
+
+    @property
+    def key(self) -> str:
+        """`namespace/name`, as VirtualServices refer to it."""
+        return f"{self.source.namespace}/{self.source.name}"

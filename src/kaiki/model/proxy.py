@@ -1,0 +1,73 @@
+"""Proxies and what they are told: who is asking, and the Envoy resources that are the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from kaiki.model.identity import Identity, WorkloadLabels
+from kaiki.model.workload import ProxyKind
+
+CLUSTER_TYPE = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
+ENDPOINT_TYPE = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
+LISTENER_TYPE = "type.googleapis.com/envoy.config.listener.v3.Listener"
+ROUTE_TYPE = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+SECRET_TYPE = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+PUSH_ORDER = (CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE)
+"""The order in which a change must reach a proxy so that nothing ever refers to what is not there yet."""
+
+EXCLUSION_MARK = 1337
+"""The SO_MARK (and, on a cluster, the uid) by which a proxy's own traffic escapes redirection."""
+
+
+class Capture(str, Enum):
+    """How a proxy's own traffic is told apart from its application's: by socket mark, by user id, or not at all."""
+
+    MARK = "mark"
+    UID = "uid"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """One Envoy that asks for its configuration.
+
+    `name` is the pod's; `labels` are the pod's, sorted; `address` is the pod's IP. Nothing here comes from Envoy's own
+    node message except what the control plane has checked.
+    """
+
+    kind: ProxyKind
+    name: str
+    namespace: str
+    identity: Identity
+    metric_labels: WorkloadLabels
+    labels: tuple[tuple[str, str], ...] = ()
+    address: str = ""
+    capture: Capture = Capture.NONE
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(namespace, pod name)."""
+        return self.namespace, self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One xDS resource, serialized once: `version` is a hash of `body`, and `body` is shared by all proxies that see it."""
+
+    name: str
+    type_url: str
+    version: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProxyConfig:
+    """Everything one proxy should have: type URL → name → resource, names sorted. Every type of `PUSH_ORDER` is a key."""
+
+    resources: Mapping[str, Mapping[str, Resource]]
+
+    def of(self, type_url: str) -> Mapping[str, Resource]:
+        """The resources of one type; empty for a type that translation does not produce."""
+        return self.resources.get(type_url, {})

@@ -1,0 +1,46 @@
+"""The whole mesh at one moment, resolved: what translation, the graph and the console read.
+
+A snapshot is compared by identity. Values in it that did not change since the snapshot before are the same objects, so
+`is` tells a reader what it must redo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from kaiki.model.gateway import Gateway
+from kaiki.model.policy.destination import DestinationPolicy
+from kaiki.model.route import VirtualService
+from kaiki.model.service import Endpoint, Service
+from kaiki.model.workload import WorkloadInstance
+
+_EMPTY: Mapping[Any, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeshSnapshot:
+    """One consistent state of the mesh.
+
+    - `services`: host name (full) → service;
+    - `endpoints`: (host name, service port number) → its endpoints, sorted by address;
+    - `workloads`: (namespace, pod name) → pod;
+    - `virtual_services`: `mesh` or gateway `namespace/name` → its VirtualServices, the oldest first;
+    - `destination_policies`: host → its DestinationRules, the one that wins first;
+    - `gateways`: the oldest first;
+    - `services_by_workload`: (namespace, pod name) → the services that select it, the oldest first.
+    """
+
+    services: Mapping[str, Service] = field(default=_EMPTY)
+    endpoints: Mapping[tuple[str, int], tuple[Endpoint, ...]] = field(default=_EMPTY)
+    workloads: Mapping[tuple[str, str], WorkloadInstance] = field(default=_EMPTY)
+    virtual_services: Mapping[str, tuple[VirtualService, ...]] = field(default=_EMPTY)
+    destination_policies: Mapping[str, tuple[DestinationPolicy, ...]] = field(default=_EMPTY)
+    gateways: tuple[Gateway, ...] = ()
+    services_by_workload: Mapping[tuple[str, str], tuple[Service, ...]] = field(default=_EMPTY)
+    namespaces: Mapping[str, Mapping[str, str]] = field(default=_EMPTY)
+
+
+EMPTY_SNAPSHOT = MeshSnapshot()

@@ -1,0 +1,79 @@
+"""The `kaiki` command. Each subcommand is one module, imported only when it is asked for: start-up time is felt."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+import kaiki
+
+COMMANDS = {
+    "demo": "Start a mesh with Bookinfo, its gateway, traffic and the console.",
+    "up": "Start a mesh on this machine.",
+    "down": "Stop the mesh.",
+    "status": "Show what runs and where it can be reached.",
+    "env": "Print the exports that point kubectl and scripts at the mesh.",
+    "install": "Install the control plane, gateway, metrics store and console.",
+    "dashboard": "Open the console in a browser.",
+    "kubectl": "Run kubectl against the mesh.",
+    "run": "Run a command of yours as a workload of the mesh.",
+}
+# Started by other parts of Kaiki, not by people.
+INTERNAL = {
+    "node": "The launcher: namespaces, pods and loopback ports.",
+    "supervisor": "Inside the namespaces: what the launcher starts.",
+    "apiserver": "The embedded Kubernetes API.",
+    "control-plane": "Configuration, certificates and injection for the proxies.",
+    "metrics": "The metrics store.",
+    "console": "The console.",
+    "redirect": "Redirect a pod's traffic to its sidecar.",
+    "probe": "Try what the local runtime needs of this machine.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands' modules are imported on use; the help lists them without importing any."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS and cmd_name not in INTERNAL:
+            return None
+        module = importlib.import_module(f"kaiki.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="KAIKI_HOME (default ~/.kaiki) keeps an instance's state; each home is a mesh of its own.",
+)
+@click.version_option(kaiki.__version__, prog_name="kaiki")
+def root() -> None:
+    """A service mesh with its monitor built in: Istio's APIs, Envoy's data plane, one command on a laptop."""
+
+
+def main() -> int:
+    """Run the command line; exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    try:
+        root.main(prog_name="kaiki", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return 130
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

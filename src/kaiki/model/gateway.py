@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from kaiki.model.finding import ObjectRef
 
 
-class ServerTlsMode(str, Enum):
+class ServerTlsMode(StrEnum):
     """What a gateway's port does with TLS. `PASSTHROUGH` routes by SNI without ending TLS."""
 
     PASSTHROUGH = "PASSTHROUGH"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from kaiki.model.identity import Identity, WorkloadLabels
 from kaiki.model.workload import ProxyKind
@@ -21,7 +21,7 @@ EXCLUSION_MARK = 1337
 """The SO_MARK (and, on a cluster, the uid) by which a proxy's own traffic escapes redirection."""
 
 
-class Capture(str, Enum):
+class Capture(StrEnum):
     """How a proxy's own traffic is told apart from its application's: by socket mark, by user id, or not at all."""
 
     MARK = "mark"

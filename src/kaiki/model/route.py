@@ -6,14 +6,14 @@ Hosts are full names here, durations are seconds, and what was one of several ch
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 
 from kaiki.model.finding import ObjectRef
 
 MESH_GATEWAY = "mesh"
 
 
-class MatchKind(str, Enum):
+class MatchKind(StrEnum):
     """How a text is compared. `PRESENT` asks only that there is one."""
 
     EXACT = "exact"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from kaiki.model.identity import Identity, WorkloadLabels
 
 
-class Protocol(str, Enum):
+class Protocol(StrEnum):
     """What a port speaks, by `appProtocol`, else by the port name's prefix (Istio, "Protocol selection").
 
     `AUTO` is a port that declares nothing: HTTP is recognised by sniffing, everything else is TCP.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 
 from kaiki.model.identity import Identity, WorkloadLabels
 
 
-class ProxyKind(str, Enum):
+class ProxyKind(StrEnum):
     """What stands before a workload: nothing, a sidecar, or the workload is itself a gateway."""
 
     NONE = "none"

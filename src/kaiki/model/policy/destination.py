@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 
 from kaiki.model.finding import ObjectRef
 
 
-class Balancing(str, Enum):
+class Balancing(StrEnum):
     """How one endpoint is picked. `PASSTHROUGH` goes where the application meant to go."""
 
     LEAST_REQUEST = "LEAST_REQUEST"
@@ -17,7 +17,7 @@ class Balancing(str, Enum):
     PASSTHROUGH = "PASSTHROUGH"
 
 
-class HashKind(str, Enum):
+class HashKind(StrEnum):
     """Which part of a request consistent hashing looks at."""
 
     HEADER = "header"
@@ -90,7 +90,7 @@ class OutlierDetection:
     min_health_percent: int = 0
 
 
-class TlsMode(str, Enum):
+class TlsMode(StrEnum):
     """How connections to the host are secured. `AUTO`: mesh mTLS where the endpoint can, plaintext elsewhere."""
 
     AUTO = "AUTO"

@@ -1,0 +1,28 @@
+"""The traffic graph: who calls whom, how often, how fast and how well. Pure: series and registry in, graph out.
+
+TrafficSeries ─records─▶ Flow per (source, destination, service, protocol), each counted by one reporter only
+              ─assemble─▶ nodes and edges at the asked zoom (graph type)
+              ─enrich──▶ TrafficGraph with badges, health and idle nodes
+"""
+
+from kaiki.graph.assemble import build_graph
+from kaiki.graph.model import Edge, GraphOptions, GraphType, Node, TrafficGraph
+from kaiki.graph.queries import traffic_queries
+from kaiki.graph.registry import Registry, RegistryConfig, RegistryService, RegistryWorkload
+from kaiki.graph.series import Sample, TrafficSeries
+
+__all__ = [
+    "Edge",
+    "GraphOptions",
+    "GraphType",
+    "Node",
+    "Registry",
+    "RegistryConfig",
+    "RegistryService",
+    "RegistryWorkload",
+    "Sample",
+    "TrafficGraph",
+    "TrafficSeries",
+    "build_graph",
+    "traffic_queries",
+]

@@ -1,0 +1,145 @@
+"""From flows to the graph: name the nodes, add up the edges, judge, decorate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kaiki.graph.enrich import DECORATIONS
+from kaiki.graph.health import conclude, judge_traffic, judge_workload
+from kaiki.graph.model import Edge, GraphOptions, GraphType, Node, NodeTraffic, NodeType, TrafficGraph
+from kaiki.graph.naming import Naming
+from kaiki.graph.records import SINK_SERVICES, Flow, FlowKey, ServiceName, Side, collect_flows
+from kaiki.graph.registry import Registry, RegistryWorkload
+from kaiki.graph.series import TrafficSeries
+from kaiki.graph.traffic import measure_flow, outcome_counts
+
+EdgeKey = tuple[str, str, str]
+Sums = dict[str, dict[str, Flow]]
+
+
+def build_graph(series: TrafficSeries, registry: Registry, options: GraphOptions) -> TrafficGraph:
+    """The traffic graph of one window. The same input, in any order, gives the same output."""
+    flows = {key: flow for key, flow in collect_flows(series).items() if _in_scope(key, options.namespaces)}
+    naming = Naming(options.graph_type, registry, _observe_services(flows))
+    draft = _Draft()
+    for key, flow in flows.items():
+        _draw(draft, naming, key, flow, options)
+    if options.idle:
+        _add_idle(draft, naming, registry, options)
+    members = _members(draft, naming, registry)
+    graph = TrafficGraph(
+        timestamp=options.timestamp,
+        duration_seconds=options.duration_seconds,
+        graph_type=options.graph_type,
+        nodes=tuple(
+            _finish_node(draft, node, members.get(node.id, ()), options.duration_seconds)
+            for _, node in sorted(draft.nodes.items())
+        ),
+        edges=tuple(_finish_edge(key, flow, options.duration_seconds) for key, flow in sorted(draft.edges.items())),
+    )
+    for decorate in DECORATIONS:
+        graph = decorate(graph, registry, members)
+    return graph
+
+
+class _Draft:
+    """Sums while the graph is being drawn."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.edges: dict[EdgeKey, Flow] = {}
+        self.inbound: Sums = {}
+        self.outbound: Sums = {}
+
+    def connect(self, source: Node, target: Node, protocol: str, flow: Flow) -> None:
+        self.nodes.setdefault(source.id, source)
+        self.nodes.setdefault(target.id, target)
+        self.edges.setdefault((source.id, target.id, protocol), Flow()).add(flow)
+        self.outbound.setdefault(source.id, {}).setdefault(protocol, Flow()).add(flow)
+        self.inbound.setdefault(target.id, {}).setdefault(protocol, Flow()).add(flow)
+
+
+def _draw(draft: _Draft, naming: Naming, key: FlowKey, flow: Flow, options: GraphOptions) -> None:
+    source, target = naming.source(key.source), naming.destination(key)
+    between = options.services and options.graph_type is not GraphType.SERVICE
+    if between and key.destination.workload and key.service.name and key.service.name not in SINK_SERVICES:
+        service = naming.service(key.service)
+        draft.connect(source, service, key.protocol, flow)
+        draft.connect(service, target, key.protocol, flow)
+    else:
+        draft.connect(source, target, key.protocol, flow)
+
+
+def _in_scope(key: FlowKey, namespaces: frozenset[str]) -> bool:
+    touched = {key.source.namespace, key.destination.namespace, key.service.namespace}
+    return not namespaces or bool(touched & namespaces)
+
+
+def _observe_services(flows: dict[FlowKey, Flow]) -> dict[tuple[str, str], ServiceName]:
+    """The service each workload was called by; the first by name when there were several."""
+    observed: dict[tuple[str, str], ServiceName] = {}
+    for key in sorted(flows, key=lambda item: item.service):
+        if key.destination.workload and key.service.name and key.service.name not in SINK_SERVICES:
+            observed.setdefault((key.destination.namespace, key.destination.workload), key.service)
+    return observed
+
+
+def _registry_side(workload: RegistryWorkload) -> Side:
+    return Side(workload.namespace, workload.name, workload.app, workload.version)
+
+
+def _add_idle(draft: _Draft, naming: Naming, registry: Registry, options: GraphOptions) -> None:
+    """Add what exists but had no traffic, as far as the graph type shows it."""
+    nodes: list[Node] = [naming.workload(_registry_side(workload)) for workload in registry.workloads]
+    if options.services or options.graph_type is GraphType.SERVICE:
+        nodes += [naming.service(ServiceName(service.namespace, service.name)) for service in registry.services]
+    for node in nodes:
+        if not options.namespaces or node.namespace in options.namespaces:
+            draft.nodes.setdefault(node.id, node)
+
+
+def _members(draft: _Draft, naming: Naming, registry: Registry) -> dict[str, tuple[RegistryWorkload, ...]]:
+    """The registry's workloads behind each node."""
+    found: dict[str, list[RegistryWorkload]] = {}
+    for workload in sorted(registry.workloads, key=lambda item: (item.namespace, item.name)):
+        found.setdefault(naming.workload(_registry_side(workload)).id, []).append(workload)
+    for node in draft.nodes.values():
+        if node.type is NodeType.SERVICE:
+            found[node.id] = list(registry.workloads_of_service.get((node.namespace, node.service), ()))
+    return {node_id: tuple(workloads) for node_id, workloads in found.items()}
+
+
+def _finish_node(draft: _Draft, node: Node, members: Iterable[RegistryWorkload], duration_seconds: int) -> Node:
+    inbound, outbound = draft.inbound.get(node.id, {}), draft.outbound.get(node.id, {})
+    reasons = [
+        *judge_traffic("inbound", outcome_counts(inbound)),
+        *judge_traffic("outbound", outcome_counts(outbound)),
+    ]
+    if node.type is not NodeType.SERVICE:
+        reasons += [reason for workload in members for reason in judge_workload(workload)]
+    return Node(
+        id=node.id,
+        type=node.type,
+        namespace=node.namespace,
+        workload=node.workload,
+        app=node.app,
+        version=node.version,
+        service=node.service,
+        health=conclude(reasons, traffic=bool(inbound or outbound)),
+        traffic=NodeTraffic(measure_flow(inbound, duration_seconds), measure_flow(outbound, duration_seconds)),
+    )
+
+
+def _finish_edge(key: EdgeKey, flow: Flow, duration_seconds: int) -> Edge:
+    source, target, protocol = key
+    traffic = measure_flow({protocol: flow}, duration_seconds)
+    return Edge(
+        id=f"{source}>{target}|{protocol}",
+        source=source,
+        target=target,
+        protocol=protocol,
+        source_principals=tuple(sorted(flow.source_principals)),
+        destination_principals=tuple(sorted(flow.destination_principals)),
+        health=conclude(judge_traffic("edge", outcome_counts({protocol: flow})), traffic=True),
+        **{name: getattr(traffic, name) for name in traffic.__struct_fields__},
+    )

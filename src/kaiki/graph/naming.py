@@ -1,0 +1,87 @@
+"""Which node a side of a flow belongs to, at each zoom. Ids are readable and stable: `workload:default/reviews-v1`."""
+
+from __future__ import annotations
+
+from kaiki.graph.model import GraphType, Node, NodeType
+from kaiki.graph.records import SINK_SERVICES, FlowKey, ServiceName, Side
+from kaiki.graph.registry import Registry
+
+_PASSTHROUGH, _BLACKHOLE = SINK_SERVICES
+
+
+class Naming:
+    """Names nodes for one graph type. `observed_services` maps (namespace, workload) to a service it was called by."""
+
+    def __init__(
+        self, graph_type: GraphType, registry: Registry, observed_services: dict[tuple[str, str], ServiceName]
+    ) -> None:
+        self._graph_type = graph_type
+        self._registry = registry
+        self._observed_services = observed_services
+
+    def source(self, side: Side) -> Node:
+        """The node a flow comes from; every unknown source is the same node."""
+        return self.workload(side) if side.workload else Node("unknown", NodeType.UNKNOWN)
+
+    def destination(self, key: FlowKey) -> Node:
+        """The node a flow goes to: the workload's, else the service's, else one unknown node per namespace."""
+        side, service = key.destination, key.service
+        if side.workload:
+            if self._graph_type is GraphType.SERVICE and service.name and service.name not in SINK_SERVICES:
+                return self.workload(side) if self._is_gateway(side) else self.service(service)
+            return self.workload(side)
+        if service.name == _PASSTHROUGH:
+            return Node("passthrough", NodeType.PASSTHROUGH, service=service.name)
+        if service.name == _BLACKHOLE:
+            return Node("blackhole", NodeType.BLACKHOLE, service=service.name)
+        if service.name:
+            return self.service(service)
+        return Node(f"unknown:{service.namespace}", NodeType.UNKNOWN, namespace=service.namespace)
+
+    def service(self, service: ServiceName) -> Node:
+        """A service's node; hosts outside of the cluster have no namespace."""
+        return Node(
+            f"service:{service.namespace}/{service.name}",
+            NodeType.SERVICE,
+            namespace=service.namespace,
+            service=service.name,
+        )
+
+    def workload(self, side: Side) -> Node:
+        """A known workload's node: itself, its app, its version of the app, or its service."""
+        if self._is_gateway(side):
+            return self._workload_node(side, NodeType.GATEWAY)
+        match self._graph_type:
+            case GraphType.APP if side.app:
+                return Node(f"app:{side.namespace}/{side.app}", NodeType.APP, namespace=side.namespace, app=side.app)
+            case GraphType.VERSIONED_APP if side.app and side.version:
+                return Node(
+                    f"app:{side.namespace}/{side.app}@{side.version}",
+                    NodeType.APP,
+                    namespace=side.namespace,
+                    app=side.app,
+                    version=side.version,
+                )
+            case GraphType.SERVICE if (service := self._service_of(side)).name:
+                return self.service(service)
+        return self._workload_node(side, NodeType.WORKLOAD)
+
+    def _workload_node(self, side: Side, node_type: NodeType) -> Node:
+        return Node(
+            f"{node_type.value}:{side.namespace}/{side.workload}",
+            node_type,
+            namespace=side.namespace,
+            workload=side.workload,
+            app=side.app,
+            version=side.version,
+        )
+
+    def _is_gateway(self, side: Side) -> bool:
+        workload = self._registry.workload_index.get((side.namespace, side.workload))
+        return workload is not None and workload.gateway
+
+    def _service_of(self, side: Side) -> ServiceName:
+        place = side.namespace, side.workload
+        if (observed := self._observed_services.get(place)) is not None:
+            return observed
+        return ServiceName(side.namespace, self._registry.service_of_workload.get(place, ""))

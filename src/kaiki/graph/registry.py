@@ -1,0 +1,90 @@
+"""What the Kubernetes API knows of the mesh, as far as a graph needs it: workloads, services and Istio's objects."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import msgspec
+
+
+class RegistryWorkload(msgspec.Struct, frozen=True, rename="camel"):
+    """One workload: what its pods' owner wants and has. `sidecar` is true when every running pod has a proxy.
+
+    `app` and `version` are the canonical ones (`model.identity.workload_labels`), empty when unknown.
+    """
+
+    namespace: str
+    name: str
+    kind: str = "Deployment"
+    app: str = ""
+    version: str = ""
+    labels: dict[str, str] = {}
+    desired_replicas: int = 1
+    available_replicas: int = 1
+    sidecar: bool = True
+    gateway: bool = False
+
+
+class RegistryService(msgspec.Struct, frozen=True, rename="camel"):
+    """One Kubernetes service; `selector` picks pods by label."""
+
+    namespace: str
+    name: str
+    selector: dict[str, str] = {}
+
+
+class RegistryConfig(msgspec.Struct, frozen=True, rename="camel"):
+    """One Istio object that decorates the graph: `hosts` as (namespace, service name), and what it configures.
+
+    `features` are words out of `fault`, `mirror`, `timeout`, `retries`, `weights`, `circuitBreaker`.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    hosts: tuple[tuple[str, str], ...] = ()
+    features: tuple[str, ...] = ()
+
+
+class Registry(msgspec.Struct, frozen=True, dict=True):
+    """Everything known at one moment. An empty registry is legal: the graph then shows what the series alone tell."""
+
+    workloads: tuple[RegistryWorkload, ...] = ()
+    services: tuple[RegistryService, ...] = ()
+    configs: tuple[RegistryConfig, ...] = ()
+
+    @cached_property
+    def workload_index(self) -> dict[tuple[str, str], RegistryWorkload]:
+        """Workloads by (namespace, name)."""
+        return {(workload.namespace, workload.name): workload for workload in self.workloads}
+
+    @cached_property
+    def service_index(self) -> dict[tuple[str, str], RegistryService]:
+        """Services by (namespace, name)."""
+        return {(service.namespace, service.name): service for service in self.services}
+
+    @cached_property
+    def service_of_workload(self) -> dict[tuple[str, str], str]:
+        """The first service, by name, that selects each workload's pods: (namespace, workload) to service name."""
+        found: dict[tuple[str, str], str] = {}
+        for service in sorted(self.services, key=lambda item: item.name):
+            for workload in self.workloads:
+                if workload.namespace == service.namespace and _selects(service, workload):
+                    found.setdefault((workload.namespace, workload.name), service.name)
+        return found
+
+    @cached_property
+    def workloads_of_service(self) -> dict[tuple[str, str], tuple[RegistryWorkload, ...]]:
+        """Every workload a service selects, by (namespace, service name)."""
+        return {
+            (service.namespace, service.name): tuple(
+                workload
+                for workload in self.workloads
+                if workload.namespace == service.namespace and _selects(service, workload)
+            )
+            for service in self.services
+        }
+
+
+def _selects(service: RegistryService, workload: RegistryWorkload) -> bool:
+    return bool(service.selector) and service.selector.items() <= workload.labels.items()

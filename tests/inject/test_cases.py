@@ -1,7 +1,8 @@
 """Golden cases: cases/<name>/in.yaml is a pod and its namespace's labels, local.yaml and cluster.yaml the results.
 
 `KAIKI_GOLDEN=write pytest tests/inject` rewrites them. The bootstrap is replaced by the request for it, so that cases
-show what injection says and not what translation makes of it.
+show what injection says and not what translation makes of it. The cluster's form is the one whose bootstrap can answer
+every kind of probe.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kaiki.inject import BootstrapRequest, InjectionSettings, inject_pod
+from kaiki.inject.settings import ProbeKind
 from kaiki.model.proxy import Capture
 
 CASES = sorted(path for path in (Path(__file__).parent / "cases").iterdir() if path.is_dir())
@@ -29,7 +31,8 @@ def show_request(request: BootstrapRequest) -> dict[str, Any]:
 
 
 LOCAL = InjectionSettings(version="1.2.3", render_bootstrap=show_request, capture=Capture.MARK, concurrency=1)
-CLUSTER = InjectionSettings(version="1.2.3", render_bootstrap=show_request)
+ALL_PROBES: frozenset[ProbeKind] = frozenset({"http", "https", "tcp", "grpc"})
+CLUSTER = InjectionSettings(version="1.2.3", render_bootstrap=show_request, probe_kinds=ALL_PROBES)
 FORMS = {"local": LOCAL, "cluster": CLUSTER}
 
 

@@ -20,6 +20,7 @@ from kaiki.inject.probes import STATUS_PORT, rewrite_probes
 from kaiki.inject.settings import ApplicationMetrics, BootstrapRequest, InjectionSettings, ProbeTarget
 from kaiki.inject.workload import workload_name
 from kaiki.model.identity import WorkloadLabels, workload_labels
+from kaiki.model.workload import ProxyKind
 
 _LABEL_LIMIT = 63
 _DEFAULT_CONTAINER_KEYS = ("kubectl.kubernetes.io/default-container", "kubectl.kubernetes.io/default-logs-container")
@@ -41,7 +42,7 @@ def inject_pod(
     labels: dict[str, str] = metadata.get("labels") or {}
     annotations: dict[str, str] = metadata.get("annotations") or {}
     workload = workload_labels(workload_name(pod), metadata.get("namespace") or "", labels, settings.cluster_name)
-    probes = _rewrite_all_probes(spec) if annotations.get(_REWRITE_KEY, "true") != "false" else ()
+    probes = _rewrite_all_probes(spec, settings) if annotations.get(_REWRITE_KEY, "true") != "false" else ()
     metrics = _application_metrics(annotations)
     bootstrap = settings.render_bootstrap(_bootstrap_request(workload, probes, metrics, settings))
     _add_containers(spec, annotations, settings, proxy_container(bootstrap, workload, annotations, settings))
@@ -50,13 +51,13 @@ def inject_pod(
     return injected
 
 
-def _rewrite_all_probes(spec: dict[str, Any]) -> tuple[ProbeTarget, ...]:
+def _rewrite_all_probes(spec: dict[str, Any], settings: InjectionSettings) -> tuple[ProbeTarget, ...]:
     """Native sidecars of the user have probes too; plain init containers can't have any."""
     targets: list[ProbeTarget] = []
     for field in ("containers", "initContainers"):
         if not spec.get(field):
             continue
-        rewritten = [rewrite_probes(container) for container in spec[field]]
+        rewritten = [rewrite_probes(container, settings.probe_kinds) for container in spec[field]]
         spec[field] = [container for container, _ in rewritten]
         targets.extend(target for _, found in rewritten for target in found)
     return tuple(targets)
@@ -69,7 +70,7 @@ def _bootstrap_request(
     settings: InjectionSettings,
 ) -> BootstrapRequest:
     return BootstrapRequest(
-        role="sidecar",
+        kind=ProxyKind.SIDECAR,
         workload=workload,
         capture=settings.capture,
         istio_namespace=settings.istio_namespace,

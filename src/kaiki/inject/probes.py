@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kaiki.inject.settings import ProbeTarget
+from kaiki.inject.settings import ProbeKind, ProbeTarget
 
 STATUS_PORT = 15020
 _PROBE_NAMES = {"readinessProbe": "readyz", "livenessProbe": "livez", "startupProbe": "startupz"}
 _HANDLERS = ("httpGet", "tcpSocket", "grpc")
 
 
-def rewrite_probes(container: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[ProbeTarget, ...]]:
-    """Return the container with its probes rewritten, and what Envoy must do for each of them.
+def rewrite_probes(
+    container: Mapping[str, Any], kinds: frozenset[ProbeKind]
+) -> tuple[dict[str, Any], tuple[ProbeTarget, ...]]:
+    """Return the container with its probes of these kinds rewritten, and what Envoy must do for each of them.
 
     Left alone: `exec` probes, probes of another host, and probes whose named port the container doesn't declare
     (Kubernetes refuses to start those itself, with its own message).
@@ -30,44 +32,33 @@ def rewrite_probes(container: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[
         if not probe:
             continue
         target = _probe_target(container, probe, f"/app-health/{container['name']}/{suffix}")
-        if target is not None:
+        if target is not None and target.kind in kinds:
             rewritten[field] = _ask_sidecar(probe, target.path)
             targets.append(target)
     return rewritten, tuple(targets)
 
 
 def _ask_sidecar(probe: Mapping[str, Any], path: str) -> dict[str, Any]:
-    timing = {key: value for key, value in probe.items() if key not in _HANDLERS}
-    return {"httpGet": {"path": path, "port": STATUS_PORT}, **timing}
+    headers = (probe.get("httpGet") or {}).get("httpHeaders")
+    request = {"path": path, "port": STATUS_PORT, **({"httpHeaders": headers} if headers else {})}
+    return {"httpGet": request, **{key: value for key, value in probe.items() if key not in _HANDLERS}}
 
 
 def _probe_target(container: Mapping[str, Any], probe: Mapping[str, Any], path: str) -> ProbeTarget | None:
-    kind = next((kind for kind in _HANDLERS if probe.get(kind)), "")
-    handler: Mapping[str, Any] = probe.get(kind) or {}
+    handler_kind = next((kind for kind in _HANDLERS if probe.get(kind)), "")
+    handler: Mapping[str, Any] = probe.get(handler_kind) or {}
     port = _port_number(container, handler.get("port"))
     if port is None or handler.get("host"):
         return None
     timeout_seconds = int(probe.get("timeoutSeconds") or 1)
-    if kind == "tcpSocket":
+    if handler_kind == "tcpSocket":
         return ProbeTarget(path, "tcp", port, timeout_seconds=timeout_seconds)
-    if kind == "grpc":
+    if handler_kind == "grpc":
         service = _escape(handler.get("service") or "")
         return ProbeTarget(path, "grpc", port, service=service, timeout_seconds=timeout_seconds)
-    return _http_target(handler, path, port, timeout_seconds)
-
-
-def _http_target(handler: Mapping[str, Any], path: str, port: int, timeout_seconds: int) -> ProbeTarget:
-    pairs = [(str(one["name"]), _escape(str(one.get("value", "")))) for one in handler.get("httpHeaders") or []]
-    request_path = str(handler.get("path") or "/")
-    return ProbeTarget(
-        path=path,
-        kind="https" if handler.get("scheme") == "HTTPS" else "http",
-        port=port,
-        request_path=_escape(request_path if request_path.startswith("/") else f"/{request_path}"),
-        host=next((value for name, value in pairs if name.lower() == "host"), ""),
-        headers=tuple(pair for pair in pairs if pair[0].lower() != "host"),
-        timeout_seconds=timeout_seconds,
-    )
+    kind: ProbeKind = "https" if handler.get("scheme") == "HTTPS" else "http"
+    request_path = _escape("/" + str(handler.get("path") or "").removeprefix("/"))
+    return ProbeTarget(path, kind, port, request_path=request_path, timeout_seconds=timeout_seconds)
 
 
 def _port_number(container: Mapping[str, Any], port: Any) -> int | None:

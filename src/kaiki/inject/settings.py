@@ -8,22 +8,23 @@ from typing import Any, Literal
 
 from kaiki.model.identity import DEFAULT_TRUST_DOMAIN, WorkloadLabels
 from kaiki.model.proxy import Capture
+from kaiki.model.workload import ProxyKind
+
+ProbeKind = Literal["http", "https", "tcp", "grpc"]
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeTarget:
     """One application probe that Envoy answers on port 15020 in the kubelet's stead.
 
-    `path` is where the kubelet now asks (`/app-health/<container>/readyz`); the rest is what the user wrote. For `tcp`
-    probes `request_path`, `host` and `headers` are empty; `service` is what a `grpc` probe asks the health service for.
+    `path` is where the kubelet now asks (`/app-health/<container>/readyz`); `request_path` (path and query, http and
+    https) or `service` (grpc) is what the application is then asked. Headers stay in the kubelet's own request.
     """
 
     path: str
-    kind: Literal["http", "https", "tcp", "grpc"]
+    kind: ProbeKind
     port: int
     request_path: str = "/"
-    host: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
     service: str = ""
     timeout_seconds: int = 1
 
@@ -45,7 +46,7 @@ class BootstrapRequest:
     wrote are already escaped against that expansion (`$` doubled).
     """
 
-    role: Literal["sidecar", "router"]
+    kind: ProxyKind
     workload: WorkloadLabels
     capture: Capture
     istio_namespace: str
@@ -56,7 +57,11 @@ class BootstrapRequest:
 
 @dataclass(frozen=True, slots=True)
 class InjectionSettings:
-    """The installation's side. `concurrency` counts Envoy's worker threads; requests are Kubernetes quantities."""
+    """The installation's side.
+
+    `concurrency` counts Envoy's worker threads; requests are Kubernetes quantities. `probe_kinds` are the probes the
+    bootstrap can answer; others are left as they are: a probe that nobody answers would keep its pod from starting.
+    """
 
     version: str
     render_bootstrap: Callable[[BootstrapRequest], Mapping[str, Any]]
@@ -68,6 +73,7 @@ class InjectionSettings:
     proxy_image: str = "envoyproxy/envoy:v1.40.0"
     init_image: str = ""
     concurrency: int = 2
+    probe_kinds: frozenset[ProbeKind] = frozenset({"http", "https"})
     log_level: str = "warning"
     cpu_request: str = "10m"
     memory_request: str = "64Mi"

@@ -1,0 +1,1 @@
+"""API objects as users write them: parse, default, validate. Kubernetes' own kinds stay plain dicts (`core`)."""

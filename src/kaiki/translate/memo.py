@@ -1,52 +1,5 @@
-"""The memo layer of translation: what was built from the same inputs is built once and shared.
+"""The memo layer, under the name translation's callers know it by."""
 
-Inputs are immutable, and a snapshot keeps the very objects that did not change, so inputs are compared by identity: no
-hashing of large values. An entry holds its inputs, which keeps their identities from being reused. Entries that two
-snapshots in a row did not ask for are dropped.
-"""
+from kaiki.model.memo import Memo
 
-from __future__ import annotations
-
-from collections.abc import Callable, Hashable
-from typing import Any, TypeVar, cast
-
-Built = TypeVar("Built")
-_BY_VALUE = (str, int, float, bytes, bool, type(None))
-
-
-def _key(value: object) -> Hashable:
-    if isinstance(value, _BY_VALUE):
-        return value
-    if isinstance(value, tuple):
-        return tuple(map(_key, value))
-    return id(value)
-
-
-class Memo:
-    """Results by (function, identity of every input). Not safe for several threads."""
-
-    def __init__(self) -> None:
-        self._current: dict[Hashable, tuple[object, Any]] = {}
-        self._previous: dict[Hashable, tuple[object, Any]] = {}
-        self._epoch: object = None
-        self.hits = 0
-        self.misses = 0
-
-    def enter(self, epoch: object) -> None:
-        """Say which snapshot the next calls are about; a new one retires what the last but one used."""
-        if epoch is not self._epoch:
-            self._epoch = epoch
-            self._previous = self._current
-            self._current = {}
-
-    def get(self, build: Callable[..., Built], *inputs: object) -> Built:
-        """`build(*inputs)`, or what it gave for the same inputs before. `inputs` must be all that `build` depends on."""
-        key = (build, *map(_key, inputs))
-        entry = self._current.get(key) or self._previous.get(key)
-        if entry is None:
-            self.misses += 1
-            entry = (inputs, build(*inputs))
-        else:
-            self.hits += 1
-        self._current[key] = entry
-        return cast(Built, entry[1])
+__all__ = ["Memo"]

@@ -1,0 +1,87 @@
+"""The metrics store's client: instant and range queries over the Prometheus HTTP API."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import aiohttp
+import orjson
+
+from kaiki.console.errors import MetricsUnavailable
+from kaiki.graph import Sample, TrafficSeries, traffic_queries
+
+
+class Range(NamedTuple):
+    """The times of a plot, Unix seconds; both ends are included."""
+
+    start: float
+    end: float
+    step: int
+
+
+class MetricsClient:
+    """Asks one store. Equal graph queries within a second share one answer, so that ten viewers cost what one does."""
+
+    def __init__(self, url: str, timeout_seconds: float) -> None:
+        self._url = url.rstrip("/")
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+        self._session: aiohttp.ClientSession | None = None
+        self._pending: dict[tuple[int, int], asyncio.Task[TrafficSeries]] = {}
+
+    async def close(self) -> None:
+        """Drop connections and unfinished queries."""
+        for task in self._pending.values():
+            task.cancel()
+        if self._session is not None:
+            await self._session.close()
+
+    async def traffic(self, duration_seconds: int, timestamp: float) -> TrafficSeries:
+        """The six vectors of a graph for the window that ends at `timestamp`. Raises MetricsUnavailable."""
+        key = duration_seconds, int(timestamp)
+        task = self._pending.get(key)
+        if task is None:
+            self._pending = {known: other for known, other in self._pending.items() if not other.done()}
+            task = asyncio.create_task(self._ask_traffic(duration_seconds, timestamp))
+            self._pending[key] = task
+        return await asyncio.shield(task)
+
+    async def _ask_traffic(self, duration_seconds: int, timestamp: float) -> TrafficSeries:
+        queries = traffic_queries(duration_seconds)
+        vectors = await asyncio.gather(*(self._vector(query, timestamp) for query in queries.values()))
+        return TrafficSeries(**dict(zip(queries, vectors, strict=True)))
+
+    async def _vector(self, query: str, timestamp: float) -> tuple[Sample, ...]:
+        result = await self._ask("query", {"query": query, "time": f"{timestamp:.3f}"})
+        samples = (Sample(row["metric"], float(row["value"][1])) for row in result)
+        return tuple(sample for sample in samples if math.isfinite(sample.value))
+
+    async def matrix(self, query: str, span: Range) -> list[tuple[dict[str, str], dict[float, float]]]:
+        """A range query: each series' labels and its finite values by time."""
+        parameters = {"query": query, "start": f"{span.start:.3f}", "end": f"{span.end:.3f}", "step": str(span.step)}
+        rows = await self._ask("query_range", parameters)
+        return [(row["metric"], {float(at): float(value) for at, value in row["values"]}) for row in rows]
+
+    async def _ask(self, endpoint: str, parameters: Mapping[str, str]) -> list[dict[str, Any]]:
+        hint = f"Check that the metrics store at {self._url} runs (deployment prometheus in istio-system)."
+        try:
+            async with self._opened().post(f"{self._url}/api/v1/{endpoint}", data=parameters) as answer:
+                body = orjson.loads(await answer.read())
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            cause = "it did not answer in time" if isinstance(error, TimeoutError) else str(error)
+            raise MetricsUnavailable(f"The metrics store cannot be reached: {cause}", hint) from error
+        except orjson.JSONDecodeError as error:
+            message = f"The metrics store answered HTTP {answer.status} with something else than JSON"
+            raise MetricsUnavailable(message, hint) from error
+        if not isinstance(body, dict) or body.get("status") != "success":
+            reason = (body.get("error") if isinstance(body, dict) else None) or f"HTTP {answer.status}"
+            raise MetricsUnavailable(f"The metrics store refused a query: {reason}", hint)
+        result = body["data"]["result"]
+        return result if isinstance(result, list) else []
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=self._timeout)
+        return self._session

@@ -1,0 +1,106 @@
+"""Everything that is not the JSON API: health, login, and the built UI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from kaiki.console.access import Access
+from kaiki.console.answers import answer_json
+from kaiki.console.errors import UnknownObject
+from kaiki.console.login_page import render_login_page
+
+STATIC_FOLDER = Path(__file__).parent / "static"
+_ONE_YEAR = "public, max-age=31536000, immutable"
+_NOT_BUILT = """<!doctype html><meta charset="utf-8"><title>Kaiki</title>
+<p>The web UI has not been built: run <code>npm ci && npm run build</code> in <code>ui/</code>.
+The API answers under /api/.
+"""
+
+
+class Pages:
+    """Pages around the API."""
+
+    def __init__(self, access: Access, static_folder: Path = STATIC_FOLDER) -> None:
+        self._access = access
+        self._static_folder = static_folder
+
+    def routes(self) -> list[web.AbstractRouteDef]:
+        """What to mount; the last one catches everything else."""
+        return [
+            web.get("/healthz", self.health),
+            web.get("/kiali/healthz", self.health),
+            web.get("/login", self.login_page),
+            web.post("/login", self.login),
+            web.post("/api/login-links", self.login_link),
+            web.get("/kiali", self.from_kiali),
+            web.get("/kiali/{rest:.*}", self.from_kiali),
+            web.get("/assets/{name:[A-Za-z0-9._-]+}", self.asset),
+            web.get("/{rest:.*}", self.shell),
+        ]
+
+    async def health(self, request: web.Request) -> web.Response:
+        """The process answers."""
+        return web.Response(text="ok\n")
+
+    async def login_page(self, request: web.Request) -> web.StreamResponse:
+        """The form; with a valid `code`, straight in."""
+        code = request.query.get("code")
+        if code is not None and self._access.redeem_code(code):
+            return self._let_in()
+        return _render(request, "" if code is None else "wrongCode", 200 if code is None else 401)
+
+    async def login(self, request: web.Request) -> web.StreamResponse:
+        """The form's answer."""
+        token = (await request.post()).get("token", "")
+        if isinstance(token, str) and self._access.knows_token(token.strip()):
+            return self._let_in()
+        return _render(request, "wrongToken", 401)
+
+    async def login_link(self, request: web.Request) -> web.Response:
+        """A one-time link, for whoever has the token itself."""
+        if not self._access.bears_token(request):
+            error = {"code": "unauthorized", "message": "A login link needs the bearer token.", "hint": ""}
+            return answer_json({"error": error}, status=401)
+        return answer_json({"path": "/login?" + urlencode({"code": self._access.issue_code()})}, status=201)
+
+    async def from_kiali(self, request: web.Request) -> web.Response:
+        """Bookmarks of Kiali's path prefix arrive at the root."""
+        return web.Response(status=302, headers={"Location": "/"})
+
+    async def asset(self, request: web.Request) -> web.StreamResponse:
+        """A built file; its name holds its hash, so browsers keep it for good."""
+        path = self._static_folder / "assets" / request.match_info["name"]
+        if not path.is_file():
+            raise UnknownObject(f"{request.path} is not there")
+        return web.FileResponse(path, headers={"Cache-Control": _ONE_YEAR})
+
+    async def shell(self, request: web.Request) -> web.StreamResponse:
+        """Every other path is a page of the UI, which routes by itself; unknown API paths are not pages."""
+        if request.path.startswith("/api/"):
+            raise UnknownObject(f"{request.path} is not part of the API", "See /api/openapi.json.")
+        name = request.match_info["rest"]
+        if name in ("favicon.svg",) and (self._static_folder / name).is_file():
+            return web.FileResponse(self._static_folder / name)
+        index = self._static_folder / "index.html"
+        if not index.is_file():
+            return web.Response(text=_NOT_BUILT, content_type="text/html", status=503)
+        return web.FileResponse(index, headers={"Cache-Control": "no-cache"})
+
+    def _let_in(self) -> web.Response:
+        """Set the cookie and go to the start page.
+
+        A page that forwards, not a redirect: browsers withhold a SameSite=Strict cookie from the redirect that follows
+        a link from elsewhere (a terminal, a chat), and the user would see the login form again.
+        """
+        body = '<!doctype html><meta http-equiv="refresh" content="0; url=/"><a href="/">Kaiki</a>'
+        response = web.Response(text=body, content_type="text/html")
+        self._access.open_session(response)
+        return response
+
+
+def _render(request: web.Request, error: str, status: int) -> web.Response:
+    page, policy = render_login_page(request.headers.get("Accept-Language", ""), error)
+    return web.Response(text=page, content_type="text/html", status=status, headers={"Content-Security-Policy": policy})

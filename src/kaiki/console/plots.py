@@ -1,0 +1,76 @@
+"""The history of one node or edge: rates by outcome, latency quantiles and bytes, over time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from kaiki.console.metrics import MetricsClient, Range
+from kaiki.console.selectors import Matchers, write_selector
+from kaiki.graph.health import classify
+from kaiki.graph.histogram import quantile
+
+_QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+_OUTCOMES = {None: "success", "http4xx": "clientError"}
+
+Line = list[float | None]
+
+
+async def plot(client: MetricsClient, selections: Sequence[Matchers], span: Range, window: int) -> dict[str, object]:
+    """Lines over common times; null where nothing was measured. Four range queries. Raises MetricsUnavailable."""
+    times = [span.start + index * span.step for index in range(int((span.end - span.start) // span.step) + 1)]
+    outcome_labels = "request_protocol, response_code, grpc_response_status"
+    outcomes = await client.matrix(_summed("istio_requests_total", outcome_labels, selections, window), span)
+    buckets = await client.matrix(_summed("istio_request_duration_milliseconds_bucket", "le", selections, window), span)
+    sent = await client.matrix(_summed("istio_tcp_sent_bytes_total", "", selections, window), span)
+    received = await client.matrix(_summed("istio_tcp_received_bytes_total", "", selections, window), span)
+    return {
+        "times": times,
+        "step": span.step,
+        "requestsPerSecond": _outcome_lines(outcomes, times),
+        "latencyMilliseconds": _latency_lines(buckets, times),
+        "bytesPerSecond": {"sent": _total(sent, times), "received": _total(received, times)},
+    }
+
+
+def _summed(metric: str, labels: str, selections: Sequence[Matchers], window: int) -> str:
+    rates = (f"rate({write_selector(metric, matchers)}[{window}s])" for matchers in selections)
+    grouping = f" by ({labels})" if labels else ""
+    return f"sum{grouping} ({' or '.join(rates)})"
+
+
+def _outcome_lines(rows: Iterable[tuple[dict[str, str], dict[float, float]]], times: list[float]) -> dict[str, Line]:
+    lines: dict[str, dict[float, float]] = {"success": {}, "clientError": {}, "serverError": {}}
+    for labels, values in rows:
+        protocol = labels.get("request_protocol", "http")
+        status = labels.get("grpc_response_status", "") if protocol == "grpc" else ""
+        kind = classify(protocol, status or labels.get("response_code", "0"))
+        line = lines[_OUTCOMES.get(kind, "serverError")]
+        for time, value in values.items():
+            line[time] = line.get(time, 0.0) + value
+    measured = set().union(*(line.keys() for line in lines.values()))
+    return {
+        name: [_finite(line.get(time, 0.0)) if time in measured else None for time in times]
+        for name, line in lines.items()
+    }
+
+
+def _latency_lines(rows: Iterable[tuple[dict[str, str], dict[float, float]]], times: list[float]) -> dict[str, Line]:
+    buckets: dict[float, dict[float, float]] = {}
+    for labels, values in rows:
+        bound = math.inf if labels.get("le") == "+Inf" else float(labels.get("le", "inf"))
+        for time, value in values.items():
+            buckets.setdefault(time, {})[bound] = value
+    return {
+        name: [_finite(quantile(buckets.get(time, {}), share)) for time in times] for name, share in _QUANTILES.items()
+    }
+
+
+def _total(rows: Iterable[tuple[dict[str, str], dict[float, float]]], times: list[float]) -> Line:
+    for _, values in rows:
+        return [_finite(values.get(time)) for time in times]
+    return [None] * len(times)
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

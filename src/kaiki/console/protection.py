@@ -1,0 +1,97 @@
+"""What stands before every handler: the Host check, the access check, error answers, and protective headers."""
+
+from __future__ import annotations
+
+import logging
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from kaiki.console.access import Access
+from kaiki.console.answers import answer_json
+from kaiki.console.errors import ConsoleError
+
+logger = logging.getLogger(__name__)
+
+HEALTH_PATHS = frozenset({"/healthz", "/kiali/healthz"})
+_WRONG_HOST = {
+    "error": {
+        "code": "wrongHost",
+        "message": "This console does not serve that host name.",
+        "hint": "Open it as http://localhost:<port>.",
+    }
+}
+OPEN_PATHS = HEALTH_PATHS | {"/login"}
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def build_protection(access: Access, allowed_hosts: tuple[str, ...]) -> Middleware:
+    """The one middleware. Order matters: a foreign Host learns nothing, not even whether it is logged in."""
+    hosts = frozenset(host.lower() for host in allowed_hosts)
+
+    @web.middleware
+    async def protect(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path not in HEALTH_PATHS and host_name(request.headers.get("Host", "")) not in hosts:
+            return _finish(answer_json(_WRONG_HOST, status=421))
+        if request.path not in OPEN_PATHS and not access.allows(request):
+            return _finish(_turn_away(request))
+        return _finish(await _answer(request, handler))
+
+    return protect
+
+
+def host_name(header: str) -> str:
+    """The Host header without its port, lower case; IPv6 literals keep their brackets."""
+    text = header.strip().lower()
+    if text.startswith("["):
+        literal, bracket, rest = text.partition("]")
+        return literal + bracket if not rest or rest.startswith(":") else text
+    name, _, port = text.partition(":")
+    return name.removesuffix(".") if not port or port.isdigit() else text
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except ConsoleError as error:
+        return answer_json(error.as_json(), status=error.status)
+    except web.HTTPException as error:
+        if error.status < 400:
+            error.headers.update(HEADERS)
+            raise
+        message = {"error": {"code": "http", "message": error.reason, "hint": ""}}
+        return answer_json(message, status=error.status)
+    except Exception:
+        logger.exception("%s %s failed", request.method, request.path)
+        message = {"error": {"code": "internal", "message": "The console failed to answer.", "hint": "See its log."}}
+        return answer_json(message, status=500)
+
+
+def _turn_away(request: web.Request) -> web.StreamResponse:
+    """Pages go to the login form; everything else is told 401."""
+    if request.method == "GET" and "text/html" in request.headers.get("Accept", "") and not _is_api(request):
+        return web.Response(status=303, headers={"Location": "/login"})
+    error = {"code": "unauthorized", "message": "Log in first.", "hint": "`kaiki console` prints a login link."}
+    return answer_json({"error": error}, status=401)
+
+
+def _is_api(request: web.Request) -> bool:
+    return request.path.startswith("/api/")
+
+
+def _finish(response: web.StreamResponse) -> web.StreamResponse:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response

@@ -1,0 +1,99 @@
+"""From a node's or edge's id to PromQL label matchers, for plots of its history."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import orjson
+
+from kaiki.console.errors import BadRequest
+
+Matchers = dict[str, str]
+
+
+class NodeId(NamedTuple):
+    """A parsed id (`kaiki.graph.naming` writes them)."""
+
+    type: str
+    namespace: str = ""
+    name: str = ""
+    version: str = ""
+
+
+def parse_node(text: str) -> NodeId:
+    """Raises BadRequest when the text is no node id."""
+    kind, _, rest = text.partition(":")
+    if kind in ("unknown", "passthrough", "blackhole"):
+        return NodeId(kind, rest)
+    namespace, slash, name = rest.partition("/")
+    if kind not in ("workload", "gateway", "app", "service") or not slash or not name:
+        raise BadRequest(f"{text!r} is not a node id", "Take ids from /api/graph.")
+    if kind == "app":
+        name, _, version = name.partition("@")
+        return NodeId(kind, namespace, name, version)
+    return NodeId(kind, namespace, name)
+
+
+def parse_edge(text: str) -> tuple[NodeId, NodeId, str]:
+    """Source, target and protocol. Raises BadRequest when the text is no edge id."""
+    ends, bar, protocol = text.rpartition("|")
+    source, arrow, target = ends.partition(">")
+    if not bar or not arrow:
+        raise BadRequest(f"{text!r} is not an edge id", "Take ids from /api/graph.")
+    return parse_node(source), parse_node(target), protocol
+
+
+def selections_of_node(node: NodeId, direction: str) -> list[Matchers]:
+    """What flows into or out of a node, each request in one selection only."""
+    if direction == "outbound":
+        reporter = "destination" if node.type == "unknown" else "source"
+        return [{"reporter": reporter} | _source(node)]
+    return _both_reporters(_destination(node))
+
+
+def selections_of_edge(source: NodeId, target: NodeId) -> list[Matchers]:
+    """What flows over an edge. An edge from a service to a workload behind it is part of the service's inbound."""
+    if source.type == "service" and target.type != "service":
+        return _both_reporters(_destination(source) | _destination(target))
+    if source.type == "unknown":
+        return [{"reporter": "destination"} | _source(source) | _destination(target)]
+    return [{"reporter": "source"} | _source(source) | _destination(target)]
+
+
+def write_selector(metric: str, matchers: Matchers) -> str:
+    """PromQL. Values are escaped as JSON strings, which PromQL reads alike."""
+    written = ",".join(f"{label}={orjson.dumps(value).decode()}" for label, value in sorted(matchers.items()))
+    return f"{metric}{{{written}}}"
+
+
+def _both_reporters(matchers: Matchers) -> list[Matchers]:
+    """Callers report; only for callers without a proxy does the callee (as in `kaiki.graph.records`)."""
+    return [{"reporter": "source"} | matchers, {"reporter": "destination", "source_workload": "unknown"} | matchers]
+
+
+def _source(node: NodeId) -> Matchers:
+    if node.type == "unknown":
+        return {"source_workload": "unknown"}
+    return _side(node, "source")
+
+
+def _destination(node: NodeId) -> Matchers:
+    match node.type:
+        case "service":
+            place = {"destination_service_namespace": node.namespace} if node.namespace else {}
+            return place | {"destination_service_name": node.name}
+        case "passthrough":
+            return {"destination_service_name": "PassthroughCluster"}
+        case "blackhole":
+            return {"destination_service_name": "BlackHoleCluster"}
+        case "unknown":
+            return {"destination_workload": "unknown", "destination_service_namespace": node.namespace or "unknown"}
+    return _side(node, "destination")
+
+
+def _side(node: NodeId, side: str) -> Matchers:
+    matchers = {f"{side}_workload_namespace": node.namespace}
+    if node.type in ("workload", "gateway"):
+        return matchers | {f"{side}_workload": node.name}
+    version = {f"{side}_canonical_revision": node.version} if node.version else {}
+    return matchers | {f"{side}_canonical_service": node.name} | version

@@ -1,0 +1,104 @@
+"""The console's process: joins access, metrics, inventory and pages, and serves until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import logging
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from aiohttp import web
+
+from kaiki.console.access import Access
+from kaiki.console.handlers import Handlers
+from kaiki.console.inventory import EmptyInventory, Inventory, WatchedInventory
+from kaiki.console.metrics import MetricsClient
+from kaiki.console.pages import Pages
+from kaiki.console.protection import build_protection
+from kaiki.console.settings import ConsoleSettings, TokenSecret
+from kaiki.kube.client import KubeClient
+from kaiki.kube.config import ConfigError
+from kaiki.kube.errors import KubeError
+from kaiki.kube.resource import SECRETS
+
+logger = logging.getLogger(__name__)
+
+TOKEN_REFRESH_SECONDS = 30.0
+TOKEN_RETRY_SECONDS = 0.5
+LARGEST_REQUEST_BYTES = 64 * 1024
+
+
+async def serve(settings: ConsoleSettings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    async with running(settings) as address:
+        logger.info("console listens on %s:%d", *address)
+        await stopped.wait()
+
+
+@asynccontextmanager
+async def running(settings: ConsoleSettings) -> AsyncIterator[tuple[str, int]]:
+    """The console while inside; gives the address it listens on (port 0 picks a free one)."""
+    async with AsyncExitStack() as stack:
+        access = Access(settings.token, settings.session_seconds, settings.login_code_seconds)
+        inventory = await _open_inventory(stack, settings, access)
+        metrics = MetricsClient(settings.metrics_url, settings.metrics_timeout_seconds)
+        stack.push_async_callback(metrics.close)
+        runner = web.AppRunner(
+            build_application(settings, access, metrics, inventory), access_log=None, shutdown_timeout=1.0
+        )
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        site = web.TCPSite(runner, *settings.listen)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        yield host, port
+
+
+def build_application(
+    settings: ConsoleSettings, access: Access, metrics: MetricsClient, inventory: Inventory
+) -> web.Application:
+    """The web application alone, without listening."""
+    application = web.Application(
+        middlewares=[build_protection(access, settings.allowed_hosts)], client_max_size=LARGEST_REQUEST_BYTES
+    )
+    application.add_routes(Handlers(settings, metrics, inventory).routes())
+    application.add_routes(Pages(access).routes())
+    return application
+
+
+async def _open_inventory(stack: AsyncExitStack, settings: ConsoleSettings, access: Access) -> Inventory:
+    if settings.kube is None:
+        return EmptyInventory()
+    client = await stack.enter_async_context(KubeClient(settings.kube, user_agent="kaiki-console"))
+    if access.token is None and settings.token_secret is not None:
+        task = asyncio.create_task(_follow_token(client, settings.token_secret, access))
+        stack.push_async_callback(_end, task)
+    inventory = WatchedInventory(client)
+    await stack.enter_async_context(inventory.running())
+    return inventory
+
+
+async def _follow_token(client: KubeClient, secret: TokenSecret, access: Access) -> None:
+    """Read the token until there is one, then now and then: a rotated token takes effect by itself."""
+    while True:
+        try:
+            found = await client.find(SECRETS, secret.name, secret.namespace)
+            text = ((found or {}).get("data") or {}).get(secret.key, "")
+            access.token = base64.b64decode(text, validate=True).decode().strip() or None
+        except (KubeError, ConfigError, binascii.Error, UnicodeDecodeError) as error:
+            logger.warning("the access token in Secret %s/%s: %s", secret.namespace, secret.name, error)
+        await asyncio.sleep(TOKEN_REFRESH_SECONDS if access.token else TOKEN_RETRY_SECONDS)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

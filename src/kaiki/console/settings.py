@@ -1,0 +1,49 @@
+"""What a console is told at start; nothing here is read from the environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kaiki.kube.config import KubeConfig
+
+# Names this console is reached by. A page of any other site resolves its own name to us (DNS rebinding), not these.
+DEFAULT_ALLOWED_HOSTS = (
+    "127.0.0.1",
+    "localhost",
+    "[::1]",
+    "kiali",
+    "kiali.istio-system",
+    "kiali.istio-system.svc",
+    "kiali.istio-system.svc.cluster.local",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSecret:
+    """Where the access token is kept in the Kubernetes API."""
+
+    namespace: str = "istio-system"
+    name: str = "kaiki-console"
+    key: str = "token"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleSettings:
+    """Everything a console needs.
+
+    `token` wins over `token_secret`, which is read from the Kubernetes API and read again now and then, so that a
+    rotated token takes effect. `kube` None means that no Kubernetes API is used: the graph then shows what the series
+    alone tell.
+    `rate_window_seconds` is the least window of plotted rates: at least two scrapes must fall into it.
+    """
+
+    listen: tuple[str, int] = ("0.0.0.0", 20001)
+    metrics_url: str = "http://prometheus.istio-system:9090"
+    token: str | None = field(default=None, repr=False)
+    token_secret: TokenSecret | None = TokenSecret()
+    kube: KubeConfig | None = None
+    allowed_hosts: tuple[str, ...] = DEFAULT_ALLOWED_HOSTS
+    metrics_timeout_seconds: float = 10.0
+    rate_window_seconds: int = 30
+    session_seconds: int = 12 * 3600
+    login_code_seconds: float = 60.0

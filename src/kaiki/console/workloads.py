@@ -1,0 +1,187 @@
+"""From Kubernetes objects to the graph's registry: pure functions over plain dicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from kaiki.graph import RegistryConfig, RegistryService, RegistryWorkload
+from kaiki.model.identity import workload_labels
+
+Object = dict[str, Any]
+
+PROXY_CONTAINER = "istio-proxy"
+
+
+@dataclass(slots=True)
+class _Pods:
+    """The pods of one workload."""
+
+    kind: str
+    labels: dict[str, str] = field(default_factory=dict)
+    count: int = 0
+    ready: int = 0
+    with_proxy: int = 0
+
+
+def describe_workloads(deployments: Iterable[Object], pods: Iterable[Object]) -> tuple[RegistryWorkload, ...]:
+    """Deployments, and whatever else owns pods (or the pods themselves), sorted by namespace and name."""
+    found = _group_pods(pods)
+    workloads = [_describe_deployment(deployment, found) for deployment in deployments]
+    known = {(workload.namespace, workload.name) for workload in workloads}
+    for (namespace, name), group in found.items():
+        if (namespace, name) not in known:
+            workloads.append(_describe(namespace, name, group.kind, group.labels, group, group.count, group.ready))
+    return tuple(sorted(workloads, key=lambda item: (item.namespace, item.name)))
+
+
+def _describe_deployment(deployment: Object, pods: dict[tuple[str, str], _Pods]) -> RegistryWorkload:
+    metadata, spec, status = deployment["metadata"], deployment.get("spec", {}), deployment.get("status", {})
+    labels = spec.get("template", {}).get("metadata", {}).get("labels") or {}
+    namespace, name = metadata.get("namespace", ""), metadata["name"]
+    group = pods.get((namespace, name), _Pods("Deployment"))
+    desired, available = spec.get("replicas", 1), status.get("availableReplicas", 0)
+    return _describe(namespace, name, "Deployment", labels, group, desired, available)
+
+
+def _describe(
+    namespace: str, name: str, kind: str, labels: dict[str, str], pods: _Pods, desired: int, available: int
+) -> RegistryWorkload:
+    metric_labels = workload_labels(name, namespace, labels)
+    revision = metric_labels.canonical_revision
+    return RegistryWorkload(
+        namespace=namespace,
+        name=name,
+        kind=kind,
+        app=metric_labels.canonical_service,
+        version="" if revision == "latest" else revision,
+        labels=dict(sorted(labels.items())),
+        desired_replicas=desired,
+        available_replicas=available,
+        sidecar=pods.with_proxy == pods.count,
+        gateway=_is_gateway(labels),
+    )
+
+
+def _is_gateway(labels: dict[str, str]) -> bool:
+    """Istio's own gateways carry `istio: …gateway`; those made for Gateway API carry the gateway's name."""
+    return labels.get("istio", "").endswith("gateway") or "gateway.networking.k8s.io/gateway-name" in labels
+
+
+def _group_pods(pods: Iterable[Object]) -> dict[tuple[str, str], _Pods]:
+    groups: dict[tuple[str, str], _Pods] = {}
+    for pod in pods:
+        if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
+            continue
+        kind, name = owner_of(pod)
+        group = groups.setdefault((pod["metadata"].get("namespace", ""), name), _Pods(kind))
+        group.labels = group.labels or pod["metadata"].get("labels") or {}
+        group.count += 1
+        group.ready += is_ready(pod)
+        group.with_proxy += has_proxy(pod)
+    return groups
+
+
+def owner_of(pod: Object) -> tuple[str, str]:
+    """(kind, name) of what owns a pod; a ReplicaSet's Deployment is told by the template hash in its name."""
+    metadata = pod["metadata"]
+    for owner in metadata.get("ownerReferences") or ():
+        template_hash = (metadata.get("labels") or {}).get("pod-template-hash", "")
+        if owner.get("kind") == "ReplicaSet" and template_hash and owner["name"].endswith(f"-{template_hash}"):
+            return "Deployment", owner["name"].removesuffix(f"-{template_hash}")
+        return owner.get("kind", ""), owner["name"]
+    return "Pod", metadata["name"]
+
+
+def is_ready(pod: Object) -> bool:
+    """The pod's Ready condition."""
+    conditions = pod.get("status", {}).get("conditions") or ()
+    return any(condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions)
+
+
+def has_proxy(pod: Object) -> bool:
+    """Whether a proxy runs in the pod, as a container or as a native sidecar."""
+    spec = pod.get("spec", {})
+    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    return any(container.get("name") == PROXY_CONTAINER for container in containers)
+
+
+def trim_pod(pod: Object) -> None:
+    """Keep of a pod what the console shows: a thousand whole pods would be tens of megabytes."""
+    spec, status, metadata = pod.get("spec", {}), pod.get("status", {}), pod["metadata"]
+    kept = ("name", "namespace", "uid", "labels", "ownerReferences", "resourceVersion")
+    pod["metadata"] = {name: metadata[name] for name in kept if name in metadata}
+    pod["spec"] = {
+        name: [{"name": container.get("name", "")} for container in spec.get(name) or ()]
+        for name in ("containers", "initContainers")
+    }
+    ready = [condition for condition in status.get("conditions") or () if condition.get("type") == "Ready"]
+    pod["status"] = {"phase": status.get("phase", ""), "conditions": ready}
+
+
+def describe_services(services: Iterable[Object]) -> tuple[RegistryService, ...]:
+    """Services and their selectors."""
+    return tuple(
+        RegistryService(
+            namespace=service["metadata"].get("namespace", ""),
+            name=service["metadata"]["name"],
+            selector=service.get("spec", {}).get("selector") or {},
+        )
+        for service in services
+    )
+
+
+def describe_configs(virtual_services: Iterable[Object], rules: Iterable[Object]) -> tuple[RegistryConfig, ...]:
+    """What VirtualServices and DestinationRules do, and to which services."""
+    configs = [
+        _describe_config("VirtualService", item, _spec(item).get("hosts") or (), _route_features(_spec(item)))
+        for item in virtual_services
+    ]
+    configs += [
+        _describe_config("DestinationRule", item, (_spec(item).get("host", ""),), _policy_features(_spec(item)))
+        for item in rules
+    ]
+    return tuple(configs)
+
+
+def _spec(item: Object) -> Object:
+    return item.get("spec") or {}
+
+
+def _describe_config(kind: str, item: Object, hosts: Iterable[str], features: set[str]) -> RegistryConfig:
+    namespace = item["metadata"].get("namespace", "")
+    return RegistryConfig(
+        kind=kind,
+        namespace=namespace,
+        name=item["metadata"]["name"],
+        hosts=tuple(_resolve_host(host, namespace) for host in hosts),
+        features=tuple(sorted(features)),
+    )
+
+
+def _resolve_host(host: str, namespace: str) -> tuple[str, str]:
+    """(namespace, name) of a service; hosts that are not of the cluster have no namespace."""
+    if "." not in host:
+        return namespace, host
+    name, _, rest = host.partition(".")
+    service_namespace, _, suffix = rest.partition(".")
+    return (service_namespace, name) if suffix.startswith("svc") else ("", host)
+
+
+def _route_features(spec: Object) -> set[str]:
+    features: set[str] = set()
+    for route in spec.get("http") or ():
+        features |= {name for name in ("fault", "mirror", "timeout", "retries") if route.get(name)}
+        features |= {"mirror"} if route.get("mirrors") else set()
+        features |= {"weights"} if len(route.get("route") or ()) > 1 else set()
+    return features
+
+
+def _policy_features(spec: Object) -> set[str]:
+    policies = [spec, *(spec.get("subsets") or ())]
+    for policy in policies:
+        traffic = policy.get("trafficPolicy") or {}
+        if traffic.get("connectionPool") or traffic.get("outlierDetection"):
+            return {"circuitBreaker"}
+    return set()

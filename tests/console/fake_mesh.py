@@ -1,0 +1,286 @@
+"""A Bookinfo mesh made of numbers: enough of the Prometheus and the Kubernetes API to run the console against.
+
+As a script it serves a console for looking at: `python tests/console/fake_mesh.py --port 20001 --token demo`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import re
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+
+from kaiki.console.server import running
+from kaiki.console.settings import ConsoleSettings
+from kaiki.kube.config import KubeConfig
+
+BOUNDS = (1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000)
+GATEWAY = ("istio-system", "istio-ingressgateway", "istio-ingressgateway", "latest")
+
+
+def workload(app: str, version: str, namespace: str = "default") -> tuple[str, str, str, str]:
+    return namespace, f"{app}-{version}", app, version
+
+
+PRODUCTPAGE = workload("productpage", "v1")
+RATINGS = workload("ratings", "v1")
+REVIEWS = {version: workload("reviews", version) for version in ("v1", "v2", "v3")}
+# (source, destination, service, requests per second, typical milliseconds, share of 503)
+CALLS = [
+    (GATEWAY, PRODUCTPAGE, "productpage", 8.0, 38, 0.0),
+    (PRODUCTPAGE, workload("details", "v1"), "details", 8.0, 3, 0.0),
+    (PRODUCTPAGE, REVIEWS["v1"], "reviews", 2.7, 6, 0.0),
+    (PRODUCTPAGE, REVIEWS["v2"], "reviews", 2.6, 14, 0.0),
+    (PRODUCTPAGE, REVIEWS["v3"], "reviews", 2.7, 17, 0.14),
+    (REVIEWS["v2"], RATINGS, "ratings", 2.6, 2, 0.0),
+    (REVIEWS["v3"], RATINGS, "ratings", 2.7, 2, 0.02),
+]
+
+
+def side(name: str, place: tuple[str, str, str, str]) -> dict[str, str]:
+    namespace, workload_name, app, version = place
+    return {
+        f"{name}_workload": workload_name,
+        f"{name}_workload_namespace": namespace,
+        f"{name}_canonical_service": app,
+        f"{name}_canonical_revision": version,
+        f"{name}_principal": f"spiffe://cluster.local/ns/{namespace}/sa/bookinfo-{app}",
+    }
+
+
+def rows() -> Iterator[tuple[str, dict[str, str], float]]:
+    """(metric, labels, rate per second) of every series, as both proxies report them."""
+    for source, destination, service, rate, milliseconds, errors in CALLS:
+        for reporter in ("source", "destination"):
+            labels = {"reporter": reporter, "request_protocol": "http", **side("source", source)}
+            labels |= side("destination", destination) | {
+                "destination_service": f"{service}.default.svc.cluster.local",
+                "destination_service_name": service,
+                "destination_service_namespace": "default",
+                "connection_security_policy": "mutual_tls" if reporter == "destination" else "unknown",
+                "grpc_response_status": "",
+            }
+            for code, flags, share in (("200", "-", 1 - errors), ("503", "FI", errors)):
+                if share:
+                    outcome = {"response_code": code, "response_flags": flags}
+                    yield "istio_requests_total", labels | outcome, rate * share
+            for bound in (*BOUNDS, math.inf):
+                share = 1 - math.exp(-((bound / milliseconds) ** 2)) if bound < math.inf else 1.0
+                bucket = labels | {"le": "+Inf" if bound == math.inf else str(bound)}
+                yield "istio_request_duration_milliseconds_bucket", bucket, rate * share
+            yield "istio_request_duration_milliseconds_sum", labels, rate * milliseconds
+    yield from tcp_rows()
+
+
+def tcp_rows() -> Iterator[tuple[str, dict[str, str], float]]:
+    labels = {"reporter": "destination", "connection_security_policy": "mutual_tls", **side("source", RATINGS)}
+    labels |= side("destination", workload("mongodb", "v1")) | {
+        "destination_service": "mongodb.default.svc.cluster.local",
+        "destination_service_name": "mongodb",
+        "destination_service_namespace": "default",
+    }
+    yield "istio_tcp_sent_bytes_total", labels, 5200.0
+    yield "istio_tcp_received_bytes_total", labels, 640.0
+    yield "istio_tcp_connections_opened_total", labels, 0.2
+
+
+class FakePrometheus:
+    """Answers the console's own queries, and only those. `up` False makes it fail, `quiet` has no series."""
+
+    def __init__(self) -> None:
+        self.up = True
+        self.quiet = False
+        self.queries: list[str] = []
+
+    def application(self) -> web.Application:
+        application = web.Application()
+        application.add_routes([web.post("/api/v1/query", self.instant), web.post("/api/v1/query_range", self.range)])
+        return application
+
+    async def instant(self, request: web.Request) -> web.Response:
+        query, form = await self._read(request)
+        at = float(str(form["time"]))
+        result = [{"metric": labels, "value": [at, repr(value)]} for labels, value in self.evaluate(query)]
+        return self._answer("vector", result)
+
+    async def range(self, request: web.Request) -> web.Response:
+        query, form = await self._read(request)
+        start, end, step = (float(str(form[name])) for name in ("start", "end", "step"))
+        times = [start + index * step for index in range(int((end - start) / step) + 1)]
+        result = [
+            {"metric": labels, "values": [[at, repr(value * self._wave(at))] for at in times]}
+            for labels, value in self.evaluate(query)
+        ]
+        return self._answer("matrix", result)
+
+    def evaluate(self, query: str) -> list[tuple[dict[str, str], float]]:
+        grouping = re.match(r"sum(?: by \(([^)]*)\))?", query)
+        assert grouping is not None, query
+        names = [name.strip() for name in (grouping[1] or "").split(",") if name.strip()]
+        sums: dict[tuple[str, ...], float] = {}
+        for function, metric, matchers, seconds in re.findall(r"(increase|rate)\((\w+)(?:{(.*?)})?\[(\d+)s\]\)", query):
+            wanted = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', matchers))
+            for name, labels, rate in () if self.quiet else rows():
+                if name == metric and wanted.items() <= labels.items():
+                    key = tuple(labels.get(label, "") for label in names)
+                    sums[key] = sums.get(key, 0.0) + rate * (int(seconds) if function == "increase" else 1)
+        return [(dict(zip(names, key, strict=True)), value) for key, value in sums.items()]
+
+    async def _read(self, request: web.Request) -> tuple[str, Any]:
+        form = await request.post()
+        self.queries.append(str(form["query"]))
+        return str(form["query"]), form
+
+    def _answer(self, kind: str, result: list[dict[str, Any]]) -> web.Response:
+        if not self.up:
+            return web.json_response({"status": "error", "errorType": "unavailable", "error": "loading"}, status=503)
+        return web.json_response({"status": "success", "data": {"resultType": kind, "result": result}})
+
+    @staticmethod
+    def _wave(at: float) -> float:
+        return 1 + 0.25 * math.sin(at / 40) + 0.08 * math.sin(at / 7)
+
+
+def metadata(name: str, namespace: str = "", **more: Any) -> dict[str, Any]:
+    return {"name": name, "resourceVersion": "1", "uid": f"{namespace}/{name}"} | (
+        {"namespace": namespace} | more if namespace else more
+    )
+
+
+def kubernetes_objects(token: str) -> dict[str, list[dict[str, Any]]]:
+    """Collections by plural."""
+    apps = [("istio-system", "istio-ingressgateway", "istio-ingressgateway", {"istio": "ingressgateway"})]
+    versions = [("details", "v1"), ("productpage", "v1"), ("ratings", "v1"), ("mongodb", "v1")]
+    versions += [("reviews", version) for version in REVIEWS]
+    apps += [("default", f"{app}-{version}", app, {"app": app, "version": version}) for app, version in versions]
+    destinations = [{"destination": {"host": "reviews", "subset": "v1"}, "weight": 50}] * 2
+    return {
+        "namespaces": [
+            {"metadata": metadata("default", labels={"istio-injection": "enabled"})},
+            {"metadata": metadata("istio-system")},
+        ],
+        "deployments": [_deployment(namespace, name, labels) for namespace, name, _, labels in apps],
+        "pods": [_pod(namespace, name, labels) for namespace, name, _, labels in apps],
+        "services": [_service(namespace, app) for namespace, app in sorted({(item[0], item[2]) for item in apps})],
+        "virtualservices": [
+            {
+                "metadata": metadata("reviews", "default", creationTimestamp="2024-01-01T00:00:00Z"),
+                "spec": {"hosts": ["reviews"], "http": [{"route": destinations}]},
+            }
+        ],
+        "destinationrules": [{"metadata": metadata("reviews", "default"), "spec": {"host": "reviews"}}],
+        "gateways": [{"metadata": metadata("bookinfo-gateway", "default"), "spec": {"servers": []}}],
+        "secrets": [{"metadata": metadata("kaiki-console", "istio-system"), "data": {"token": token}}],
+    }
+
+
+def _deployment(namespace: str, name: str, labels: dict[str, str]) -> dict[str, Any]:
+    return {
+        "metadata": metadata(name, namespace),
+        "spec": {"replicas": 1, "template": {"metadata": {"labels": labels}}},
+        "status": {"availableReplicas": 1},
+    }
+
+
+def _pod(namespace: str, name: str, labels: dict[str, str]) -> dict[str, Any]:
+    owner = {"kind": "ReplicaSet", "name": f"{name}-abc"}
+    return {
+        "metadata": metadata(
+            f"{name}-abc-1", namespace, labels=labels | {"pod-template-hash": "abc"}, ownerReferences=[owner]
+        ),
+        "spec": {"containers": [{"name": "app"}], "initContainers": [{"name": "istio-proxy"}]},
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+    }
+
+
+def _service(namespace: str, app: str) -> dict[str, Any]:
+    selector = {"istio": "ingressgateway"} if namespace == "istio-system" else {"app": app}
+    port = {"name": "http", "port": 9080, "protocol": "TCP"}
+    return {
+        "metadata": metadata(app, namespace),
+        "spec": {"selector": selector, "ports": [port], "type": "ClusterIP", "clusterIP": "10.96.0.9"},
+    }
+
+
+class FakeKubernetes:
+    """Lists, single Secrets, and watches that never say anything."""
+
+    def __init__(self, encoded_token: str = "") -> None:
+        self.collections = kubernetes_objects(encoded_token)
+
+    def application(self) -> web.Application:
+        application = web.Application()
+        application.add_routes([web.get("/{path:.*}", self.answer)])
+        return application
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        parts = request.match_info["path"].split("/")
+        if "namespaces" in parts[:-2]:
+            *_, plural, name = parts
+            found = [item for item in self.collections.get(plural, []) if item["metadata"]["name"] == name]
+            return web.json_response(found[0]) if found else self._missing()
+        plural = parts[-1]
+        if plural not in self.collections:
+            return self._missing()
+        if request.query.get("watch") == "true":
+            response = web.StreamResponse()
+            await response.prepare(request)
+            await asyncio.sleep(3600)
+            return response
+        return web.json_response({"metadata": {"resourceVersion": "1"}, "items": self.collections[plural]})
+
+    @staticmethod
+    def _missing() -> web.Response:
+        return web.json_response({"kind": "Status", "code": 404, "reason": "NotFound"}, status=404)
+
+
+@asynccontextmanager
+async def listening(application: web.Application) -> AsyncIterator[str]:
+    """The application on a free loopback port; gives its URL."""
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=20001)
+    parser.add_argument("--token", default="demo")
+    parser.add_argument("--state", choices=["busy", "quiet", "down"], default="busy")
+    parser.add_argument("--many", type=int, default=0, help="add a chain of this many more workloads")
+    arguments = parser.parse_args()
+    prometheus = FakePrometheus()
+    prometheus.up, prometheus.quiet = arguments.state != "down", arguments.state == "quiet"
+    for index in range(arguments.many):
+        source = PRODUCTPAGE if index < 5 else workload(f"app{index // 3 - 1}", "v1", f"team-{(index // 3 - 1) % 7}")
+        target = workload(f"app{index}", "v1", f"team-{index % 7}")
+        CALLS.append((source, target, f"app{index}", 1.0 + index % 9, 5 + index % 40, 0.0))
+    async with (
+        listening(prometheus.application()) as metrics_url,
+        listening(FakeKubernetes().application()) as kubernetes_url,
+        running(
+            ConsoleSettings(
+                listen=("127.0.0.1", arguments.port),
+                metrics_url=metrics_url,
+                token=arguments.token,
+                kube=KubeConfig(server=kubernetes_url),
+            )
+        ) as address,
+    ):
+        print(json.dumps({"url": f"http://127.0.0.1:{address[1]}", "started": time.time()}), flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,51 @@
+"""What every installation needs before any of its parts runs: namespace, resource definitions, mesh config, token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from kaiki.manifests.objects import MANAGED, Object, metadata
+from kaiki.manifests.settings import InstallSettings
+
+CONSOLE_SECRET = "kaiki-console"
+ISTIO_GROUPS = ("networking.istio.io", "security.istio.io", "telemetry.istio.io", "extensions.istio.io")
+
+
+def base_manifests(settings: InstallSettings) -> list[Object]:
+    """The namespace first: everything else lives in it."""
+    namespace = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {
+            "name": settings.namespace,
+            "labels": {**MANAGED, "kubernetes.io/metadata.name": settings.namespace},
+        },
+    }
+    return [namespace, *(dict(one) for one in settings.definitions), _mesh_config(settings), _console_secret(settings)]
+
+
+def _mesh_config(settings: InstallSettings) -> Object:
+    mesh: dict[str, Any] = {
+        "accessLogFile": settings.access_log_file,
+        "outboundTrafficPolicy": {"mode": settings.outbound_traffic_policy},
+        "rootNamespace": settings.namespace,
+        "trustDomain": settings.trust_domain,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata("istio", {"istio.io/rev": settings.revision}, settings.namespace),
+        "data": {"mesh": yaml.safe_dump(mesh, sort_keys=True), "meshNetworks": "networks: {}\n"},
+    }
+
+
+def _console_secret(settings: InstallSettings) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": metadata(CONSOLE_SECRET, {"app.kubernetes.io/name": "kiali"}, settings.namespace),
+        "type": "Opaque",
+        "stringData": {"token": settings.console_token},
+    }

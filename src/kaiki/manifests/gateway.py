@@ -1,0 +1,102 @@
+"""The ingress gateway: one Envoy as a router. It has no application, so nothing is redirected and it needs no rights.
+
+The container reads its credentials where every sidecar does; its bootstrap, which names the same paths, is part of
+`InstallSettings.gateway_arguments`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kaiki.manifests.objects import Object, deployment, requests, security, service, service_account
+from kaiki.manifests.settings import InstallSettings
+from kaiki.model.identity import UNKNOWN
+
+NAME = "istio-ingressgateway"
+ACCOUNT = "istio-ingressgateway-service-account"
+_SELECTOR = {"app": NAME, "istio": "ingressgateway"}
+_PORTS = (("status-port", 15021, 15021), ("http2", 80, 8080), ("https", 443, 8443))
+_TOKEN_SECONDS = 43_200
+
+
+def gateway_manifests(settings: InstallSettings) -> list[Object]:
+    """Account, service, deployment."""
+    labels = {
+        **_SELECTOR,
+        "istio.io/rev": settings.revision,
+        "service.istio.io/canonical-name": NAME,
+        "service.istio.io/canonical-revision": "latest",
+    }
+    annotations = {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": "15020",
+        "prometheus.io/path": "/stats/prometheus",
+    }
+    return [
+        service_account(ACCOUNT, settings, _SELECTOR),
+        service(NAME, settings, _SELECTOR, _SELECTOR, _PORTS, "LoadBalancer"),
+        deployment(
+            NAME,
+            settings,
+            _container(settings),
+            labels,
+            _SELECTOR,
+            account=ACCOUNT,
+            annotations=annotations,
+            volumes=_volumes(),
+        ),
+    ]
+
+
+def _container(settings: InstallSettings) -> Object:
+    return {
+        "name": "istio-proxy",
+        "image": settings.proxy_image,
+        "args": list(settings.gateway_arguments),
+        "env": _environment(settings),
+        "ports": [
+            {"name": "status-port", "containerPort": 15021, "protocol": "TCP"},
+            {"name": "http2", "containerPort": 8080, "protocol": "TCP"},
+            {"name": "https", "containerPort": 8443, "protocol": "TCP"},
+            {"name": "http-envoy-prom", "containerPort": 15090, "protocol": "TCP"},
+        ],
+        "startupProbe": _probe(period_seconds=1, failures=600),
+        "readinessProbe": _probe(period_seconds=15, failures=4),
+        "volumeMounts": [
+            {"name": "istio-token", "mountPath": "/var/run/secrets/tokens", "readOnly": True},
+            {"name": "istiod-ca-cert", "mountPath": "/var/run/secrets/istio", "readOnly": True},
+        ],
+        **requests("50m", "64Mi"),
+        **security(settings),
+    }
+
+
+def _environment(settings: InstallSettings) -> list[Object]:
+    """Who the gateway is, for the metrics' labels; the same names as in a sidecar."""
+    fields = {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace", "POD_IP": "status.podIP"}
+    values = {
+        "KAIKI_WORKLOAD": NAME,
+        "KAIKI_APP": NAME,
+        "KAIKI_VERSION": UNKNOWN,
+        "KAIKI_CANONICAL_SERVICE": NAME,
+        "KAIKI_CANONICAL_REVISION": "latest",
+        "KAIKI_CLUSTER": settings.cluster_name,
+        "KAIKI_WORKLOAD_NAMESPACE": settings.namespace,
+    }
+    return [
+        *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()),
+        *({"name": name, "value": value} for name, value in values.items()),
+    ]
+
+
+def _probe(period_seconds: int, failures: int) -> Object:
+    request: dict[str, Any] = {"path": "/healthz/ready", "port": 15021}
+    return {"httpGet": request, "periodSeconds": period_seconds, "timeoutSeconds": 3, "failureThreshold": failures}
+
+
+def _volumes() -> list[Object]:
+    token = {"audience": "istio-ca", "expirationSeconds": _TOKEN_SECONDS, "path": "istio-token"}
+    return [
+        {"name": "istio-token", "projected": {"sources": [{"serviceAccountToken": token}]}},
+        {"name": "istiod-ca-cert", "configMap": {"name": "istio-ca-root-cert"}},
+    ]

@@ -1,0 +1,96 @@
+"""The metrics store and the console, under the names their public counterparts have (`prometheus`, `kiali`).
+
+Both are Kaiki's own processes. Labels and selectors equal those of Istio's sample add-ons, so that either can be
+applied over the other and dashboards, port-forwards and guides keep working.
+"""
+
+from __future__ import annotations
+
+from kaiki.manifests.base import CONSOLE_SECRET, ISTIO_GROUPS
+from kaiki.manifests.objects import (
+    READ,
+    Object,
+    cluster_rights,
+    deployment,
+    own_container,
+    own_namespace_rights,
+    requests,
+    rule,
+    service,
+    service_account,
+)
+from kaiki.manifests.settings import InstallSettings
+
+METRICS_LABELS = {
+    "app.kubernetes.io/component": "server",
+    "app.kubernetes.io/name": "prometheus",
+    "app.kubernetes.io/instance": "prometheus",
+}
+CONSOLE_LABELS = {"app.kubernetes.io/name": "kiali", "app.kubernetes.io/instance": "kiali"}
+STORE_PATH = "/var/run/kaiki/metrics"
+
+
+def metrics_manifests(settings: InstallSettings) -> list[Object]:
+    """The store, its query API (9090) and the collector of long TCP connections' bytes (9093)."""
+    container = {
+        **own_container(
+            "prometheus-server",
+            settings,
+            ["metrics", f"--data={STORE_PATH}", "--listen=0.0.0.0:9090", "--collector=0.0.0.0:9093"],
+            {"http": 9090, "grpc-collector": 9093},
+            {"path": "/-/ready", "port": 9090},
+        ),
+        "volumeMounts": [{"name": "storage-volume", "mountPath": STORE_PATH}],
+        **requests("50m", "128Mi"),
+    }
+    rules = [
+        rule("", ["pods", "services", "endpoints", "nodes", "namespaces"], READ),
+        rule("discovery.k8s.io", ["endpointslices"], READ),
+    ]
+    volumes = [_store_volume(settings)]
+    return [
+        service_account("prometheus", settings, METRICS_LABELS),
+        *cluster_rights("prometheus", settings, METRICS_LABELS, rules),
+        service("prometheus", settings, METRICS_LABELS, METRICS_LABELS, [("http", 9090, 9090)]),
+        service("kaiki-telemetry", settings, METRICS_LABELS, METRICS_LABELS, [("grpc-collector", 9093, 9093)]),
+        deployment("prometheus", settings, container, METRICS_LABELS, METRICS_LABELS, volumes=volumes, recreate=True),
+    ]
+
+
+def _store_volume(settings: InstallSettings) -> Object:
+    """A volume without a source is an emptyDir to Kubernetes.
+
+    Naming none has a use: applying the add-on's file over an installation whose store is a folder of the host then
+    leaves that folder in place.
+    """
+    if not settings.metrics_folder:
+        return {"name": "storage-volume"}
+    return {"name": "storage-volume", "hostPath": {"path": settings.metrics_folder, "type": "DirectoryOrCreate"}}
+
+
+def console_manifests(settings: InstallSettings) -> list[Object]:
+    """The console. It reads; the token that opens it is the one Secret it may see."""
+    labels = {**CONSOLE_LABELS, "app": "kiali"}
+    container = {
+        **own_container(
+            "kiali",
+            settings,
+            ["console", "--listen=0.0.0.0:20001", f"--metrics-url=http://prometheus.{settings.namespace}:9090"],
+            {"http": 20001},
+            {"path": "/healthz", "port": 20001},
+        ),
+        **requests("20m", "96Mi"),
+    }
+    rules = [
+        rule("", ["services", "pods", "pods/log", "namespaces", "endpoints", "nodes", "configmaps"], READ),
+        rule("apps", ["deployments", "replicasets", "statefulsets", "daemonsets"], READ),
+        rule("discovery.k8s.io", ["endpointslices"], READ),
+        *(rule(group, ["*"], READ) for group in (*ISTIO_GROUPS, "gateway.networking.k8s.io")),
+    ]
+    return [
+        service_account("kiali", settings, labels),
+        *cluster_rights("kiali", settings, labels, rules),
+        *own_namespace_rights("kiali", settings, labels, [rule("", ["secrets"], ["get"], [CONSOLE_SECRET])]),
+        service("kiali", settings, labels, CONSOLE_LABELS, [("http", 20001, 20001)]),
+        deployment("kiali", settings, container, labels, CONSOLE_LABELS),
+    ]

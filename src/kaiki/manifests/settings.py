@@ -1,0 +1,63 @@
+"""What an installation depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from kaiki.model.identity import DEFAULT_TRUST_DOMAIN
+from kaiki.model.proxy import Capture
+
+
+class Platform(StrEnum):
+    """Where the objects go: Kaiki's own API on one machine, or a real cluster."""
+
+    LOCAL = "local"
+    KUBERNETES = "kubernetes"
+
+
+class Profile(StrEnum):
+    """How much is installed: everything; the control plane alone; or only what both need (namespace, CRDs, config)."""
+
+    DEFAULT = "default"
+    MINIMAL = "minimal"
+    EMPTY = "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class InstallSettings:
+    """An installation's choices.
+
+    `gateway_arguments` is Envoy's whole command line for the ingress gateway (its bootstrap included), made by the
+    caller because manifests know nothing of Envoy's configuration. `definitions` are the CustomResourceDefinitions.
+    `metrics_folder` is the host's folder for the metrics store; empty means one that lives as long as the pod.
+    `access_log_file` and `outbound_traffic_policy` go into the mesh config as Istio names them.
+    """
+
+    version: str
+    platform: Platform
+    console_token: str = field(repr=False)
+    profile: Profile = Profile.DEFAULT
+    gateway_arguments: tuple[str, ...] = ()
+    definitions: tuple[Mapping[str, Any], ...] = ()
+    metrics_folder: str = ""
+    namespace: str = "istio-system"
+    revision: str = "default"
+    trust_domain: str = DEFAULT_TRUST_DOMAIN
+    cluster_name: str = "Kubernetes"
+    image: str = ""
+    proxy_image: str = "envoyproxy/envoy:v1.40.0"
+    access_log_file: str = ""
+    outbound_traffic_policy: str = "ALLOW_ANY"
+
+    @property
+    def kaiki_image(self) -> str:
+        """The image of Kaiki's own parts: this version's, unless the installation names another."""
+        return self.image or f"kaiki/kaiki:{self.version}"
+
+    @property
+    def capture(self) -> Capture:
+        """How sidecars' own traffic is told apart: a mark needs a capability that clusters rarely give to pods."""
+        return Capture.MARK if self.platform is Platform.LOCAL else Capture.UID

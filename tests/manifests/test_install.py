@@ -1,0 +1,106 @@
+"""What is installed, in both forms: golden/<form>.yaml. `KAIKI_GOLDEN=write pytest tests/manifests` rewrites them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+import kaiki
+from kaiki.manifests import InstallSettings, Platform, Profile, addon_manifests, install_manifests, write_yaml
+
+GOLDEN = Path(__file__).parent / "golden"
+ADDONS = Path(__file__).parents[2] / "samples" / "addons"
+LOCAL = InstallSettings(
+    version="0.1.0",
+    platform=Platform.LOCAL,
+    console_token="not-a-secret",
+    gateway_arguments=("--config-yaml", '{"node":{"id":"router~$(POD_IP)~$(POD_NAME)"}}', "--concurrency", "1"),
+    metrics_folder="/home/someone/.kaiki/metrics",
+)
+CURRENT = replace(LOCAL, version=kaiki.__version__)
+CLUSTER = replace(LOCAL, platform=Platform.KUBERNETES, metrics_folder="")
+FORMS = {"local": LOCAL, "cluster": CLUSTER}
+WORKLOADS = ("istiod", "istio-ingressgateway", "prometheus", "kiali")
+
+
+def compare(text: str, golden: Path) -> None:
+    if os.environ.get("KAIKI_GOLDEN") == "write":
+        golden.write_text(text)
+    assert text == golden.read_text()
+
+
+def named(objects: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+    return next(one for one in objects if one["kind"] == kind and one["metadata"]["name"] == name)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_installed_objects_equal_golden(form: str) -> None:
+    compare(write_yaml(install_manifests(FORMS[form])), GOLDEN / f"{form}.yaml")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_kubernetes_accepts_every_object(form: str) -> None:
+    for one in install_manifests(FORMS[form]):
+        kubernetes_validate.validate(one, "1.32", strict=True)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_names_are_unique_and_selectors_match_their_pods(form: str) -> None:
+    objects = install_manifests(FORMS[form])
+    keys = [(one["kind"], one["metadata"].get("namespace"), one["metadata"]["name"]) for one in objects]
+    assert len(set(keys)) == len(keys)
+    accounts = {one["metadata"]["name"] for one in objects if one["kind"] == "ServiceAccount"}
+    pods = []
+    for name in WORKLOADS:
+        spec = named(objects, "Deployment", name)["spec"]
+        pods.append(spec["template"]["metadata"]["labels"])
+        assert spec["selector"]["matchLabels"].items() <= pods[-1].items()
+        assert spec["template"]["spec"]["serviceAccountName"] in accounts
+    for one in objects:
+        if one["kind"] == "Service":
+            selected = [labels for labels in pods if one["spec"]["selector"].items() <= labels.items()]
+            assert len(selected) == 1, one["metadata"]["name"]
+
+
+def test_profiles_contain_each_other() -> None:
+    kinds = {}
+    for profile in Profile:
+        objects = install_manifests(replace(CLUSTER, profile=profile))
+        kinds[profile] = [one["metadata"]["name"] for one in objects if one["kind"] == "Deployment"]
+        assert named(objects, "Secret", "kaiki-console")["stringData"] == {"token": "not-a-secret"}
+    assert kinds == {Profile.DEFAULT: list(WORKLOADS), Profile.MINIMAL: ["istiod"], Profile.EMPTY: []}
+
+
+def test_definitions_are_installed_before_anything_uses_them() -> None:
+    definition = {"kind": "CustomResourceDefinition", "metadata": {"name": "gateways.networking.istio.io"}}
+    objects = install_manifests(replace(CLUSTER, definitions=(definition,)))
+    assert objects[0]["kind"] == "Namespace" and objects[1] == definition
+
+
+@pytest.mark.parametrize("file_name", ["prometheus.yaml", "kiali.yaml"])
+def test_addon_files_are_what_the_renderer_writes(file_name: str) -> None:
+    header = "# Written by kaiki.manifests; applied over a running installation it changes nothing.\n"
+    compare(header + write_yaml(addon_manifests(CURRENT)[file_name]), ADDONS / file_name)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("file_name", ["prometheus.yaml", "kiali.yaml"])
+def test_addons_say_nothing_that_the_installation_does_not_say(file_name: str, form: str) -> None:
+    """`kubectl apply` adds and changes what a file says and leaves the rest: so it must be a part of what runs."""
+    installed = install_manifests(replace(FORMS[form], version=kaiki.__version__))
+    for one in yaml.safe_load_all((ADDONS / file_name).read_text()):
+        assert is_part(one, named(installed, one["kind"], one["metadata"]["name"]))
+
+
+def is_part(small: Any, whole: Any) -> bool:
+    if isinstance(small, dict):
+        return isinstance(whole, dict) and all(key in whole and is_part(small[key], whole[key]) for key in small)
+    if isinstance(small, list):
+        return len(small) == len(whole) and all(map(is_part, small, whole))
+    return bool(small == whole)

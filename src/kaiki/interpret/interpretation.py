@@ -1,19 +1,43 @@
-"""The front door of interpretation: what is in the API → the mesh it describes, and what is wrong with it."""
+"""The front door of interpretation: what is in the API → the mesh it describes, and what is wrong with it.
+
+Interpretation is many small functions, each of one key (a pod, a port, an object), run through a memo layer: what did
+not change is the same object in the next snapshot, which is also how translation knows what to redo.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kaiki.model.finding import Finding
-from kaiki.model.snapshot import EMPTY_SNAPSHOT, MeshSnapshot
+from kaiki.interpret.destination_rules import destination_policy
+from kaiki.interpret.gateways import gateway
+from kaiki.interpret.references import references
+from kaiki.interpret.registry import registry
+from kaiki.interpret.virtual_services import virtual_service
+from kaiki.model.finding import Finding, Severity
+from kaiki.model.gateway import Gateway
+from kaiki.model.memo import Memo
+from kaiki.model.policy.destination import DestinationPolicy
+from kaiki.model.route import VirtualService
+from kaiki.model.snapshot import MeshSnapshot
+from kaiki.resources import core
+from kaiki.resources.istio.destination_rule import DestinationRuleSpec
+from kaiki.resources.istio.gateway import GatewaySpec
+from kaiki.resources.istio.parse import Parsed, is_istio, parse
+from kaiki.resources.istio.virtual_service import VirtualServiceSpec
 
 Inputs = Mapping[tuple[str, str, str], Mapping[str, Any]]
-"""(kind, namespace, name) → the object as the API gives it. An object that did not change is the same dict as before."""
+"""(kind, namespace, name) → the object as the API gives it. An object that did not change is the same dict as before.
+
+The kind of an Istio Gateway is `Gateway`; objects of other API groups with that kind are ignored.
+"""
 
 KINDS = ("Namespace", "Pod", "Service", "EndpointSlice", "VirtualService", "DestinationRule", "Gateway")
 """The kinds interpretation reads; others among the inputs are ignored."""
+
+Interpreted = VirtualService | DestinationPolicy | Gateway
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,14 +46,96 @@ class Interpretation:
 
     snapshot: MeshSnapshot
     findings: tuple[Finding, ...]
-    cache: object = None
+    memo: Memo
 
 
 def interpret(inputs: Inputs, previous: Interpretation | None = None) -> Interpretation:
-    """Interpret all objects. With `previous`, only what depends on changed objects is redone."""
-    return Interpretation(snapshot=EMPTY_SNAPSHOT, findings=())
+    """Interpret all objects. With `previous`, only what depends on changed objects is redone.
+
+    `previous` hands its memo on and should not be given twice.
+    """
+    memo = previous.memo if previous else Memo()
+    memo.enter(inputs)
+    by_kind = _by_kind(inputs)
+    things, findings = _things(by_kind, memo)
+    snapshot = _snapshot(by_kind, things, memo)
+    findings += references(snapshot, things)
+    return Interpretation(snapshot, tuple(sorted(set(findings), key=_finding_order)), memo)
 
 
 def check_object(obj: Mapping[str, Any], snapshot: MeshSnapshot) -> list[Finding]:
     """What is wrong with one object before it is stored: syntax is an ERROR, meaning against the mesh is a WARNING."""
-    return []
+    if not is_istio(obj):
+        return []
+    thing, findings = _thing(obj)
+    if thing is None:
+        return list(findings)
+    return sorted({*findings, *references(snapshot, (thing,))}, key=_finding_order)
+
+
+def _finding_order(finding: Finding) -> tuple[Any, ...]:
+    return finding.resource, finding.path, finding.code, finding.message
+
+
+def _by_kind(inputs: Inputs) -> dict[str, list[core.Object]]:
+    found: dict[str, list[core.Object]] = defaultdict(list)
+    for key in sorted(inputs):
+        found[key[0]].append(inputs[key])
+    return found
+
+
+def _thing(obj: core.Object) -> tuple[Interpreted | None, tuple[Finding, ...]]:
+    """One Istio object in the model's words; None if it cannot be read or an error makes it meaningless."""
+    parsed = parse(obj)
+    if not isinstance(parsed, Parsed):
+        return None, parsed
+    if any(finding.severity is Severity.ERROR for finding in parsed.findings):
+        return None, parsed.findings
+    match parsed.spec:
+        case VirtualServiceSpec() as spec:
+            return virtual_service(parsed.reference, spec, parsed.created), parsed.findings
+        case DestinationRuleSpec() as spec:
+            return destination_policy(parsed.reference, spec, parsed.created), parsed.findings
+        case GatewaySpec() as spec:
+            return gateway(parsed.reference, spec, parsed.created), parsed.findings
+    return None, parsed.findings
+
+
+def _things(by_kind: Mapping[str, list[core.Object]], memo: Memo) -> tuple[tuple[Interpreted, ...], list[Finding]]:
+    """All Istio objects, the oldest first (then by name): the order in which conflicts are decided."""
+    things: list[Interpreted] = []
+    findings: list[Finding] = []
+    for kind in ("VirtualService", "DestinationRule", "Gateway"):
+        for obj in filter(is_istio, by_kind.get(kind, ())):
+            thing, found = memo.get(_thing, obj)
+            findings += found
+            if thing is not None:
+                things.append(memo.keep(("thing", thing.source), thing))
+    things.sort(key=lambda thing: (thing.created, thing.source))
+    return tuple(things), findings
+
+
+def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpreted], memo: Memo) -> MeshSnapshot:
+    made = registry(by_kind.get("Pod", ()), by_kind.get("Service", ()), by_kind.get("EndpointSlice", ()), memo)
+    routes: dict[str, list[VirtualService]] = defaultdict(list)
+    policies: dict[str, list[DestinationPolicy]] = defaultdict(list)
+    gateways: list[Gateway] = []
+    for thing in things:
+        match thing:
+            case VirtualService():
+                for name in dict.fromkeys(thing.gateways):
+                    routes[name].append(thing)
+            case DestinationPolicy():
+                policies[thing.host].append(thing)
+            case Gateway():
+                gateways.append(thing)
+    return MeshSnapshot(
+        services=made.services,
+        endpoints=made.endpoints,
+        workloads=made.workloads,
+        services_by_workload=made.services_by_workload,
+        virtual_services={name: tuple(routes[name]) for name in sorted(routes)},
+        destination_policies={host: tuple(policies[host]) for host in sorted(policies)},
+        gateways=tuple(gateways),
+        namespaces={core.name(obj): core.labels(obj) for obj in by_kind.get("Namespace", ())},
+    )

@@ -23,7 +23,7 @@ class ServerTlsMode(StrEnum):
 class ServerTls:
     """The TLS of one server. Certificates are paths in the gateway's file system."""
 
-    mode: ServerTlsMode
+    mode: ServerTlsMode | None = None
     https_redirect: bool = False
     server_certificate: str = ""
     private_key: str = ""

@@ -1,8 +1,11 @@
-"""The memo layer of translation: what was built from the same inputs is built once and shared.
+"""The memo layer: what was built from the same inputs is built once and shared.
 
 Inputs are immutable, and a snapshot keeps the very objects that did not change, so inputs are compared by identity: no
 hashing of large values. An entry holds its inputs, which keeps their identities from being reused. Entries that two
-snapshots in a row did not ask for are dropped.
+epochs in a row did not ask for are dropped.
+
+    get    the same inputs → the same result, not built again
+    keep   an equal result → the very object of before, so that what depends on it need not be built again either
 """
 
 from __future__ import annotations
@@ -33,14 +36,14 @@ class Memo:
         self.misses = 0
 
     def enter(self, epoch: object) -> None:
-        """Say which snapshot the next calls are about; a new one retires what the last but one used."""
+        """Say which inputs or snapshot the next calls are about; a new one retires what the last but one used."""
         if epoch is not self._epoch:
             self._epoch = epoch
             self._previous = self._current
             self._current = {}
 
     def get(self, build: Callable[..., Built], *inputs: object) -> Built:
-        """`build(*inputs)`, or what it gave for the same inputs before. `inputs` must be all that `build` depends on."""
+        """Give `build(*inputs)`, or what it gave before for the same inputs, which must be all it depends on."""
         key = (build, *map(_key, inputs))
         entry = self._current.get(key) or self._previous.get(key)
         if entry is None:
@@ -48,5 +51,14 @@ class Memo:
             entry = (inputs, build(*inputs))
         else:
             self.hits += 1
+        self._current[key] = entry
+        return cast(Built, entry[1])
+
+    def keep(self, slot: Hashable, value: Built) -> Built:
+        """Give the last value of `slot` if it equals `value`, else remember and give `value`."""
+        key = ("keep", slot)
+        entry = self._current.get(key) or self._previous.get(key)
+        if entry is None or entry[1] != value:
+            entry = (None, value)
         self._current[key] = entry
         return cast(Built, entry[1])

@@ -114,6 +114,14 @@ class ClientTls:
 
 
 @dataclass(frozen=True, slots=True)
+class RetryBudget:
+    """Retries under way may be this share of the requests under way, but always at least the minimum."""
+
+    percent: float = 20.0
+    min_concurrency: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class TrafficPolicy:
     """One level of policy. A field that is None is inherited from the level above."""
 
@@ -122,6 +130,7 @@ class TrafficPolicy:
     outlier_detection: OutlierDetection | None = None
     tls: ClientTls | None = None
     proxy_protocol: int | None = None
+    retry_budget: RetryBudget | None = None
     ports: tuple[tuple[int, TrafficPolicy], ...] = ()
 
 
@@ -144,6 +153,7 @@ class DestinationPolicy:
     subsets: tuple[Subset, ...] = ()
     export_to: tuple[str, ...] = ("*",)
     workload_selector: tuple[tuple[str, str], ...] = ()
+    created: str = ""
 
     def subset(self, name: str) -> Subset | None:
         """The subset of this name, or None."""

@@ -158,7 +158,7 @@ class OutlierDetection(ApiType, frozen=True):
     split_external_local_origin_errors: bool = False
     consecutive_local_origin_failures: Unsigned | None = None
     consecutive_gateway_errors: Unsigned | None = None
-    consecutive_5xx_errors: Unsigned | None = None
+    consecutive_5xx_errors: Unsigned | None = msgspec.field(default=None, name="consecutive5xxErrors")
     interval: Duration | None = None
     base_ejection_time: Duration | None = None
     max_ejection_percent: Percentage = 0

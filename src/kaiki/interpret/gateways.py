@@ -1,0 +1,52 @@
+"""Gateway specs → gateways of the model. Depends on one object alone."""
+
+from __future__ import annotations
+
+from kaiki.model import gateway as model
+from kaiki.model.finding import ObjectRef
+from kaiki.resources.istio import gateway as api
+
+
+def gateway(source: ObjectRef, spec: api.GatewaySpec, created: str) -> model.Gateway:
+    """Translate one spec; `namespace/host` is split, with `.` for the object's own namespace."""
+    return model.Gateway(
+        source=source,
+        selector=tuple(sorted(spec.selector.items())),
+        servers=tuple(_server(item, source.namespace) for item in spec.servers),
+        created=created,
+    )
+
+
+def _server(server: api.Server, namespace: str) -> model.GatewayServer:
+    return model.GatewayServer(
+        name=server.name,
+        port=server.port.number,
+        port_name=server.port.name,
+        protocol=server.port.protocol.upper(),
+        hosts=tuple(_host(item, namespace) for item in server.hosts),
+        tls=_tls(server.tls),
+        bind=server.bind,
+    )
+
+
+def _host(text: str, namespace: str) -> model.ServerHost:
+    space, slash, host = text.rpartition("/")
+    if not slash:
+        return model.ServerHost("*", text)
+    return model.ServerHost(namespace if space == "." else space, host)
+
+
+def _tls(settings: api.ServerTLSSettings | None) -> model.ServerTls | None:
+    if settings is None:
+        return None
+    return model.ServerTls(
+        mode=model.ServerTlsMode(settings.mode) if settings.mode else None,
+        https_redirect=settings.https_redirect,
+        server_certificate=settings.server_certificate,
+        private_key=settings.private_key,
+        ca_certificates=settings.ca_certificates,
+        subject_alternative_names=settings.subject_alt_names,
+        minimum_version=settings.min_protocol_version or "",
+        maximum_version=settings.max_protocol_version or "",
+        cipher_suites=settings.cipher_suites,
+    )

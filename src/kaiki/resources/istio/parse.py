@@ -1,0 +1,135 @@
+"""One Istio object as the API gives it → a typed spec and what is wrong with it.
+
+Unknown fields are the API server's to reject; here they are ignored. Everything a schema cannot say cheaply is checked
+once, generically, by walking the typed value: fields of which only one may be set, expressions that do not compile, and
+fields that are stored but do nothing in this version.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import re2
+
+from kaiki.model.finding import Finding, ObjectRef, Severity
+from kaiki.resources import core
+from kaiki.resources.istio.common import ApiType, StringMatch
+from kaiki.resources.istio.destination_rule import DestinationRuleSpec
+from kaiki.resources.istio.gateway import GatewaySpec
+from kaiki.resources.istio.virtual_service import RegexRewrite, VirtualServiceSpec
+
+GROUP = "networking.istio.io"
+SPECS: Mapping[str, type[ApiType]] = {
+    "VirtualService": VirtualServiceSpec,
+    "DestinationRule": DestinationRuleSpec,
+    "Gateway": GatewaySpec,
+}
+_PLACE = re.compile(r"^(?P<cause>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parsed:
+    """An object that could be read. `findings` may still hold errors about parts of it."""
+
+    reference: ObjectRef
+    spec: ApiType
+    created: str
+    findings: tuple[Finding, ...]
+
+
+def is_istio(obj: core.Object) -> bool:
+    """Whether an object is of a kind this module reads (a Gateway of the Gateway API is not)."""
+    return str(obj.get("apiVersion", GROUP)).split("/", 1)[0] == GROUP and obj.get("kind") in SPECS
+
+
+def parse(obj: core.Object) -> Parsed | tuple[Finding, ...]:
+    """Read one object; findings alone if it cannot be read at all."""
+    reference = core.reference(obj)
+    try:
+        spec = msgspec.convert(core.spec(obj), SPECS[reference.kind])
+    except msgspec.ValidationError as error:
+        return (_unreadable(reference, str(error)),)
+    return Parsed(reference, spec, core.created(obj), tuple(_problems(reference, spec, "spec")))
+
+
+def _unreadable(reference: ObjectRef, message: str) -> Finding:
+    match = _PLACE.match(message)
+    cause, path = (match["cause"], match["path"] or "") if match else (message, "")
+    return Finding(
+        code="KAI0101",
+        severity=Severity.ERROR,
+        resource=reference,
+        path=f"spec{path}",
+        message=f"this is not what the field takes: {cause[:1].lower()}{cause[1:]}.",
+        hint="Nothing of the object is in force until it is corrected.",
+    )
+
+
+def _problems(reference: ObjectRef, value: object, path: str) -> Iterator[Finding]:
+    if isinstance(value, ApiType):
+        yield from _problems_here(reference, value, path)
+        for field in msgspec.structs.fields(value):
+            yield from _problems(reference, getattr(value, field.name), f"{path}.{field.encode_name}")
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from _problems(reference, item, f"{path}[{index}]")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _problems(reference, item, f"{path}[{key}]")
+
+
+def _problems_here(reference: ObjectRef, value: ApiType, path: str) -> Iterator[Finding]:
+    is_set = _set_fields(value)
+    for group in value.ONE_OF:
+        several = [name for name in group if name in is_set]
+        if len(several) > 1:
+            yield Finding(
+                "KAI0102", Severity.ERROR, reference, path, f"only one of {', '.join(several)} can be set.", "Keep one."
+            )
+    for name in value.NOT_IN_FORCE:
+        if name in is_set:
+            message = f"{name} is accepted but not in force in this version."
+            yield Finding("KAI0103", Severity.WARNING, reference, f"{path}.{name}", message)
+    expression = _expression(value)
+    if expression and (cause := expression_error(expression)):
+        message = f"the expression {expression!r} does not compile: {cause}."
+        yield Finding("KAI0104", Severity.ERROR, reference, path, message, "Expressions are RE2's.")
+
+
+def _set_fields(value: ApiType) -> set[str]:
+    """The JSON names of the fields that differ from their defaults."""
+    found = set()
+    for field in msgspec.structs.fields(value):
+        given = getattr(value, field.name)
+        if given is not None and given not in ((), {}) and given != field.default:
+            found.add(field.encode_name)
+    return found
+
+
+def _expression(value: ApiType) -> str | None:
+    if isinstance(value, StringMatch):
+        return value.regex
+    return value.match if isinstance(value, RegexRewrite) else None
+
+
+def expression_error(expression: str) -> str:
+    """Why RE2 refuses an expression; empty if it takes it."""
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        re2.compile(expression, options)
+    except re2.error as error:
+        cause = error.args[0] if error.args else "unknown"
+        return cause.decode(errors="replace") if isinstance(cause, bytes) else str(cause)
+    return ""
+
+
+def spec_of(parsed: Parsed, kind: type[Any]) -> Any:
+    """The spec, which must be of `kind`."""
+    if not isinstance(parsed.spec, kind):
+        raise TypeError(f"{parsed.reference} holds a {type(parsed.spec).__name__}, not a {kind.__name__}")
+    return parsed.spec

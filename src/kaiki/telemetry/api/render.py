@@ -1,0 +1,73 @@
+"""Answers as JSON, in Prometheus' shapes."""
+
+from __future__ import annotations
+
+import numpy as np
+import orjson
+
+from kaiki.telemetry.arrays import FloatArray
+from kaiki.telemetry.promql.evaluate import Answer
+from kaiki.telemetry.promql.numbers import format_number, format_time
+from kaiki.telemetry.promql.values import Scalar, Text, Vector, Window
+
+
+def render_answer(answer: Answer, *, instant: bool) -> bytes:
+    """The whole response body."""
+    kind, result = _instant(answer) if instant else ("matrix", _matrix(answer))
+    return orjson.dumps({"status": "success", "data": {"resultType": kind, "result": result}})
+
+
+def _instant(answer: Answer) -> tuple[str, object]:
+    moment, value = format_time(int(answer.times[0])), answer.value
+    match value:
+        case Vector():
+            numbers = format_numbers(value.values[:, 0])
+            pairs = zip(value.labels, numbers, strict=True)
+            return "vector", [{"metric": labels, "value": [moment, number]} for labels, number in pairs]
+        case Scalar():
+            return "scalar", [moment, format_number(float(value.values[0]))]
+        case Text():
+            return "string", [moment, value.value]
+        case Window():
+            return "matrix", _ranges(value)
+
+
+def _ranges(window: Window) -> list[object]:
+    result: list[object] = []
+    for row, labels in enumerate(window.labels):
+        low, high = int(window.low[row, 0]), int(window.high[row, 0])
+        if low < high:
+            times = [format_time(t) for t in window.times[low:high].tolist()]
+            points = zip(times, format_numbers(window.values[low:high]), strict=True)
+            result.append({"metric": labels, "values": list(points)})
+    return result
+
+
+def _matrix(answer: Answer) -> list[object]:
+    times, value = [format_time(t) for t in answer.times.tolist()], answer.value
+    if isinstance(value, Scalar):
+        return [{"metric": {}, "values": list(zip(times, format_numbers(value.values), strict=True))}]
+    assert isinstance(value, Vector)
+    result: list[object] = []
+    for labels, row, mask in sorted(
+        zip(value.labels, value.values, value.present, strict=True), key=lambda series: sorted(series[0].items())
+    ):
+        if mask.all():
+            points = list(zip(times, format_numbers(row), strict=True))
+        else:
+            places = np.nonzero(mask)[0].tolist()
+            points = list(zip([times[i] for i in places], format_numbers(row[mask]), strict=True))
+        result.append({"metric": labels, "values": points})
+    return result
+
+
+def format_numbers(values: FloatArray) -> list[str]:
+    """`format_number` of each; each distinct value is written once, as most of a matrix repeats itself."""
+    known: dict[float, str] = {}
+    texts: list[str] = []
+    for value in values.tolist():
+        text = known.get(value)
+        if text is None or value == 0:
+            text = known[value] = format_number(value)
+        texts.append(text)
+    return texts

@@ -1,0 +1,1 @@
+"""Finding targets and reading them: who, how often, and what becomes of the lines."""

@@ -1,0 +1,183 @@
+"""The `kaiki metrics` process: joins discovery, scraper, collector, store and HTTP API."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from kaiki.kube.config import KubeConfig
+from kaiki.telemetry.api.application import Api, ApiSettings
+from kaiki.telemetry.collector.accounts import TcpAccounts
+from kaiki.telemetry.own_metrics import render_own_metrics
+from kaiki.telemetry.scrape.scraper import Scraper, ScrapeSettings
+from kaiki.telemetry.scrape.targets import static_target
+from kaiki.telemetry.store.series import SeriesStore, StoreLimits
+
+log = logging.getLogger(__name__)
+_RETENTION_CHECK_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """Everything the process needs to know.
+
+    Ports of 0 take any free one (tests). With `kube` None only `static_targets` (`host:port[/path]`) are scraped; an
+    empty `collector_listen` turns the TCP collector off.
+    """
+
+    data_path: Path
+    listen: tuple[str, int] = ("0.0.0.0", 9090)
+    collector_listen: tuple[str, int] | None = ("0.0.0.0", 9093)
+    scrape_interval_seconds: float = 3.0
+    retention_seconds: float = 24 * 3600.0
+    retention_bytes: int = 512 << 20
+    max_series: int = 50_000
+    kube: KubeConfig | None = None
+    static_targets: tuple[str, ...] = ()
+
+
+class Committer:
+    """Commits the store in a thread, soon after something changed; changes that come together share one commit."""
+
+    def __init__(self, store: SeriesStore) -> None:
+        self._store = store
+        self._dirty = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, "commit")
+
+    def changed(self) -> None:
+        self._dirty.set()
+
+    async def run(self) -> None:
+        """Until cancelled. A failing disk is reported and tried again: samples stay in memory meanwhile."""
+        loop = asyncio.get_running_loop()
+        checked = 0.0
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._dirty.wait(), _RETENTION_CHECK_SECONDS)
+            await asyncio.sleep(0.02)
+            self._dirty.clear()
+            try:
+                await loop.run_in_executor(self._thread, self._store.commit)
+                if time.monotonic() - checked > _RETENTION_CHECK_SECONDS:
+                    checked = time.monotonic()
+                    await loop.run_in_executor(self._thread, self._store.enforce_retention, time.time_ns() // 1_000_000)
+            except Exception as error:
+                log.error("samples cannot be written to disk: %s; trying again", error)
+                await asyncio.sleep(1.0)
+                self._dirty.set()
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=True)
+
+
+async def serve(settings: MetricsSettings) -> None:
+    """Runs until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        async with running(settings) as address:
+            log.info("metrics are served on %s:%d", *address)
+            await stop.wait()
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+@contextlib.asynccontextmanager
+async def running(settings: MetricsSettings) -> AsyncIterator[tuple[str, int]]:
+    """The whole process's work, while inside; gives the HTTP address."""
+    limits = StoreLimits(settings.retention_seconds, settings.retention_bytes, settings.max_series)
+    store = await asyncio.to_thread(SeriesStore, settings.data_path, limits)
+    committer = Committer(store)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(store.close)
+        stack.callback(committer.close)
+        await stack.enter_async_context(_task(committer.run(), "commit"))
+        accounts = TcpAccounts(store, committer.changed)
+        await stack.enter_async_context(_task(accounts.run(), "tcp accounts"))
+        interval = settings.scrape_interval_seconds
+        scrape = ScrapeSettings(interval_seconds=interval, timeout_seconds=min(interval, 2.5))
+        scraper = await stack.enter_async_context(Scraper(store, scrape, committer.changed))
+        for address in settings.static_targets:
+            scraper.set_target(static_target(address))
+        api = Api(
+            store, _api_settings(settings), scraper.targets, lambda: render_own_metrics(store) + accounts.render()
+        )
+        bound = await stack.enter_async_context(_http(api, settings.listen))
+        if settings.collector_listen is not None:
+            await _start_collector(stack, accounts, settings.collector_listen)
+        if settings.kube is not None:
+            await _start_discovery(stack, scraper, settings.kube)
+        yield bound
+
+
+async def _start_collector(stack: contextlib.AsyncExitStack, accounts: TcpAccounts, listen: tuple[str, int]) -> None:
+    from kaiki.telemetry.collector.service import collecting
+
+    port = await stack.enter_async_context(collecting(accounts, listen))
+    log.info("TCP access logs are collected on %s:%d", listen[0], port)
+
+
+async def _start_discovery(stack: contextlib.AsyncExitStack, scraper: Scraper, kube: KubeConfig) -> None:
+    from kaiki.kube.cache import running as running_caches
+    from kaiki.kube.client import KubeClient
+    from kaiki.telemetry.scrape.discovery import watch_pods
+
+    client = await stack.enter_async_context(KubeClient(kube, user_agent="kaiki-metrics"))
+    await stack.enter_async_context(running_caches(watch_pods(client, scraper), wait=False))
+
+
+@contextlib.asynccontextmanager
+async def _task(work: object, name: str) -> AsyncIterator[None]:
+    task: asyncio.Task[None] = asyncio.create_task(work, name=name)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+@contextlib.asynccontextmanager
+async def _http(api: Api, listen: tuple[str, int]) -> AsyncIterator[tuple[str, int]]:
+    runner = web.AppRunner(api.application(), access_log=None, shutdown_timeout=2.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, *listen)
+        await site.start()
+        address = runner.addresses[0]
+        yield str(address[0]), int(address[1])
+    finally:
+        await runner.cleanup()
+
+
+def _api_settings(settings: MetricsSettings) -> ApiSettings:
+    retention = f"{int(settings.retention_seconds)}s"
+    flags = (
+        ("storage.tsdb.retention.time", retention),
+        ("storage.tsdb.retention.size", f"{settings.retention_bytes}B"),
+        ("storage.tsdb.path", str(settings.data_path)),
+        ("query.lookback-delta", "5m"),
+        ("web.enable-admin-api", "false"),
+    )
+    configuration = (
+        "global:\n"
+        f"  scrape_interval: {settings.scrape_interval_seconds:g}s\n"
+        "  evaluation_interval: 1m\n"
+        "scrape_configs:\n"
+        "- job_name: kubernetes-pods\n"
+        "  kubernetes_sd_configs:\n"
+        "  - role: pod\n"
+    )
+    return ApiSettings(configuration=configuration, flags=flags)

@@ -1,0 +1,1 @@
+"""The series store: an index, a head in memory, a log and compressed blocks in SQLite."""

@@ -1,0 +1,107 @@
+"""The newest samples, in memory: one row per active series, appended to by whole scrapes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from kaiki.telemetry.arrays import FloatArray, IdArray, IndexArray, TimeArray
+from kaiki.telemetry.store.pages import PAGE_SERIES, Page
+
+FULL_SAMPLES = 120
+_FIRST_ROWS = 256
+
+
+class Head:
+    """`generation` names the log records that hold the same samples on disk."""
+
+    def __init__(self, generation: int) -> None:
+        self.generation = generation
+        self.samples = 0
+        self.rows = 0
+        self.min_time_ms = 2**62
+        self.max_time_ms = -(2**62)
+        self.fullest = 0
+        self._row_of = np.full(_FIRST_ROWS, -1, np.int32)
+        self._times = np.empty((_FIRST_ROWS, FULL_SAMPLES), np.int64)
+        self._values = np.empty((_FIRST_ROWS, FULL_SAMPLES), np.float64)
+        self._counts = np.zeros(_FIRST_ROWS, np.int32)
+        self._ids = np.empty(_FIRST_ROWS, np.int32)
+
+    @property
+    def full(self) -> bool:
+        return self.fullest >= FULL_SAMPLES
+
+    def append(self, time_ms: int, ids: IdArray, values: FloatArray) -> None:
+        """One sample for each of the (distinct) ids, all at one time, later than what each series has."""
+        if not len(ids):
+            return
+        rows = self._rows_for(ids)
+        positions = self._counts[rows]
+        newest = int(positions.max()) + 1
+        if newest > self._times.shape[1]:
+            self._widen()
+        self._times[rows, positions] = time_ms
+        self._values[rows, positions] = values
+        self._counts[rows] = positions + 1
+        self.samples += len(ids)
+        self.fullest = max(self.fullest, newest)
+        self.min_time_ms = min(self.min_time_ms, time_ms)
+        self.max_time_ms = max(self.max_time_ms, time_ms)
+
+    def gather(self, ids: IdArray, start_ms: int, end_ms: int) -> tuple[IndexArray, TimeArray, FloatArray]:
+        """Samples in [start, end] of the given series: (position in `ids`, time, value), by series, then by time."""
+        known = ids < len(self._row_of)
+        rows = np.where(known, self._row_of[np.where(known, ids, 0)], -1)
+        owners = np.nonzero(rows >= 0)[0]
+        rows = rows[owners]
+        width = int(self._counts[rows].max()) if len(rows) else 0
+        times = self._times[rows, :width]
+        wanted = (np.arange(width) < self._counts[rows][:, None]) & (times >= start_ms) & (times <= end_ms)
+        which, column = np.nonzero(wanted)
+        return owners[which], times[which, column], self._values[rows[which], column]
+
+    def pages(self) -> Iterator[Page]:
+        """Everything in the head, in pages of ascending series ids."""
+        order = np.argsort(self._ids[: self.rows], kind="stable")
+        for start in range(0, len(order), PAGE_SERIES):
+            rows = order[start : start + PAGE_SERIES]
+            counts = self._counts[rows]
+            which, column = np.nonzero(np.arange(self._times.shape[1]) < counts[:, None])
+            picked = rows[which]
+            yield Page(self._ids[rows], counts, self._times[picked, column], self._values[picked, column])
+
+    def _rows_for(self, ids: IdArray) -> IdArray:
+        highest = int(ids.max())
+        if highest >= len(self._row_of):
+            grown = np.full(max(highest + 1, 2 * len(self._row_of)), -1, np.int32)
+            grown[: len(self._row_of)] = self._row_of
+            self._row_of = grown
+        rows = self._row_of[ids]
+        missing = np.nonzero(rows < 0)[0]
+        if len(missing):
+            first, self.rows = self.rows, self.rows + len(missing)
+            self._lengthen()
+            fresh = np.arange(first, self.rows, dtype=np.int32)
+            self._ids[fresh] = ids[missing]
+            self._row_of[ids[missing]] = fresh
+            rows[missing] = fresh
+        return rows
+
+    def _lengthen(self) -> None:
+        have, width = self._times.shape
+        if self.rows <= have:
+            return
+        rows = max(self.rows, have + have // 2)
+        for name in ("_times", "_values"):
+            old = getattr(self, name)
+            new = np.empty((rows, width), old.dtype)
+            new[:have] = old
+            setattr(self, name, new)
+        self._counts = np.concatenate([self._counts, np.zeros(rows - have, np.int32)])
+        self._ids = np.concatenate([self._ids, np.empty(rows - have, np.int32)])
+
+    def _widen(self) -> None:
+        self._times = np.concatenate([self._times, np.empty_like(self._times)], axis=1)
+        self._values = np.concatenate([self._values, np.empty_like(self._values)], axis=1)

@@ -1,0 +1,360 @@
+"""The store as its users see it: find or make series, append, commit, select.
+
+    append ──▶ head (visible to queries at once) ──commit──▶ log in SQLite (acknowledged)
+                 └── full: rotated ──▶ block of compressed pages, log records dropped
+
+`append` and `series_id` belong to the event loop's thread, `commit` to one writer thread, `select` to any thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kaiki.telemetry.arrays import FloatArray, IdArray, IndexArray, TimeArray
+from kaiki.telemetry.errors import ExecutionError
+from kaiki.telemetry.matchers import Matcher
+from kaiki.telemetry.store.database import Block, Database, LogRecord, NewSeries
+from kaiki.telemetry.store.head import Head
+from kaiki.telemetry.store.index import Labels, SeriesIndex
+from kaiki.telemetry.store.pages import Page, decode_page
+
+log = logging.getLogger(__name__)
+_CACHED_PAGE_BYTES = 6 << 20
+_LONG_AGO = -(2**62)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLimits:
+    """What bounds the store. Compressed bytes; the head in memory is bounded by `max_series`."""
+
+    retention_seconds: float = 24 * 3600.0
+    retention_bytes: int = 512 << 20
+    max_series: int = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Samples of several series: sample j belongs to series `owners[j]`; by series, then by time."""
+
+    labels: list[Labels]
+    owners: IndexArray
+    times: TimeArray
+    values: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatistics:
+    """For `/status/tsdb` and `/metrics`."""
+
+    series: int
+    head_samples: int
+    blocks: int
+    block_bytes: int
+    start_ms: int
+    end_ms: int
+    rejected_series: int
+    out_of_order_samples: int
+
+
+class SeriesStore:
+    """Opens (or makes) the database in the folder `path`, and loads what it holds."""
+
+    def __init__(self, path: Path, limits: StoreLimits | None = None) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+        self.limits = limits or StoreLimits()
+        self.metadata: dict[str, tuple[str, str]] = {}
+        self.generation = 0
+        self._database = Database(path / "series.sqlite")
+        self._lock = threading.RLock()
+        self._commit_lock = threading.Lock()
+        self._index = SeriesIndex()
+        self._last = np.full(1024, _LONG_AGO, np.int64)
+        self._counter = np.zeros(1024, np.bool_)
+        self._new_series: list[NewSeries] = []
+        self._records: list[LogRecord] = []
+        self._notes: dict[str, bytes | None] = {}
+        self._sealing: Head | None = None
+        self._pages: OrderedDict[tuple[int, int], Page] = OrderedDict()
+        self._pages_bytes = 0
+        self._rejected = 0
+        self._out_of_order = 0
+        self._head, self._blocks = self._load()
+
+    # ---- writing
+
+    def series_id(self, labels: Iterable[tuple[str, str]], *, counter: bool = False) -> int | None:
+        """Finds or makes a series.
+
+        None when the store holds `max_series` already (counted, and logged once per doubling).
+        """
+        pairs = tuple(labels)
+        with self._lock:
+            found = self._index.find(pairs)
+            if found is not None:
+                return found
+            if len(self._index) >= self.limits.max_series:
+                self._reject()
+                return None
+            made = self._index.add(pairs)
+            self._register(made, counter, _LONG_AGO)
+            self._new_series.append(NewSeries(made, counter, pairs))
+            return made
+
+    def are_counters(self, ids: IdArray) -> IdArray:
+        """Those of the given series that only grow, except for resets."""
+        return ids[self._counter[ids]]
+
+    def append(self, time_ms: int, ids: IdArray, values: FloatArray) -> int:
+        """Appends one sample to each of the distinct series, and returns how many were taken.
+
+        A sample that is not later than its series' last one is dropped and counted. Nothing is acknowledged before
+        `commit`.
+        """
+        with self._lock:
+            late = self._last[ids] >= time_ms
+            if late.any():
+                self._out_of_order += int(late.sum())
+                ids, values = ids[~late], values[~late]
+            if not len(ids):
+                return 0
+            self._last[ids] = time_ms
+            self._head.append(time_ms, ids, values)
+            self._records.append(LogRecord(self._head.generation, time_ms, ids, values))
+            return len(ids)
+
+    def last_time_ms(self, series_id: int) -> int:
+        """When the series got its last sample; far in the past if never."""
+        return int(self._last[series_id])
+
+    def last_times_ms(self, ids: IdArray) -> TimeArray:
+        """`last_time_ms` of several series."""
+        return self._last[ids]
+
+    def note(self, key: str, value: bytes | None) -> None:
+        """Keeps a small fact with the samples: both are in the file after the same `commit`, or neither.
+
+        None deletes.
+        """
+        with self._lock:
+            self._notes[key] = value
+
+    def notes(self, prefix: str) -> dict[str, bytes]:
+        """Committed notes whose key starts with `prefix`."""
+        return self._database.read_notes(prefix)
+
+    def commit(self) -> None:
+        """Everything appended before the call survives the death of the process after it. Raises sqlite3.Error."""
+        with self._commit_lock:
+            with self._lock:
+                series, self._new_series = self._new_series, []
+                records, self._records = self._records, []
+                notes, self._notes = self._notes, {}
+                if self._head.full and self._sealing is None:
+                    self._sealing, self._head = self._head, Head(self._head.generation + 1)
+            try:
+                if series or records or notes:
+                    self._database.write(series, records, notes.items())
+            except BaseException:
+                with self._lock:
+                    self._new_series[:0], self._records[:0] = series, records
+                    self._notes = notes | self._notes
+                raise
+            self._seal()
+
+    def enforce_retention(self, now_ms: int) -> None:
+        """Drops what is too old or too much, oldest blocks first, and the series that have no sample left."""
+        with self._commit_lock:
+            with self._lock:
+                gone = self._expired_blocks(now_ms)
+                if not gone:
+                    return
+                self._blocks = [block for block in self._blocks if block not in gone]
+                dead = self._dead_series()
+                if dead:
+                    self._index.remove(dead)
+                    self.generation += 1
+            self._database.remove([block.number for block in gone], dead)
+
+    def close(self) -> None:
+        self.commit()
+        self._database.close()
+
+    # ---- reading
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, max_samples: int = 1 << 40) -> Selection:
+        """Samples in [start, end] of all series that match. Raises ExecutionError beyond `max_samples`."""
+        with self._lock:
+            ids = self._index.select(matchers)
+            labels = [self._index.labels(i) for i in ids.tolist()]
+            heads = [head.gather(ids, start_ms, end_ms) for head in (self._sealing, self._head) if head is not None]
+            blocks = [b for b in self._blocks if b.end_ms >= start_ms and b.start_ms <= end_ms]
+        pieces: list[tuple[IndexArray, TimeArray, FloatArray]] = []
+        total = sum(len(head[1]) for head in heads)
+        for block in blocks:
+            for piece in self._gather(block, ids, start_ms, end_ms):
+                pieces.append(piece)
+                total += len(piece[1])
+                if total > max_samples:
+                    break
+        if total > max_samples:
+            raise ExecutionError(
+                f"the query would load more than {max_samples} samples: narrow its labels or its time range"
+            )
+        return _joined(labels, pieces + heads)
+
+    def select_series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
+        """Labels of the series that match; without samples in [start, end] a series is left out,
+        as far as is cheap to know.
+        """
+        with self._lock:
+            ids = self._living(self._index.select(matchers), start_ms)
+            return [self._index.labels(i) for i in ids.tolist()]
+
+    def label_names(self, matchers: Sequence[Matcher] | None) -> list[str]:
+        with self._lock:
+            return self._index.names(None if matchers is None else self._index.select(matchers))
+
+    def label_values(self, name: str, matchers: Sequence[Matcher] | None) -> list[str]:
+        with self._lock:
+            return self._index.values(name, None if matchers is None else self._index.select(matchers))
+
+    def cardinality(self) -> dict[str, dict[str, int]]:
+        """label name → value → number of series."""
+        with self._lock:
+            return self._index.cardinality()
+
+    def statistics(self) -> StoreStatistics:
+        with self._lock:
+            heads = [head for head in (self._sealing, self._head) if head is not None and head.samples]
+            starts = [b.start_ms for b in self._blocks] + [h.min_time_ms for h in heads]
+            ends = [b.end_ms for b in self._blocks] + [h.max_time_ms for h in heads]
+            return StoreStatistics(
+                series=len(self._index),
+                head_samples=sum(head.samples for head in heads),
+                blocks=len(self._blocks),
+                block_bytes=sum(block.size_bytes for block in self._blocks),
+                start_ms=min(starts, default=0),
+                end_ms=max(ends, default=0),
+                rejected_series=self._rejected,
+                out_of_order_samples=self._out_of_order,
+            )
+
+    # ---- inside
+
+    def _load(self) -> tuple[Head, list[Block]]:
+        blocks = self._database.read_blocks()
+        floor = max((block.end_ms for block in blocks), default=_LONG_AGO)
+        for series in self._database.read_series():
+            self._index.add(series.labels, series.series_id)
+            self._register(series.series_id, series.counter, floor)
+        head = Head(1)
+        for record in self._database.read_log():
+            head.generation = max(head.generation, record.generation)
+            head.append(record.time_ms, record.ids, record.values)
+            self._last[record.ids] = np.maximum(self._last[record.ids], record.time_ms)
+        self._database.adopt_log(head.generation)
+        return head, blocks
+
+    def _register(self, series_id: int, counter: bool, last_ms: int) -> None:
+        if series_id >= len(self._last):
+            size = max(series_id + 1, 2 * len(self._last))
+            last, flags = np.full(size, _LONG_AGO, np.int64), np.zeros(size, np.bool_)
+            last[: len(self._last)], flags[: len(self._counter)] = self._last, self._counter
+            self._last, self._counter = last, flags
+        self._last[series_id] = last_ms
+        self._counter[series_id] = counter
+
+    def _reject(self) -> None:
+        self._rejected += 1
+        if self._rejected & (self._rejected - 1) == 0:
+            log.warning(
+                "%d new series refused: the store holds its maximum of %d; raise max_series or drop labels",
+                self._rejected,
+                self.limits.max_series,
+            )
+
+    def _seal(self) -> None:
+        head = self._sealing
+        if head is None:
+            return
+        block = self._database.seal(head.pages(), head.min_time_ms, head.max_time_ms, head.generation)
+        with self._lock:
+            self._blocks = [*self._blocks, block]
+            self._sealing = None
+
+    def _expired_blocks(self, now_ms: int) -> list[Block]:
+        horizon = now_ms - int(self.limits.retention_seconds * 1000)
+        gone = [block for block in self._blocks if block.end_ms < horizon]
+        rest = [block for block in self._blocks if block.end_ms >= horizon]
+        excess = sum(block.size_bytes for block in rest) - self.limits.retention_bytes
+        for block in rest:
+            if excess <= 0:
+                break
+            gone.append(block)
+            excess -= block.size_bytes
+        return gone
+
+    def _dead_series(self) -> list[int]:
+        starts = [block.start_ms for block in self._blocks]
+        starts += [head.min_time_ms for head in (self._sealing, self._head) if head is not None]
+        unsaved = {series.series_id for series in self._new_series}
+        ids = self._index.select([])
+        dead = ids[self._last[ids] < min(starts)]
+        return [i for i in dead.tolist() if i not in unsaved]
+
+    def _living(self, ids: IdArray, start_ms: int) -> IdArray:
+        return ids[self._last[ids] >= start_ms]
+
+    def _gather(
+        self, block: Block, ids: IdArray, start_ms: int, end_ms: int
+    ) -> Iterable[tuple[IndexArray, TimeArray, FloatArray]]:
+        low = np.searchsorted(ids, block.first, "left")
+        high = np.searchsorted(ids, block.last, "right")
+        for number in np.nonzero(high > low)[0].tolist():
+            page = self._page(block.number, number)
+            if page is None:
+                continue
+            places = np.searchsorted(ids, page.ids)
+            places[places == len(ids)] = 0
+            held = ids[places] == page.ids
+            if not held.any():
+                continue
+            wanted = np.repeat(held, page.counts) & (page.times >= start_ms) & (page.times <= end_ms)
+            yield np.repeat(places, page.counts)[wanted], page.times[wanted], page.values[wanted]
+
+    def _page(self, block: int, number: int) -> Page | None:
+        key = (block, number)
+        with self._lock:
+            page = self._pages.get(key)
+            if page is not None:
+                self._pages.move_to_end(key)
+                return page
+        blob = self._database.page(block, number)
+        if blob is None:
+            return None
+        page = decode_page(blob)
+        with self._lock:
+            if key not in self._pages:
+                self._pages[key] = page
+                self._pages_bytes += page.size_bytes
+            while self._pages_bytes > _CACHED_PAGE_BYTES and len(self._pages) > 1:
+                self._pages_bytes -= self._pages.popitem(last=False)[1].size_bytes
+        return page
+
+
+def _joined(labels: list[Labels], pieces: list[tuple[IndexArray, TimeArray, FloatArray]]) -> Selection:
+    """Pieces come oldest first, so a stable sort by series leaves each series ordered by time."""
+    owners = np.concatenate([piece[0] for piece in pieces])
+    times = np.concatenate([piece[1] for piece in pieces])
+    values = np.concatenate([piece[2] for piece in pieces])
+    if len(pieces) > 1 and (np.diff(owners) < 0).any():
+        order = np.argsort(owners, kind="stable")
+        owners, times, values = owners[order], times[order], values[order]
+    return Selection(labels, owners, times, values)

@@ -1,0 +1,83 @@
+"""Runs the EndpointSlice plan: follows Services and pods, writes slices and Endpoints."""
+
+from kaiki.controllers.action import Action, Create, Delete, Effects, Patch
+from kaiki.controllers.endpoint_slice import (
+    MANAGED_BY_LABEL,
+    MANAGER,
+    SERVICE_NAME_LABEL,
+    desired_endpoints,
+    desired_slices,
+    has_managed_endpoints,
+    is_selected,
+    merge_needed,
+)
+from kaiki.controllers.queue import WorkQueue
+from kaiki.controllers.stores import Stores
+from kaiki.controllers.workloads import key_of
+from kaiki.kube.cache import CacheEvent, Key
+from kaiki.kube.resource import ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES, Object
+
+SLICE_FIELDS = ("endpoints", "ports")
+
+
+class EndpointController:
+    """Keeps the EndpointSlices and Endpoints of Services that have a selector."""
+
+    def __init__(self, stores: Stores, effects: Effects) -> None:
+        self._stores = stores
+        self._effects = effects
+        self.queue: WorkQueue[Key] = WorkQueue("endpoints", self.sync)
+
+    def start(self) -> None:
+        """Follows Services, pods, and the slices themselves, so that what others change is put right."""
+        self._stores[SERVICES].subscribe(lambda event: self.queue.add(key_of(event.object)))
+        self._stores[PODS].subscribe(self._pod_changed)
+        self._stores[ENDPOINT_SLICES].subscribe(self._slice_changed)
+
+    def _pod_changed(self, event: CacheEvent) -> None:
+        states = [state for state in (event.old, event.new) if state is not None]
+        for service in self._stores.in_namespace(SERVICES, key_of(event.object)[0]):
+            if any(is_selected(service, state) for state in states):
+                self.queue.add(key_of(service))
+
+    def _slice_changed(self, event: CacheEvent) -> None:
+        labels = event.object["metadata"].get("labels") or {}
+        if labels.get(MANAGED_BY_LABEL) == MANAGER and event.kind != "added":
+            self.queue.add((key_of(event.object)[0], labels.get(SERVICE_NAME_LABEL, "")))
+
+    async def sync(self, key: Key) -> None:
+        """Brings the slices of one Service to what its pods are now."""
+        service = self._stores[SERVICES].get(*key)
+        if service is None or service["metadata"].get("deletionTimestamp") or not has_managed_endpoints(service):
+            return
+        pods = self._stores.in_namespace(PODS, key[0])
+        slices = [item for item in self._stores.in_namespace(ENDPOINT_SLICES, key[0]) if _belongs(item, service)]
+        await self._effects.run(plan_slices(slices, desired_slices(service, pods)))
+        endpoints = self._stores[ENDPOINTS].get(*key)
+        await self._effects.run(plan_endpoints(endpoints, desired_endpoints(service, pods)))
+
+
+def plan_slices(have: list[Object], want: list[Object]) -> list[Action]:
+    """Creates, changes and deletes slices, by name. Deletions come last, so that no endpoint is missing between."""
+    present = {item["metadata"]["name"]: item for item in have}
+    actions: list[Action] = []
+    for item in want:
+        existing = present.pop(item["metadata"]["name"], None)
+        if existing is None:
+            actions.append(Create(item))
+        elif patch := merge_needed(existing, item, SLICE_FIELDS):
+            actions.append(Patch(existing, patch))
+    return actions + [Delete(item) for item in present.values()]
+
+
+def plan_endpoints(have: Object | None, want: Object) -> list[Action]:
+    """Creates or changes the legacy object."""
+    if have is None:
+        return [Create(want)]
+    patch = merge_needed(have, want, ("subsets",))
+    return [Patch(have, patch)] if patch else []
+
+
+def _belongs(item: Object, service: Object) -> bool:
+    labels = item["metadata"].get("labels") or {}
+    return labels.get(SERVICE_NAME_LABEL) == service["metadata"]["name"] and labels.get(MANAGED_BY_LABEL) == MANAGER

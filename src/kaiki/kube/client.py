@@ -255,6 +255,11 @@ class KubeClient:
             call=f"delete {resource.describe(namespace, name)}",
         )
 
+    async def delete_object(self, obj: Object) -> Object:
+        """Deletes this very object: Conflict when another has taken its name meanwhile."""
+        resource, namespace, name = self._locate(obj, None, None)
+        return await self.delete(resource, name, namespace, uid=obj["metadata"].get("uid"))
+
     # Tokens
 
     async def request_token(

@@ -1,0 +1,130 @@
+"""The webhooks' HTTPS server: /inject for pods, /validate for our own kinds."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+from aiohttp import web
+
+from kaiki.admission.review import (
+    Check,
+    Inject,
+    MalformedReview,
+    mutate_pod,
+    refusal,
+    request_of,
+    validate_object,
+)
+
+logger = logging.getLogger(__name__)
+
+MOST_BODY_BYTES = 8 * 1024 * 1024
+
+NamespaceLabels = Callable[[str], Awaitable[Mapping[str, str]]]
+"""The labels of a namespace."""
+
+
+class Count(Protocol):
+    """Adds one to a counter."""
+
+    def __call__(self, name: str, amount: float = 1, **labels: str) -> None: ...
+
+
+def _count_nothing(name: str, amount: float = 1, **labels: str) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Webhooks:
+    """What the webhooks call."""
+
+    inject: Inject
+    namespace_labels: NamespaceLabels
+    check: Check
+    count: Count = _count_nothing
+
+    def application(self) -> web.Application:
+        """The routes, as an aiohttp application."""
+        application = web.Application(client_max_size=MOST_BODY_BYTES)
+        application.router.add_post("/inject", self._inject)
+        application.router.add_post("/validate", self._validate)
+        application.router.add_get("/ready", _ready)
+        return application
+
+    async def _inject(self, request: web.Request) -> web.Response:
+        return await self._answer(request, self._mutate)
+
+    async def _validate(self, request: web.Request) -> web.Response:
+        return await self._answer(request, self._check)
+
+    async def _mutate(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        self.count("sidecar_injection_requests_total")
+        try:
+            answer = mutate_pod(request, self.inject, await self.namespace_labels(str(request.get("namespace") or "")))
+        except Exception:
+            self.count("sidecar_injection_failure_total")
+            raise
+        injected = "patch" in answer["response"]
+        self.count("sidecar_injection_success_total" if injected else "sidecar_injection_skip_total")
+        return answer
+
+    async def _check(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        answer = validate_object(request, self.check)
+        resource = str((request.get("resource") or {}).get("resource") or "")
+        allowed = answer["response"]["allowed"]
+        self.count("galley_validation_passed" if allowed else "galley_validation_failed", resource=resource)
+        return answer
+
+    async def _answer(
+        self, request: web.Request, decide: Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
+    ) -> web.Response:
+        try:
+            asked = request_of(orjson.loads(await request.read()))
+        except (orjson.JSONDecodeError, MalformedReview) as error:
+            return web.json_response({"error": str(error)}, status=400)
+        try:
+            answer = await decide(asked)
+        except MalformedReview as error:
+            return web.json_response({"error": str(error)}, status=400)
+        except Exception as error:
+            logger.exception("the webhook %s failed", request.path)
+            answer = refusal(asked, f"Kaiki could not look at the object: {error}; see the log of istiod")
+        return web.Response(body=orjson.dumps(answer), content_type="application/json")
+
+
+async def _ready(_: web.Request) -> web.Response:
+    return web.Response(text="ok\n")
+
+
+class WebhookServer:
+    """Serves an application over TLS; `use` swaps the certificate without closing anything."""
+
+    def __init__(self, application: web.Application) -> None:
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._runner = web.AppRunner(application, access_log=None)
+
+    def use(self, certificate_pem: bytes, key_pem: bytes) -> None:
+        """Present this certificate from the next handshake on."""
+        # The ssl module takes only files; this one is private and gone at once.
+        with tempfile.NamedTemporaryFile(suffix=".pem") as file:
+            file.write(key_pem + b"\n" + certificate_pem)
+            file.flush()
+            self._context.load_cert_chain(file.name)
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; returns the port."""
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port, ssl_context=self._context)
+        await site.start()
+        return int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        """Close the listener and every connection."""
+        await self._runner.cleanup()

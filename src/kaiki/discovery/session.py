@@ -1,0 +1,159 @@
+"""One stream bound to one proxy: its configuration, its secrets, its place in time, and what is told about it.
+
+Between bytes and the state machine; no task and no socket, so that a test can drive it by hand.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from kaiki.discovery.configs import Configs, Targets
+from kaiki.discovery.metrics import Metrics
+from kaiki.discovery.secrets import ProxySecrets, SecretIssuer
+from kaiki.discovery.stream import Moment, Stream
+from kaiki.discovery.watch import Rejection
+from kaiki.discovery.wire import DiscoveryRequest, DiscoveryResponse, encode_response
+from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE, Proxy
+from kaiki.model.workload import ProxyKind
+
+SETTLE_SECONDS = 1.0
+"""How long a proxy must have been silent before anything is removed from it."""
+
+WARMING_PATIENCE_SECONDS = 5.0
+"""How long routes wait for new clusters to become warm."""
+
+_TYPE_NAMES = {
+    CLUSTER_TYPE: "cds",
+    ENDPOINT_TYPE: "eds",
+    LISTENER_TYPE: "lds",
+    ROUTE_TYPE: "rds",
+    SECRET_TYPE: "sds",
+}
+_SYNC_NAMES = {CLUSTER_TYPE: "cluster", ENDPOINT_TYPE: "endpoint", LISTENER_TYPE: "listener", ROUTE_TYPE: "route"}
+
+
+def name_of_type(type_url: str) -> str:
+    """`cds` for clusters and so on; other types by their last word."""
+    return _TYPE_NAMES.get(type_url, type_url.rpartition(".")[2])
+
+
+@dataclass(slots=True)
+class Session:
+    """A connected proxy. `clock` gives monotonic seconds."""
+
+    proxy: Proxy
+    configs: Configs
+    issuer: SecretIssuer
+    metrics: Metrics
+    clock: Callable[[], float] = time.monotonic
+    stream: Stream = field(default_factory=Stream)
+    last_rejection: Rejection | None = None
+    _secrets: ProxySecrets = field(init=False)
+    _generation: int = 0
+    _converged: int = 0
+    _told: bool = False
+    _targets: Targets = field(default_factory=dict)
+    _heard_at: float = 0.0
+    _waiting_since: float | None = None
+    _sent: dict[str, str] = field(default_factory=dict)
+    _acknowledged: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._secrets = ProxySecrets(self.issuer)
+        self._heard_at = self.clock()
+
+    def receive(self, request: DiscoveryRequest) -> None:
+        """Take in one request of the proxy."""
+        self._heard_at = self.clock()
+        received = self.stream.receive(request)
+        kind = name_of_type(request.type_url)
+        if received.rejected:
+            self.metrics.count("pilot_total_xds_rejects", type=kind)
+        if received.rejection is not None:
+            self.last_rejection = received.rejection
+        if received.acknowledged is not None:
+            self._acknowledged[request.type_url] = self._sent.get(request.type_url, "")
+        self._waiting_since = self._heard_at if self.stream.is_waiting else None
+
+    def responses(self) -> Iterator[bytes]:
+        """Everything that can be said now, message by message; the state goes on as the caller takes them."""
+        while (response := self.stream.next(self._refresh(), self._moment())) is not None:
+            if self._waiting_since is None:
+                self._waiting_since = self.clock()
+            yield self._encode(response)
+        self._note_convergence()
+
+    def _refresh(self) -> Targets:
+        """The newest targets. A slow proxy thereby skips what was published while it was being written to."""
+        generation = self.configs.generation
+        if generation.number != self._generation:
+            self._generation = generation.number
+            self.proxy = self.configs.refresh(self.proxy)
+        built = self.configs.of(self.proxy)
+        secrets = self._secrets.table(self.proxy, self.stream)
+        if self._secrets.issued:
+            self.metrics.count("citadel_server_success_cert_issuance_count", self._secrets.issued)
+            self._secrets.issued = 0
+        self._targets = {**built, SECRET_TYPE: secrets}
+        return self._targets
+
+    def _moment(self) -> Moment:
+        now = self.clock()
+        waiting = 0.0 if self._waiting_since is None else now - self._waiting_since
+        return Moment(settled=now - self._heard_at >= SETTLE_SECONDS, patient=waiting < WARMING_PATIENCE_SECONDS)
+
+    def _encode(self, response: DiscoveryResponse) -> bytes:
+        kind, version = name_of_type(response.type_url), str(self._generation)
+        self._sent[response.type_url], self._told = version, True
+        data = encode_response(response, version)
+        self.metrics.count("pilot_xds_pushes", type=kind)
+        self.metrics.count("pilot_xds_config_size_bytes", len(data), type=kind)
+        return data
+
+    def _note_convergence(self) -> None:
+        """A change has converged when the proxy has acknowledged everything that followed from it."""
+        if self.stream.is_waiting or self._converged == self._generation:
+            return
+        if self._told and self._converged:
+            seconds = self.clock() - self.configs.generation.changed_at
+            self.metrics.observe("pilot_proxy_convergence_time", max(seconds, 0.0))
+        self._converged, self._told = self._generation, False
+
+    def seconds_until_due(self) -> float | None:
+        """When to look again although nothing has happened; None for never."""
+        now, due = self.clock(), []
+        if now - self._heard_at < SETTLE_SECONDS:
+            due.append(self._heard_at + SETTLE_SECONDS - now)
+        if self._waiting_since is not None and now - self._waiting_since < WARMING_PATIENCE_SECONDS:
+            due.append(self._waiting_since + WARMING_PATIENCE_SECONDS - now)
+        if (rotation := self._secrets.seconds_until_rotation()) is not None:
+            due.append(rotation)
+        return max(min(due), 0.01) if due else None
+
+    def describe(self) -> dict[str, Any]:
+        """The state of this proxy for /debug/syncz: generations sent and acknowledged by type, and what was refused."""
+        described: dict[str, Any] = {
+            "cluster_id": self.proxy.metric_labels.cluster,
+            "proxy": f"{self.proxy.name}.{self.proxy.namespace}",
+            "proxy_type": "router" if self.proxy.kind is ProxyKind.GATEWAY else "sidecar",
+            "generation": self._generation,
+            "synced": self._converged == self.configs.generation.number and not self.stream.is_waiting,
+        }
+        for type_url, name in _SYNC_NAMES.items():
+            described[f"{name}_sent"] = self._sent.get(type_url, "")
+            described[f"{name}_acked"] = self._acknowledged.get(type_url, "")
+        described["rejected"] = [_describe(rejection) for rejection in self.stream.rejections()]
+        described["last_rejection"] = _describe(self.last_rejection) if self.last_rejection else None
+        return described
+
+
+def _describe(rejection: Rejection) -> dict[str, str]:
+    return {
+        "type": name_of_type(rejection.type_url),
+        "name": rejection.name,
+        "version": rejection.version,
+        "reason": rejection.reason,
+    }

@@ -1,0 +1,46 @@
+"""The collections interpretation reads, and what of their objects is kept in memory."""
+
+from __future__ import annotations
+
+from kaiki.interpret.interpretation import KINDS
+from kaiki.kube import resource
+from kaiki.kube.cache import Cache, drop_managed_fields
+from kaiki.kube.client import KubeClient
+from kaiki.kube.resource import Object, ResourceType
+
+_TYPES: dict[str, ResourceType] = {
+    known.kind: known
+    for known in (
+        resource.NAMESPACES,
+        resource.PODS,
+        resource.SERVICES,
+        resource.ENDPOINT_SLICES,
+        resource.REPLICA_SETS,
+        resource.SERVICE_ACCOUNTS,
+        resource.VIRTUAL_SERVICES,
+        resource.DESTINATION_RULES,
+        resource.GATEWAYS,
+        resource.SERVICE_ENTRIES,
+        resource.WORKLOAD_ENTRIES,
+        resource.SIDECARS,
+        resource.AUTHORIZATION_POLICIES,
+        resource.PEER_AUTHENTICATIONS,
+        resource.REQUEST_AUTHENTICATIONS,
+        resource.TELEMETRIES,
+        resource.HTTP_ROUTES,
+    )
+}
+
+
+def caches_of(client: KubeClient, kinds: tuple[str, ...] = KINDS) -> dict[str, Cache]:
+    """A cache for each kind. Raises KeyError for a kind that has no collection here."""
+    return {kind: Cache(client, _TYPES[kind], trim=_trim) for kind in kinds}
+
+
+def type_of_kind(kind: str) -> ResourceType | None:
+    """The collection of a kind."""
+    return _TYPES.get(kind)
+
+
+def _trim(obj: Object) -> None:
+    drop_managed_fields(obj)

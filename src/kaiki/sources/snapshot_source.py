@@ -1,0 +1,107 @@
+"""Keeps one interpretation of everything in the API, and tells subscribers when there is a new one.
+
+The first change goes out at once; what follows within a short window is taken together, and the window grows with what
+an interpretation costs, so that a storm of changes cannot eat the machine. Only the newest state counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from kaiki.interpret.interpretation import Inputs, Interpretation
+from kaiki.kube.cache import Cache, CacheEvent, running
+
+logger = logging.getLogger(__name__)
+
+WINDOW_SECONDS = 0.05
+LARGEST_SHARE = 0.2
+"""The part of a core that interpretation may take in a storm of changes."""
+
+Interpret = Callable[[Inputs, Interpretation | None], Interpretation]
+Subscriber = Callable[[Interpretation, float], Awaitable[None]]
+"""Called with an interpretation and when its first change was seen (monotonic seconds)."""
+
+InputKey = tuple[str, str, str]
+
+
+class SnapshotSource:
+    """Interpretations of what these caches hold: (kind → cache). Nothing is interpreted before all have synced."""
+
+    def __init__(
+        self, caches: Mapping[str, Cache], interpret: Interpret, *, window_seconds: float = WINDOW_SECONDS
+    ) -> None:
+        self._caches = dict(caches)
+        self._interpret = interpret
+        self._window_seconds = window_seconds
+        self._inputs: dict[InputKey, Mapping[str, Any]] = {}
+        self._subscribers: list[Subscriber] = []
+        self._changed = asyncio.Event()
+        self._changed_at = 0.0
+        self.current: Interpretation | None = None
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Call `subscriber` with every new interpretation, one after the other."""
+        self._subscribers.append(subscriber)
+
+    async def run(self) -> None:
+        """Keep the caches, interpret, publish; until cancelled."""
+        for kind, cache in self._caches.items():
+            cache.subscribe(self._listener(kind))
+        async with running(*self._caches.values()):
+            self._note_change()
+            while True:
+                await self._changed.wait()
+                # One turn of the loop: events that came in the same packet belong together.
+                await asyncio.sleep(0)
+                await asyncio.sleep(await self._publish())
+
+    async def _publish(self) -> float:
+        """Interpret and tell; returns for how long what comes next is collected."""
+        self._changed.clear()
+        changed_at, started = self._changed_at, time.monotonic()
+        try:
+            self.current = self._interpret(MappingProxyType(dict(self._inputs)), self.current)
+        except Exception:
+            logger.exception("the mesh could not be interpreted; the last snapshot stays in force")
+            return self._window_seconds
+        for subscriber in self._subscribers:
+            await subscriber(self.current, changed_at)
+        return max(self._window_seconds, (time.monotonic() - started) / LARGEST_SHARE)
+
+    def _listener(self, kind: str) -> Callable[[CacheEvent], None]:
+        def listen(event: CacheEvent) -> None:
+            metadata = event.object["metadata"]
+            key = kind, str(metadata.get("namespace") or ""), str(metadata["name"])
+            if event.new is None:
+                self._inputs.pop(key, None)
+            elif event.old is not None and says_the_same(event.old, event.new):
+                return
+            else:
+                self._inputs[key] = event.new
+            self._note_change()
+
+        return listen
+
+    def _note_change(self) -> None:
+        if not self._changed.is_set():
+            self._changed_at = time.monotonic()
+            self._changed.set()
+
+
+def says_the_same(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether an update of one of Istio's or the Gateway API's objects changed nothing but its status and bookkeeping.
+
+    Their status is written by us (findings) and read by nobody here: without this, every finding would be two changes.
+    """
+    if "istio.io" not in str(new.get("apiVersion")):
+        return False
+    if old["metadata"].get("uid") != new["metadata"].get("uid"):
+        return False
+    names = ("labels", "annotations", "deletionTimestamp")
+    same_metadata = all(old["metadata"].get(name) == new["metadata"].get(name) for name in names)
+    return same_metadata and old.get("spec") == new.get("spec")

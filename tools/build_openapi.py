@@ -23,7 +23,7 @@ from typing import Any
 from kaiki.apiserver.catalog import BUILT_IN, EXTRA_DEFINITIONS
 from kaiki.apiserver.openapi import describe_paths
 
-KUBERNETES_VERSION = "1.34.0"
+KUBERNETES_VERSION = "1.36.0"
 DATA = Path(__file__).parent.parent / "src" / "kaiki" / "apiserver" / "data"
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 PREFIX_SOURCE = "#/$defs/"

@@ -1,0 +1,53 @@
+"""What is there from the start: the standard namespaces, and the Service `kubernetes` that leads to this server."""
+
+from __future__ import annotations
+
+import ipaddress
+import uuid
+from typing import Any
+
+from kaiki.apiserver.defaults import apply_defaults
+from kaiki.apiserver.registry import Registry
+from kaiki.apiserver.requests import timestamp
+from kaiki.apiserver.store import Store
+
+NAMESPACES = ("default", "kube-public", "kube-system")
+Object = dict[str, Any]
+
+
+def create_standard_objects(store: Store, registry: Registry, service_range: str, endpoint: tuple[str, int]) -> None:
+    """Create what is missing; what is there already stays as it is."""
+    for name in NAMESPACES:
+        _create(store, registry, "v1", "namespaces", {"kind": "Namespace", "metadata": {"name": name}})
+    address = str(ipaddress.ip_network(service_range)[1])
+    labels = {"component": "apiserver", "provider": "kubernetes"}
+    metadata: Object = {"name": "kubernetes", "namespace": "default", "labels": labels}
+    port = {"name": "https", "protocol": "TCP", "port": 443, "targetPort": endpoint[1]}
+    spec = {"clusterIP": address, "clusterIPs": [address], "ports": [port]}
+    service = {"kind": "Service", "metadata": metadata, "spec": spec, "status": {"loadBalancer": {}}}
+    _create(store, registry, "v1", "services", service)
+    owned = {**metadata, "labels": {"kubernetes.io/service-name": "kubernetes"}}
+    endpoints = {
+        "kind": "EndpointSlice",
+        "metadata": owned,
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [endpoint[0]], "conditions": {"ready": True}}],
+        "ports": [{"name": "https", "port": endpoint[1], "protocol": "TCP"}],
+    }
+    _create(store, registry, "discovery.k8s.io/v1", "endpointslices", endpoints)
+
+
+def _create(store: Store, registry: Registry, api_version: str, plural: str, value: Object) -> None:
+    group, _, version = api_version.rpartition("/")
+    kind = registry.find(group, version, plural)
+    assert kind is not None
+    metadata = dict(value["metadata"])
+    namespace, name = metadata.get("namespace", ""), metadata["name"]
+    if store.get(kind.storage, namespace, name):
+        return
+    metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": timestamp()}
+    if kind.generation:
+        metadata["generation"] = 1
+    complete = {"apiVersion": api_version, **value, "metadata": metadata}
+    apply_defaults(kind, complete)
+    store.put(kind.storage, namespace, name, complete, 0)

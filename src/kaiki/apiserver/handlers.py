@@ -1,0 +1,277 @@
+"""Requests for objects: read, listed, watched, written. Each verb of the API is one method here."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from kaiki.apiserver import patch, tables
+from kaiki.apiserver.apply import Manager
+from kaiki.apiserver.catalog import ResourceType
+from kaiki.apiserver.errors import (
+    ApiError,
+    bad_request,
+    expired,
+    method_not_allowed,
+    no_such_path,
+    unsupported_media_type,
+)
+from kaiki.apiserver.media import Wanted, read_body, wanted
+from kaiki.apiserver.operations import Operations
+from kaiki.apiserver.requests import ApiRequest
+from kaiki.apiserver.schemas import schema_of
+from kaiki.apiserver.store import Record, Store
+from kaiki.apiserver.subresources import Subresources
+from kaiki.apiserver.versions import served_body, served_object
+from kaiki.apiserver.watch import Encode, WatchOptions, watch
+
+Object = dict[str, Any]
+_PATCHES = {
+    "application/json-patch+json": "json",
+    "application/merge-patch+json": "merge",
+    "application/strategic-merge-patch+json": "strategic",
+    "application/apply-patch+yaml": "apply",
+    "application/apply-patch+cbor": "",
+}
+
+
+class ObjectHandlers:
+    """Answers requests for objects of any kind."""
+
+    def __init__(self, store: Store, operations: Operations, subresources: Subresources) -> None:
+        self._store = store
+        self._operations = operations
+        self._subresources = subresources
+
+    async def handle(self, http: web.BaseRequest, request: ApiRequest) -> web.StreamResponse:
+        """Answer one request; ApiError when it is refused."""
+        if request.subresource and not self._is_plain(request):
+            return await self._subresources.handle(http, request)
+        if request.name:
+            return await self._handle_object(http, request)
+        return await self._handle_collection(http, request)
+
+    def _is_plain(self, request: ApiRequest) -> bool:
+        """Subresources that are views of the whole object: status, and a namespace's finalizers."""
+        if request.kind.subresource(request.subresource.partition("/")[0]) is None:
+            raise no_such_path()
+        return request.subresource in ("status", "finalize")
+
+    async def _handle_object(self, http: web.BaseRequest, request: ApiRequest) -> web.StreamResponse:
+        match http.method:
+            case "GET" | "HEAD":
+                if request.flag("watch"):
+                    return await self._watch(http, request)
+                return self._answer(http, request, self._operations.read(request))
+            case "PUT":
+                body = read_body(await http.read(), http.content_type)
+                return self._answer(http, request, await self._operations.update(request, lambda _: body))
+            case "PATCH":
+                record, created = await self._patch(http, request)
+                return self._answer(http, request, record, 201 if created else 200)
+            case "DELETE":
+                return await self._delete(http, request)
+        raise method_not_allowed()
+
+    async def _handle_collection(self, http: web.BaseRequest, request: ApiRequest) -> web.StreamResponse:
+        match http.method:
+            case "GET" | "HEAD":
+                if request.flag("watch"):
+                    return await self._watch(http, request)
+                return self._list(http, request)
+            case "POST":
+                body = read_body(await http.read(), http.content_type)
+                if request.kind.verbs == ("create",):
+                    return respond(request, orjson.dumps(self._subresources.review(request, body or {})), 201)
+                if request.kind.namespaced and not request.namespace:
+                    raise method_not_allowed()
+                return self._answer(http, request, await self._operations.create(request, body), 201)
+            case "DELETE":
+                options = read_options(await http.read(), http.content_type, request)
+                deleted = await self._operations.delete_all(request, options)
+                return self._answer_list(http, request, deleted, {"resourceVersion": str(self._store.revision)})
+        raise method_not_allowed()
+
+    async def _delete(self, http: web.BaseRequest, request: ApiRequest) -> web.StreamResponse:
+        options = read_options(await http.read(), http.content_type, request)
+        record, gone = await self._operations.delete(request, options)
+        if not gone:
+            return self._answer(http, request, record)
+        kind, uid = request.kind, record.load()["metadata"]["uid"]
+        details = {"name": request.name, "group": kind.group, "kind": kind.plural, "uid": uid}
+        details = {key: value for key, value in details.items() if value}
+        status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+        return respond(request, orjson.dumps(status))
+
+    async def _patch(self, http: web.BaseRequest, request: ApiRequest) -> tuple[Record, bool]:
+        kind = _PATCHES.get(http.content_type)
+        if not kind or (kind == "strategic" and request.kind.custom):
+            raise unsupported_media_type(http.content_type, [name for name in _PATCHES if _PATCHES[name]])
+        body = read_body(await http.read(), http.content_type)
+        if kind == "apply":
+            return await self._operations.apply(request, body)
+        return await self._operations.update(
+            request, lambda current: apply_patch(kind, request.kind, current, body)
+        ), False
+
+    def _list(self, http: web.BaseRequest, request: ApiRequest) -> web.Response:
+        selector = request.selector
+        records = [each for each in self._store.list(request.kind.storage, request.namespace) if selector.matches(each)]
+        revision = self._store.revision
+        asked = request.query.get("resourceVersion", "")
+        if asked.isdigit() and int(asked) > revision:
+            details = {"retryAfterSeconds": 1, "causes": [{"reason": "ResourceVersionTooLarge"}]}
+            raise ApiError(504, "Timeout", f"Too large resource version: {asked}, current: {revision}", details)
+        metadata: Object = {"resourceVersion": str(revision)}
+        limit = int(request.query.get("limit") or 0)
+        if request.query.get("continue") or limit:
+            records, page = _page(records, limit, request.query.get("continue", ""), revision)
+            metadata |= page
+        return self._answer_list(http, request, records, metadata)
+
+    def _answer_list(
+        self, http: web.BaseRequest, request: ApiRequest, records: list[Record], metadata: Object
+    ) -> web.Response:
+        kind, form = request.kind, wanted(http.headers.get("Accept", ""))
+        if form.shape == "Table":
+            include = request.query.get("includeObject", "Metadata")
+            values = (served_object(kind, record) for record in records)
+            return respond(request, orjson.dumps(tables.table(kind, values, metadata, include)))
+        head, encode = (kind.api_version, kind.collection_kind), encoder(kind, form, request)
+        if form.shape.startswith("PartialObjectMetadata"):
+            head = f"meta.k8s.io/{form.version}", "PartialObjectMetadataList"
+        start = b'{"apiVersion":"%s","kind":"%s","metadata":%s,"items":['
+        body = start % (head[0].encode(), head[1].encode(), orjson.dumps(metadata))
+        return respond(request, body + b",".join(encode(record) for record in records) + b"]}")
+
+    def _answer(self, http: web.BaseRequest, request: ApiRequest, record: Record, code: int = 200) -> web.Response:
+        accept = http.headers.get("Accept", "")
+        if ";as=" not in accept:
+            return respond(request, served_body(request.kind, record), code)
+        return respond(request, encoder(request.kind, wanted(accept), request)(record), code)
+
+    async def _watch(self, http: web.BaseRequest, request: ApiRequest) -> web.StreamResponse:
+        form = wanted(http.headers.get("Accept", ""))
+        options = self._watch_options(request)
+        response = web.StreamResponse(
+            headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
+        )
+        response.enable_chunked_encoding()
+        seconds = float(request.query.get("timeoutSeconds") or 0) or None
+        await response.prepare(http)
+        import asyncio
+
+        try:
+            async with asyncio.timeout(seconds):
+                async for line in watch(self._store, request.kind, options, encoder(request.kind, form, request)):
+                    await response.write(line)
+        except (TimeoutError, ConnectionResetError):
+            pass
+        return response
+
+    def _watch_options(self, request: ApiRequest) -> WatchOptions:
+        asked = request.query.get("resourceVersion", "")
+        initial = request.flag("sendInitialEvents")
+        if initial and request.query.get("resourceVersionMatch") != "NotOlderThan":
+            raise bad_request(
+                "resourceVersionMatch: Forbidden: sendInitialEvents requires resourceVersionMatch NotOlderThan"
+            )
+        if asked and not asked.isdigit():
+            raise bad_request(f"invalid resource version: {asked}")
+        revision = None if initial or asked in ("", "0") else int(asked)
+        if revision is not None and revision > self._store.revision:
+            raise expired(f"resource version {asked} is newer than this server's ({self._store.revision})")
+        selector = request.selector
+        if request.name:
+            from kaiki.apiserver.selectors import Selector
+
+            term = (("metadata", "name"), request.name, True)
+            selector = Selector(selector.label_terms, (*selector.field_terms, term))
+        bookmarks = request.flag("allowWatchBookmarks")
+        return WatchOptions(request.namespace, selector, revision, bookmarks, initial and bookmarks)
+
+
+def encoder(kind: ResourceType, form: Wanted, request: ApiRequest) -> Encode:
+    """How one object is written in the form the client wants."""
+    if form.shape == "Table":
+        include = request.query.get("includeObject", "Metadata")
+
+        def as_table(record: Record) -> bytes:
+            metadata = {"resourceVersion": str(record.revision)}
+            return orjson.dumps(tables.table(kind, [served_object(kind, record)], metadata, include))
+
+        return as_table
+    if form.shape.startswith("PartialObjectMetadata"):
+        start = {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{form.version}"}
+        return lambda record: orjson.dumps({**start, "metadata": record.load()["metadata"]})
+    return lambda record: served_body(kind, record)
+
+
+def apply_patch(form: str, kind: ResourceType, current: Object, body: Any) -> Object:
+    """An object patched by a JSON, merge or strategic merge patch; ApiError 400 or 422 when that is not possible."""
+    try:
+        if form == "json":
+            result = patch.json_patch(current, body)
+        elif not isinstance(body, dict):
+            raise patch.PatchError("the patch must be an object")
+        elif form == "merge":
+            result = patch.merge_patch(current, body)
+        else:
+            result = patch.strategic_merge(current, body, schema_of(kind))
+    except patch.PatchError as error:
+        code, reason = (422, "Invalid") if form == "json" else (400, "BadRequest")
+        raise ApiError(
+            code, reason, f"the server rejected our request due to an error in our request: {error}"
+        ) from error
+    value: Object = result
+    return value
+
+
+def read_options(body: bytes, content_type: str, request: ApiRequest) -> Object:
+    """A DELETE's options, from the body and the query."""
+    options: Object = read_body(body, content_type) or {}
+    if "gracePeriodSeconds" in request.query:
+        options["gracePeriodSeconds"] = int(request.query["gracePeriodSeconds"])
+    if "propagationPolicy" in request.query:
+        options["propagationPolicy"] = request.query["propagationPolicy"]
+    if options.get("dryRun"):
+        request.query = {**request.query, "dryRun": "All"}
+    return options
+
+
+def respond(request: ApiRequest, body: bytes, code: int = 200) -> web.Response:
+    """A JSON answer, with the request's warnings as headers."""
+    response = web.Response(body=body, status=code, content_type="application/json")
+    add_warnings(response, request)
+    return response
+
+
+def add_warnings(response: web.StreamResponse, request: ApiRequest) -> None:
+    for text in dict.fromkeys(request.warnings):
+        escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+        response.headers.add("Warning", f'299 - "{escaped}"')
+
+
+def _page(records: list[Record], limit: int, token: str, revision: int) -> tuple[list[Record], Object]:
+    """One page of a list. The token names the last object seen: changes in between are told by the watch that follows."""
+    if token:
+        try:
+            at, *last = orjson.loads(base64.urlsafe_b64decode(token))
+        except ValueError as error:
+            raise bad_request("continue key is not valid") from error
+        after = (str(last[0]), str(last[1]))
+        records = [record for record in records if (record.namespace, record.name) > after]
+        revision = int(at)
+    page: Object = {"resourceVersion": str(revision)}
+    if limit and len(records) > limit:
+        final = records[limit - 1]
+        key = orjson.dumps([revision, final.namespace, final.name])
+        page |= {"continue": base64.urlsafe_b64encode(key).decode(), "remainingItemCount": len(records) - limit}
+        records = records[:limit]
+    return records, page
+
+
+__all__ = ["Manager", "ObjectHandlers"]

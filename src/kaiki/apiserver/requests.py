@@ -1,0 +1,69 @@
+"""One request as the operations see it: who asks, for what, with which options. No HTTP here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from kaiki.apiserver.apply import Manager
+from kaiki.apiserver.catalog import ResourceType
+from kaiki.apiserver.selectors import Selector, parse_selector
+
+
+@dataclass(frozen=True)
+class User:
+    """Who sent the request. `extra` is what a token says beyond the name (the pod it is bound to)."""
+
+    name: str
+    groups: tuple[str, ...]
+    uid: str = ""
+    extra: Mapping[str, list[str]] = field(default_factory=dict)
+
+    def describe(self) -> dict[str, Any]:
+        """A `UserInfo` object."""
+        info: dict[str, Any] = {"username": self.name, "groups": list(self.groups)}
+        info |= {"uid": self.uid} if self.uid else {}
+        return info | ({"extra": dict(self.extra)} if self.extra else {})
+
+
+@dataclass
+class ApiRequest:
+    """A request for one kind. `name` is empty for collections; `warnings` end up as `Warning:` headers."""
+
+    kind: ResourceType
+    namespace: str
+    name: str
+    subresource: str
+    query: Mapping[str, str]
+    user: User
+    agent: str = ""
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def dry_run(self) -> bool:
+        return "dryRun" in self.query
+
+    @property
+    def validation(self) -> str:
+        """Strict, Warn or Ignore: what happens with unknown fields."""
+        return self.query.get("fieldValidation") or "Warn"
+
+    @property
+    def selector(self) -> Selector:
+        return parse_selector(self.query.get("labelSelector", ""), self.query.get("fieldSelector", ""))
+
+    def flag(self, name: str) -> bool:
+        """Whether a boolean query parameter is set."""
+        return self.query.get(name, "") in ("true", "1")
+
+    def manager(self, operation: str) -> Manager:
+        """Who owns the fields this request writes."""
+        name = self.query.get("fieldManager") or self.agent.partition("/")[0] or "unknown"
+        return Manager(name, operation, self.kind.api_version, timestamp(), self.subresource)
+
+
+def timestamp() -> str:
+    """The time now, as Kubernetes writes it: UTC, whole seconds."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,196 @@
+"""The versioned store: every object of the API, in memory as the bytes that are served, on disk in SQLite.
+
+    put/delete ──▶ SQLite (committed) ──▶ memory ──▶ event ring of the collection ──▶ watchers wake up
+
+An object is kept as JSON bytes, so a GET costs a dictionary look-up and a list costs a join. A write reaches the disk's
+write-ahead log before it is acknowledged: a killed process loses nothing that was answered (a power cut may lose the last
+moments; that is the price of not waiting for the disk at each write, and a mesh on one machine ends with it anyway).
+
+Revisions are one counter for the whole store, as etcd's are. Each collection keeps its last events in a ring, from which a
+watch can start at any revision still held; an older one is told that it expired and lists again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+RING_LENGTH = 2048
+RING_BYTES = 8 << 20
+Object = dict[str, Any]
+
+
+class RevisionExpired(Exception):
+    """The revision asked for is older than the oldest event still held."""
+
+
+class RevisionMismatch(Exception):
+    """The object is not at the revision the writer expected (or exists, or is gone)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One object at one revision. `body` is its JSON, which starts with `{"apiVersion":"…"`."""
+
+    namespace: str
+    name: str
+    revision: int
+    body: bytes
+    labels: dict[str, str]
+
+    def load(self) -> Object:
+        """A fresh dict of the object; the caller may change it."""
+        result: Object = orjson.loads(self.body)
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change. `type` is ADDED, MODIFIED or DELETED; `previous` is what was there before, None for ADDED."""
+
+    revision: int
+    type: str
+    record: Record
+    previous: Record | None
+
+
+@dataclass
+class Collection:
+    """The objects of one kind, the ring of their last events, and who waits for more."""
+
+    records: dict[tuple[str, str], Record] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    ring_bytes: int = 0
+    floor: int = 0
+    waiters: set[asyncio.Event] = field(default_factory=set)
+
+    def events_after(self, revision: int) -> list[Event]:
+        """The events later than this revision; RevisionExpired when some of them are no longer held."""
+        if revision < self.floor:
+            raise RevisionExpired(self.floor)
+        return self.events[bisect_right(self.events, revision, key=lambda event: event.revision) :]
+
+    def append(self, event: Event) -> None:
+        self.events.append(event)
+        self.ring_bytes += len(event.record.body)
+        if len(self.events) > RING_LENGTH or self.ring_bytes > RING_BYTES:
+            self._forget_oldest(max(1, len(self.events) // 4))
+        for waiter in self.waiters:
+            waiter.set()
+
+    def _forget_oldest(self, count: int) -> None:
+        dropped = self.events[:count]
+        self.floor = dropped[-1].revision
+        self.ring_bytes -= sum(len(event.record.body) for event in dropped)
+        del self.events[:count]
+
+
+class Store:
+    """All collections. Not thread-safe: one event loop owns it. `path` is a file, or ":memory:" in tests."""
+
+    def __init__(self, path: Path | str) -> None:
+        self._database = sqlite3.connect(str(path), isolation_level=None)
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=NORMAL")
+        self._database.execute(
+            "CREATE TABLE IF NOT EXISTS objects (collection TEXT, namespace TEXT, name TEXT, revision INTEGER, "
+            "body BLOB, PRIMARY KEY (collection, namespace, name)) WITHOUT ROWID"
+        )
+        self._database.execute("CREATE TABLE IF NOT EXISTS counter (id INTEGER PRIMARY KEY, revision INTEGER)")
+        self._collections: dict[str, Collection] = {}
+        self.listeners: list[Callable[[str, Event], None]] = []
+        self.revision = self._load()
+
+    def _load(self) -> int:
+        revision = 0
+        for name, namespace, key, at, body in self._database.execute("SELECT * FROM objects"):
+            labels = orjson.loads(body).get("metadata", {}).get("labels") or {}
+            self.collection(name).records[namespace, key] = Record(namespace, key, at, body, labels)
+            revision = max(revision, at)
+        row = self._database.execute("SELECT revision FROM counter").fetchone()
+        revision = max(revision, row[0] if row else 0)
+        for collection in self._collections.values():
+            collection.floor = revision
+        self._loaded_revision = revision
+        return revision
+
+    def close(self) -> None:
+        self._database.close()
+
+    def collection(self, name: str) -> Collection:
+        """The collection of this name; made when first asked for."""
+        found = self._collections.get(name)
+        if found is None:
+            found = self._collections[name] = Collection(floor=getattr(self, "_loaded_revision", 0))
+        return found
+
+    def get(self, collection: str, namespace: str, name: str) -> Record | None:
+        return self.collection(collection).records.get((namespace, name))
+
+    def list(self, collection: str, namespace: str = "") -> Iterator[Record]:
+        """The records of a namespace ("" for all), in order of namespace and name."""
+        records = self.collection(collection).records
+        for key in sorted(records):
+            if not namespace or key[0] == namespace:
+                yield records[key]
+
+    def put(self, collection: str, namespace: str, name: str, value: Object, expected: int) -> Record:
+        """Write an object and answer its new record; sets its resourceVersion.
+
+        `expected` is the revision the writer has seen, 0 when there must be none; RevisionMismatch otherwise.
+        """
+        held = self.collection(collection)
+        previous = held.records.get((namespace, name))
+        if (previous.revision if previous else 0) != expected:
+            raise RevisionMismatch(name)
+        record = self._encode(namespace, name, value)
+        self._database.execute(
+            "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)",
+            (collection, namespace, name, record.revision, record.body),
+        )
+        self.revision = record.revision
+        held.records[namespace, name] = record
+        kind = "MODIFIED" if previous else "ADDED"
+        self._publish(collection, held, Event(record.revision, kind, record, previous))
+        return record
+
+    def delete(self, collection: str, namespace: str, name: str, value: Object, expected: int) -> Record:
+        """Remove an object; `value` is its last state, which watchers see under the deletion's revision."""
+        held = self.collection(collection)
+        previous = held.records.get((namespace, name))
+        if previous is None or previous.revision != expected:
+            raise RevisionMismatch(name)
+        record = self._encode(namespace, name, value)
+        self._database.execute("BEGIN")
+        try:
+            self._database.execute(
+                "DELETE FROM objects WHERE collection = ? AND namespace = ? AND name = ?", (collection, namespace, name)
+            )
+            self._database.execute("INSERT OR REPLACE INTO counter VALUES (1, ?)", (record.revision,))
+        except sqlite3.Error:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+        self.revision = record.revision
+        del held.records[namespace, name]
+        self._publish(collection, held, Event(record.revision, "DELETED", record, previous))
+        return record
+
+    def _encode(self, namespace: str, name: str, value: Object) -> Record:
+        revision = self.revision + 1
+        metadata = value["metadata"]
+        metadata["resourceVersion"] = str(revision)
+        ordered = {"apiVersion": value["apiVersion"], "kind": value["kind"], **value}
+        return Record(namespace, name, revision, orjson.dumps(ordered), metadata.get("labels") or {})
+
+    def _publish(self, name: str, collection: Collection, event: Event) -> None:
+        collection.append(event)
+        for listener in self.listeners:
+            listener(name, event)

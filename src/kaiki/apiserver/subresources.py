@@ -1,0 +1,187 @@
+"""Subresources that are not views of the object: scale, logs, binding, eviction, tokens; and the review kinds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+from aiohttp import web
+
+from kaiki.apiserver import preparation
+from kaiki.apiserver.errors import ApiError, bad_request, method_not_allowed, unavailable
+from kaiki.apiserver.media import read_body
+from kaiki.apiserver.operations import Operations
+from kaiki.apiserver.requests import ApiRequest, timestamp
+from kaiki.apiserver.tokens import ISSUER, TokenAuthority
+from kaiki.apiserver.versions import served_object
+
+Object = dict[str, Any]
+
+
+class Subresources:
+    """Answers requests below an object. `node_socket` is where the node's runtime answers for logs."""
+
+    def __init__(self, operations: Operations, tokens: TokenAuthority, node_socket: Path | None) -> None:
+        self._operations = operations
+        self._tokens = tokens
+        self._node_socket = node_socket
+
+    async def handle(self, http: web.BaseRequest, request: ApiRequest) -> web.StreamResponse:
+        """Answer one request."""
+        match request.subresource, http.method:
+            case "scale", "GET" | "PUT" | "PATCH":
+                return await self._scale(http, request)
+            case "log", "GET":
+                return await self._log(http, request)
+            case "binding", "POST":
+                return await self._bind(http, request)
+            case "eviction", "POST":
+                return await self._evict(http, request)
+            case "token", "POST":
+                body = read_body(await http.read(), http.content_type) or {}
+                return _json(self._tokens.issue(request, body), 201)
+            case (("ephemeralcontainers" | "resize"), _):
+                raise ApiError(501, "NotImplemented", f"{request.subresource} is not available on this machine")
+        raise method_not_allowed()
+
+    async def _scale(self, http: web.BaseRequest, request: ApiRequest) -> web.Response:
+        if http.method == "GET":
+            return _json(scale_of(served_object(request.kind, self._operations.read(request))))
+        body = read_body(await http.read(), http.content_type)
+        form = http.content_type
+
+        def produce(current: Object) -> Object:
+            wanted = _patched_scale(form, http.method, scale_of(current), body)
+            revision = (wanted.get("metadata") or {}).get("resourceVersion")
+            current["metadata"]["resourceVersion"] = revision or current["metadata"]["resourceVersion"]
+            current.setdefault("spec", {})["replicas"] = (wanted.get("spec") or {}).get("replicas", 0)
+            return current
+
+        return _json(scale_of(served_object(request.kind, await self._operations.update(request, produce))))
+
+    async def _bind(self, http: web.BaseRequest, request: ApiRequest) -> web.Response:
+        body = read_body(await http.read(), http.content_type) or {}
+        node = (body.get("target") or {}).get("name")
+        if not node:
+            raise bad_request("Binding: target.name: Required value")
+
+        def produce(current: Object) -> Object:
+            if current["spec"].get("nodeName"):
+                message = f'pod {request.name} is already assigned to node "{current["spec"]["nodeName"]}"'
+                raise ApiError(409, "Conflict", message)
+            current["spec"]["nodeName"] = node
+            return current
+
+        request.subresource = ""
+        await self._operations.update(request, produce)
+        return _json({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
+
+    async def _evict(self, http: web.BaseRequest, request: ApiRequest) -> web.Response:
+        body = read_body(await http.read(), http.content_type) or {}
+        request.subresource = ""
+        await self._operations.delete(request, body.get("deleteOptions") or {})
+        return _json({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
+
+    async def _log(self, http: web.BaseRequest, request: ApiRequest) -> web.StreamResponse:
+        pod = served_object(request.kind, self._operations.read(request))
+        container = request.query.get("container") or _only_container(request, pod)
+        if not pod["spec"].get("nodeName") or self._node_socket is None:
+            return web.Response(text="")
+        import aiohttp
+
+        path = "/".join(quote(part, safe="") for part in (request.namespace, request.name, container))
+        query = {key: value for key, value in request.query.items() if key != "container"}
+        connector = aiohttp.UnixConnector(path=str(self._node_socket))
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
+        try:
+            async with (
+                aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+                session.get(f"http://node/containerLogs/{path}", params=query) as upstream,
+            ):
+                return await _relay(http, upstream)
+        except (aiohttp.ClientConnectionError, FileNotFoundError) as error:
+            raise unavailable(f"the node does not answer for logs: {error}") from error
+
+    def review(self, request: ApiRequest, body: Object) -> Object:
+        """Answer one of the kinds that are asked, not stored: token and access reviews."""
+        kind = request.kind.kind
+        result: Object = {"kind": kind, "apiVersion": request.kind.api_version, "metadata": {}}
+        result["metadata"]["creationTimestamp"] = timestamp() if kind == "SelfSubjectReview" else None
+        if kind == "SelfSubjectReview":
+            return result | {"status": {"userInfo": request.user.describe()}}
+        value = preparation.read_object(request, body)
+        result["spec"] = value.get("spec") or {}
+        if kind == "TokenReview":
+            return result | {"status": self._review_token(result["spec"])}
+        if kind == "SelfSubjectRulesReview":
+            everything = [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
+            urls = [{"verbs": ["*"], "nonResourceURLs": ["*"]}]
+            return result | {"status": {"resourceRules": everything, "nonResourceRules": urls, "incomplete": False}}
+        return result | {"status": {"allowed": True, "reason": "every authenticated user may do everything here"}}
+
+    def _review_token(self, spec: Object) -> Object:
+        audiences = spec.get("audiences") or [ISSUER]
+        try:
+            user, matching = self._tokens.review(str(spec.get("token", "")), audiences)
+        except ApiError as error:
+            return {"authenticated": False, "user": {}, "error": error.message}
+        return {"authenticated": True, "user": user.describe(), "audiences": matching}
+
+
+def scale_of(value: Object) -> Object:
+    """An `autoscaling/v1 Scale` of a workload."""
+    metadata, spec, status = value["metadata"], value.get("spec") or {}, value.get("status") or {}
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    labels = ((spec.get("selector") or {}).get("matchLabels") or {}) if isinstance(spec.get("selector"), dict) else {}
+    selector = ",".join(f"{key}={text}" for key, text in sorted(labels.items()))
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {key: metadata[key] for key in kept if key in metadata},
+        "spec": {"replicas": spec.get("replicas", 1)},
+        "status": {"replicas": status.get("replicas", 0), "selector": selector},
+    }
+
+
+def _patched_scale(form: str, method: str, scale: Object, body: Any) -> Object:
+    from kaiki.apiserver.patch import json_patch, merge_patch
+
+    if method == "PUT":
+        result = body
+    else:
+        result = json_patch(scale, body) if form == "application/json-patch+json" else merge_patch(scale, body)
+    if not isinstance(result, dict):
+        raise bad_request("a Scale must be an object")
+    return result
+
+
+def _only_container(request: ApiRequest, pod: Object) -> str:
+    names = [each["name"] for each in pod["spec"].get("containers") or ()]
+    default = (pod["metadata"].get("annotations") or {}).get("kubectl.kubernetes.io/default-container")
+    if default in names:
+        return str(default)
+    if len(names) == 1:
+        return str(names[0])
+    raise bad_request(f"a container name must be specified for pod {request.name}, choose one of: [{' '.join(names)}]")
+
+
+async def _relay(http: web.BaseRequest, upstream: Any) -> web.StreamResponse:
+    """Pass the node's answer on as it comes, so that `logs -f` follows."""
+    if upstream.status != 200:
+        text = await upstream.text()
+        raise ApiError(upstream.status, "BadRequest" if upstream.status < 500 else "InternalError", text.strip())
+    response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+    response.enable_chunked_encoding()
+    await response.prepare(http)
+    try:
+        async for chunk in upstream.content.iter_any():
+            await response.write(chunk)
+    except ConnectionResetError:
+        pass
+    return response
+
+
+def _json(value: Object, code: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(value), status=code, content_type="application/json")

@@ -1,0 +1,118 @@
+"""Watches: the events of a collection as one client wants them, from any revision still held, with bookmarks.
+
+    list (optional) ─▶ events after it ─▶ …wait… ─▶ more events, or a bookmark now and then
+
+Each watch keeps only its revision: events stay in the collection's ring, so a slow client costs no memory, and one that
+falls behind the ring is told to list again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from kaiki.apiserver.catalog import ResourceType
+from kaiki.apiserver.errors import expired
+from kaiki.apiserver.selectors import Selector
+from kaiki.apiserver.store import Event, Record, RevisionExpired, Store
+
+BOOKMARK_SECONDS = 30.0
+INITIAL_EVENTS_END = {"k8s.io/initial-events-end": "true"}
+Encode = Callable[[Record], bytes]
+
+
+@dataclass(frozen=True)
+class WatchOptions:
+    """What a client asked for. `revision` None starts with the current state as ADDED events.
+
+    `bookmarks` sends the revision now and then; `initial_end` marks the end of the initial state (WatchList).
+    """
+
+    namespace: str
+    selector: Selector
+    revision: int | None
+    bookmarks: bool = False
+    initial_end: bool = False
+
+
+async def watch(store: Store, kind: ResourceType, options: WatchOptions, encode: Encode) -> AsyncIterator[bytes]:
+    """The watch's lines, until the caller stops. Ends with an ERROR line when the revision has expired."""
+    collection = store.collection(kind.storage)
+    wake = asyncio.Event()
+    collection.waiters.add(wake)
+    try:
+        revision = options.revision
+        if revision is None:
+            revision = store.revision
+            lines = _initial(store, kind, options, encode)
+            if options.initial_end:
+                lines.append(_bookmark(kind, revision, INITIAL_EVENTS_END))
+            if lines:
+                yield b"".join(lines)
+        while True:
+            wake.clear()
+            try:
+                events = collection.events_after(revision)
+            except RevisionExpired:
+                yield _expired(revision)
+                return
+            reached = store.revision
+            lines = [line for event in events if (line := _line(event, options, encode))]
+            revision = reached
+            if lines:
+                yield b"".join(lines)
+                continue
+            await _wait(wake)
+            if options.bookmarks and not wake.is_set():
+                revision = store.revision
+                yield _bookmark(kind, revision, None)
+    finally:
+        collection.waiters.discard(wake)
+
+
+async def _wait(wake: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(BOOKMARK_SECONDS):
+            await wake.wait()
+    except TimeoutError:
+        pass
+
+
+def _initial(store: Store, kind: ResourceType, options: WatchOptions, encode: Encode) -> list[bytes]:
+    records = store.list(kind.storage, options.namespace)
+    return [_event_line(b"ADDED", encode(record)) for record in records if options.selector.matches(record)]
+
+
+def _line(event: Event, options: WatchOptions, encode: Encode) -> bytes | None:
+    """The event as this watch sees it: an object that enters or leaves the selection is added or deleted."""
+    if options.namespace and event.record.namespace != options.namespace:
+        return None
+    if event.type == "DELETED":
+        selected = options.selector.matches(event.previous or event.record)
+        return _event_line(b"DELETED", encode(event.record)) if selected else None
+    now = options.selector.matches(event.record)
+    before = event.previous is not None and options.selector.matches(event.previous)
+    if not now and not before:
+        return None
+    kind = (b"MODIFIED" if before else b"ADDED") if now else b"DELETED"
+    return _event_line(kind, encode(event.record))
+
+
+def _event_line(kind: bytes, body: bytes) -> bytes:
+    return b'{"type":"%s","object":%s}\n' % (kind, body)
+
+
+def _bookmark(kind: ResourceType, revision: int, annotations: dict[str, str] | None) -> bytes:
+    metadata: dict[str, Any] = {"resourceVersion": str(revision), "creationTimestamp": None}
+    if annotations:
+        metadata["annotations"] = annotations
+    value = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": metadata}
+    return _event_line(b"BOOKMARK", orjson.dumps(value))
+
+
+def _expired(revision: int) -> bytes:
+    return _event_line(b"ERROR", orjson.dumps(expired(f"too old resource version: {revision}").status()))

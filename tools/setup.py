@@ -37,7 +37,9 @@ class SetupError(Exception):
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Make this checkout ready to run.")
     parser.add_argument("--dev", action="store_true", help="also install what tests and checks need")
-    parser.add_argument("--browser", action="store_true", help="also install Chromium (Debian package) for the end-to-end tests")
+    parser.add_argument(
+        "--browser", action="store_true", help="also install Chromium (Debian package) for the end-to-end tests"
+    )
     parser.add_argument("--no-ui", action="store_true", help="leave the console's frontend alone")
     options = parser.parse_args(arguments)
     try:
@@ -105,13 +107,18 @@ def make_environment() -> None:
 
 def can_make_environments() -> bool:
     """Debian and Ubuntu ship `venv` without `ensurepip` until python3-venv is installed."""
-    return subprocess.run([sys.executable, "-c", "import ensurepip, venv"], check=False, capture_output=True).returncode == 0
+    return (
+        subprocess.run([sys.executable, "-c", "import ensurepip, venv"], check=False, capture_output=True).returncode
+        == 0
+    )
 
 
 def install_venv_package() -> None:
     command = "apt-get update && apt-get install -y python3-venv"
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise SetupError(f"python3-venv is missing. Install it with this line, then try again:\n  sudo sh -c '{command}'")
+        raise SetupError(
+            f"python3-venv is missing. Install it with this line, then try again:\n  sudo sh -c '{command}'"
+        )
     say("installing the Debian package python3-venv")
     install_debian_packages("python3-venv")
 
@@ -169,7 +176,19 @@ def node_environment() -> tuple[Path, dict[str, str]]:
     if not (tools / "bin" / "npm").exists():
         say("getting Node.js from PyPI (this machine has none that is new enough)")
         requirements = ROOT / "requirements" / "node.txt"
-        run(uv(), "pip", "install", "--quiet", "--python", PYTHON, "--require-hashes", "--prefix", tools, "-r", requirements)
+        run(
+            uv(),
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            PYTHON,
+            "--require-hashes",
+            "--prefix",
+            tools,
+            "-r",
+            requirements,
+        )
         expose_node(tools)
     return tools / "bin" / "npm", {**os.environ, "PATH": f"{tools / 'bin'}:{os.environ.get('PATH', '')}"}
 

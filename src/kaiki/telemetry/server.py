@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -107,7 +108,8 @@ async def running(settings: MetricsSettings) -> AsyncIterator[tuple[str, int]]:
         accounts = TcpAccounts(store, committer.changed)
         await stack.enter_async_context(_task(accounts.run(), "tcp accounts"))
         interval = settings.scrape_interval_seconds
-        scrape = ScrapeSettings(interval_seconds=interval, timeout_seconds=min(interval, 2.5))
+        identity = secrets.token_hex(8)
+        scrape = ScrapeSettings(interval_seconds=interval, timeout_seconds=min(interval, 2.5), identity=identity)
         scraper = await stack.enter_async_context(Scraper(store, scrape, committer.changed))
         for address in settings.static_targets:
             scraper.set_target(static_target(address))

@@ -26,7 +26,7 @@ from kaiki.telemetry.matchers import NAME, Matcher
 from kaiki.telemetry.promql.context import QuerySettings
 from kaiki.telemetry.promql.evaluate import parse, parse_selector, query_instant, query_range
 from kaiki.telemetry.promql.numbers import format_number
-from kaiki.telemetry.scrape.scraper import TargetHealth
+from kaiki.telemetry.scrape.scraper import IDENTITY_HEADER, TargetHealth
 from kaiki.telemetry.scrape.targets import Target
 from kaiki.telemetry.store.index import Labels
 from kaiki.telemetry.store.series import SeriesStore
@@ -58,14 +58,17 @@ class ApiSettings:
 
 
 class Api:
-    """`targets` lists the scraper's targets; `exposition` writes the process's own metrics in the text format."""
+    """`targets` lists the scraper's targets; `exposition` writes the process's own metrics as text.
+
+    Its argument is the identity a scraper has told (see `ScrapeSettings`), or empty.
+    """
 
     def __init__(
         self,
         store: SeriesStore,
         settings: ApiSettings,
         targets: Callable[[], list[tuple[Target, TargetHealth]]] = list,
-        exposition: Callable[[], str] = str,
+        exposition: Callable[[str], str] = str,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._store = store
@@ -269,10 +272,9 @@ class Api:
             "seriesCountByLabelValuePair": top(pairs),
         }
 
-    async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(
-            text=self._exposition(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-        )
+    async def _metrics(self, request: web.Request) -> web.Response:
+        text = self._exposition(request.headers.get(IDENTITY_HEADER, ""))
+        return web.Response(text=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
 
 _EMPTY: dict[str, object] = {

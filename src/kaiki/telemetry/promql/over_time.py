@@ -14,7 +14,7 @@ import numpy as np
 from kaiki.telemetry.arrays import BoolArray, FloatArray, IndexArray, TimeArray
 from kaiki.telemetry.errors import ExecutionError
 from kaiki.telemetry.promql.context import QueryContext
-from kaiki.telemetry.promql.values import Vector, Window
+from kaiki.telemetry.promql.values import Vector, Window, empty
 
 _PORTION_SAMPLES = 1 << 20
 
@@ -46,6 +46,8 @@ Kernel = Callable[[Slices], FloatArray]
 
 def over_time(function: str, window: Window, parameters: list[FloatArray], context: QueryContext) -> Vector:
     """`parameters` are the scalar arguments, one value per evaluation time."""
+    if not len(window.values):
+        return empty(len(window.ends))
     present = window.counts >= _MINIMUM_SAMPLES.get(function, 1)
     if function in _EDGES:
         values = _EDGES[function](window)
@@ -60,6 +62,8 @@ def over_time(function: str, window: Window, parameters: list[FloatArray], conte
 
 def _portions(window: Window, present: BoolArray, parameters: list[FloatArray]) -> Iterator[tuple[IndexArray, Slices]]:
     cells = np.nonzero(present.reshape(-1))[0]
+    if not len(cells):
+        return
     counts, low = window.counts.reshape(-1)[cells], window.low.reshape(-1)[cells]
     bounds = np.searchsorted(np.cumsum(counts), np.arange(0, counts.sum(), _PORTION_SAMPLES), "left")
     steps = window.low.shape[1]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from kaiki.telemetry.arrays import BoolArray, FloatArray, IndexArray
-from kaiki.telemetry.promql.values import Vector, Window
+from kaiki.telemetry.promql.values import Vector, Window, empty
 
 EXTRAPOLATED = frozenset({"rate", "increase", "delta"})
 INSTANT = frozenset({"irate", "idelta"})
@@ -18,8 +18,9 @@ INSTANT = frozenset({"irate", "idelta"})
 
 def extrapolated(function: str, window: Window, closed_ranges: bool) -> Vector:
     """`function` is one of EXTRAPOLATED."""
-    counts = window.counts
-    present = counts >= 2
+    if not len(window.values):
+        return empty(len(window.ends))
+    present = window.counts >= 2
     first, last = _ends(window)
     counter = function != "delta"
     change = window.values[last] - window.values[first]
@@ -74,6 +75,8 @@ def _reset_corrections(window: Window) -> FloatArray:
 
 def last_two(function: str, window: Window) -> Vector:
     """`irate` and `idelta`: from the last two samples only."""
+    if not len(window.values):
+        return empty(len(window.ends))
     _, last = _ends(window)
     before = np.maximum(last - 1, 0)
     newest, older = window.values[last], window.values[before]

@@ -23,15 +23,20 @@ from kaiki.telemetry.store.series import SeriesStore
 
 log = logging.getLogger(__name__)
 LEAVING_INTERVAL_SECONDS = 0.5
+IDENTITY_HEADER = "X-Kaiki-Store"
 
 
 @dataclass(frozen=True, slots=True)
 class ScrapeSettings:
-    """`body_limit_bytes` and `sample_limit` bound one answer of one target."""
+    """`body_limit_bytes` and `sample_limit` bound one answer of one target.
+
+    `identity` is sent along, so that the process's own `/metrics` can leave out what its store has anyway.
+    """
 
     interval_seconds: float = 3.0
     timeout_seconds: float = 2.5
     body_limit_bytes: int = 64 << 20
+    identity: str = ""
     sample_limit: int = 50_000
 
 
@@ -94,6 +99,8 @@ class Scraper:
     async def __aenter__(self) -> Scraper:
         timeout = aiohttp.ClientTimeout(total=min(self.settings.timeout_seconds, self.settings.interval_seconds))
         headers = {"Accept": "text/plain;version=0.0.4", "X-Prometheus-Scrape-Timeout-Seconds": str(timeout.total)}
+        if self.settings.identity:
+            headers[IDENTITY_HEADER] = self.settings.identity
         connector = aiohttp.TCPConnector(
             limit=0, keepalive_timeout=max(15.0, 3 * self.settings.interval_seconds), ssl=False
         )

@@ -1,6 +1,7 @@
 """What a plan may ask for. Plans only name actions; `Effects` carries them out."""
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +11,9 @@ from kaiki.kube.client import KubeClient, PropagationPolicy
 from kaiki.kube.errors import NotFound
 from kaiki.kube.events import EventRecorder
 from kaiki.kube.resource import Object, ResourceType, resource_for
+
+WAITING_REPORTS = 1000
+CLOSING_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,8 @@ class Effects:
         self._client = client
         self._stores = stores
         self._recorder = recorder
-        self._reports: set[asyncio.Task[None]] = set()
+        self._reports: deque[Report] = deque(maxlen=WAITING_REPORTS)
+        self._reporting: asyncio.Task[None] | None = None
 
     async def run(self, actions: Sequence[Action]) -> None:
         """Carries out the actions in order; raises the first KubeError."""
@@ -80,8 +85,10 @@ class Effects:
         return None
 
     async def close(self) -> None:
-        """Waits for the Events under way."""
-        await asyncio.gather(*self._reports, return_exceptions=True)
+        """Writes the Events still waiting, for a moment."""
+        if self._reporting is not None:
+            await asyncio.wait([self._reporting], timeout=CLOSING_SECONDS)
+            self._reporting.cancel()
 
     def _observe(self, resource: ResourceType, obj: Object) -> Object:
         if cache := self._stores.by_type.get(resource):
@@ -111,7 +118,12 @@ class Effects:
             return
 
     def report(self, report: Report) -> None:
-        """Records an Event in the background."""
-        task = asyncio.create_task(self._recorder.record(report.about, report.reason, report.message, report.kind))
-        self._reports.add(task)
-        task.add_done_callback(self._reports.discard)
+        """Records an Event in the background, one after another: a burst shall not open a burst of connections."""
+        self._reports.append(report)
+        if self._reporting is None or self._reporting.done():
+            self._reporting = asyncio.create_task(self._write_reports())
+
+    async def _write_reports(self) -> None:
+        while self._reports:
+            report = self._reports.popleft()
+            await self._recorder.record(report.about, report.reason, report.message, report.kind)

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 15.0
-WORKERS = 8
+WORKERS = 4
 
 
 class WorkQueue(Generic[K]):

@@ -31,6 +31,7 @@ INSTALL_ORDER: tuple[tuple[str, ...], ...] = (
 _REST = INSTALL_ORDER.index(())
 _RANKS = {kind: rank for rank, kinds in enumerate(INSTALL_ORDER) for kind in kinds}
 RETRIED_ATTEMPTS = 6
+PARALLEL_REQUESTS = 4
 CRD_TIMEOUT_SECONDS = 60.0
 
 
@@ -102,8 +103,11 @@ async def apply_objects(
     """
     applied: list[Object] = []
 
+    slots = asyncio.Semaphore(PARALLEL_REQUESTS)
+
     async def apply_one(obj: Object) -> None:
-        stored = await _apply(client, obj, field_manager)
+        async with slots:
+            stored = await _apply(client, obj, field_manager)
         applied.append(stored)
         if progress is not None:
             progress(Progress(stored, len(applied), len(objects)))

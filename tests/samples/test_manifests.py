@@ -1,0 +1,68 @@
+"""The samples' YAML fits together: names, subsets, images, files."""
+
+from __future__ import annotations
+
+import fnmatch
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+FILES = sorted([*(SAMPLES / "bookinfo").rglob("*.yaml"), *(SAMPLES / "tcp-echo").glob("*.yaml")])
+IMAGES: list[dict[str, Any]] = yaml.safe_load((SAMPLES / "images.yaml").read_text())
+
+
+def documents(path: Path) -> list[dict[str, Any]]:
+    return [one for one in yaml.safe_load_all(path.read_text()) if one]
+
+
+def identity(path: Path) -> str:
+    return str(path.relative_to(SAMPLES))
+
+
+@pytest.mark.parametrize("path", FILES, ids=identity)
+def test_kubernetes_accepts_its_own_kinds(path: Path) -> None:
+    for one in documents(path):
+        assert one["metadata"].get("name")
+        if not one["apiVersion"].startswith("networking.istio.io/"):
+            kubernetes_validate.validate(one, "1.32", strict=True)
+
+
+@pytest.mark.parametrize("path", FILES, ids=identity)
+def test_every_image_has_a_command_on_this_machine(path: Path) -> None:
+    for one in documents(path):
+        if one["kind"] == "Deployment":
+            for container in one["spec"]["template"]["spec"]["containers"]:
+                assert any(fnmatch.fnmatch(container["image"], entry["image"]) for entry in IMAGES), container["image"]
+
+
+def test_programs_of_the_image_map_exist() -> None:
+    for entry in IMAGES:
+        for part in entry.get("command", []):
+            if part.startswith("{samples}/"):
+                assert (SAMPLES / part.removeprefix("{samples}/")).is_file(), part
+
+
+def test_public_names_of_the_samples_are_known() -> None:
+    for name in ("productpage-v1", "details-v1", "ratings-v1", "reviews-v1", "reviews-v2", "reviews-v3"):
+        public = f"example.com/istio/examples-bookinfo-{name}:1.20"
+        (entry,) = [entry for entry in IMAGES if fnmatch.fnmatch(public, entry["image"])]
+        assert entry["ignoreArgs"]
+
+
+def test_routes_name_subsets_that_exist() -> None:
+    rules = documents(SAMPLES / "bookinfo" / "networking" / "destination-rule-all.yaml")
+    subsets = {(rule["spec"]["host"], subset["name"]) for rule in rules for subset in rule["spec"]["subsets"]}
+    deployments = documents(SAMPLES / "bookinfo" / "platform" / "bookinfo.yaml")
+    labels = [one["metadata"]["labels"] for one in deployments if one["kind"] == "Deployment"]
+    assert subsets == {(found["app"], found["version"]) for found in labels}
+    for path in (SAMPLES / "bookinfo" / "networking").glob("virtual-service-*.yaml"):
+        for one in documents(path):
+            for route in one["spec"]["http"]:
+                weights = [destination.get("weight", 100) for destination in route["route"]]
+                assert sum(weights) == 100
+                for destination in route["route"]:
+                    assert (destination["destination"]["host"], destination["destination"]["subset"]) in subsets

@@ -1,7 +1,7 @@
 """Calling the admission webhooks users have configured, as Kubernetes calls them.
 
-Mutating ones one after the other, each seeing what the one before made; validating ones all at once. A Service is resolved
-here to the address of a ready pod, because this server has no cluster DNS and no service proxy in front of it.
+Mutating ones one after the other, each seeing what the one before made; validating ones all at once. A Service is
+resolved here to the address of a ready pod, because this server has no cluster DNS and no service proxy in front of it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Server-side apply and field ownership (`metadata.managedFields`), after Kubernetes's structured-merge-diff.
 
-A field set is a set of paths; a path is a tuple of steps as `fieldsV1` writes them: `f:name`, `k:{"name":"x"}`, `v:value`.
-Applying merges the given fields, takes away those the manager applied before and no longer does, and refuses to change
-what another manager owns unless forced.
+A field set is a set of paths; a path is a tuple of steps as `fieldsV1` writes them: `f:name`, `k:{"name":"x"}`,
+`v:value`. Applying merges the given fields, takes away those the manager applied before and no longer does, and
+refuses to change what another manager owns unless forced.
 """
 
 from __future__ import annotations
@@ -46,7 +46,12 @@ class Manager:
 
     def entry(self, fields: Iterable[Path]) -> Object:
         """The `managedFields` entry that says this manager owns these fields."""
-        entry = {"manager": self.name, "operation": self.operation, "apiVersion": self.api_version, "time": self.time}
+        entry: Object = {
+            "manager": self.name,
+            "operation": self.operation,
+            "apiVersion": self.api_version,
+            "time": self.time,
+        }
         entry |= {"fieldsType": "FieldsV1", "fieldsV1": _tree(fields)}
         return entry | ({"subresource": self.subresource} if self.subresource else {})
 
@@ -192,7 +197,7 @@ def server_side_apply(current: Object | None, applied: Object, schema: Schema, m
     for path in sorted((_owned(mine) if mine else set()) - fields, key=len, reverse=True):
         if path not in kept and not _is_container(path, kept | fields):
             _remove(base, path, schema)
-    result = _merge(base, applied, schema)
+    result: Object = _merge(base, applied, schema)
     entry = manager.entry(fields)
     if mine and mine.get("fieldsV1") == entry["fieldsV1"]:
         entry["time"] = mine.get("time", entry["time"])

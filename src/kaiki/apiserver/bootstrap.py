@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import uuid
 from typing import Any
@@ -9,10 +10,25 @@ from typing import Any
 from kaiki.apiserver.defaults import apply_defaults
 from kaiki.apiserver.registry import Registry
 from kaiki.apiserver.requests import timestamp
-from kaiki.apiserver.store import Store
+from kaiki.apiserver.store import Event, Store
 
 NAMESPACES = ("default", "kube-public", "kube-system")
 Object = dict[str, Any]
+
+
+_OWN = (("/services", "default", "kubernetes"), ("discovery.k8s.io/endpointslices", "default", "kubernetes"))
+
+
+def keep_standard_objects(store: Store, registry: Registry, service_range: str, endpoint: tuple[str, int]) -> None:
+    """Create the standard objects, and again those of this server when somebody deletes them (`delete all --all`)."""
+    create_standard_objects(store, registry, service_range, endpoint)
+    loop = asyncio.get_running_loop()
+
+    def observe(collection: str, event: Event) -> None:
+        if event.type == "DELETED" and (collection, event.record.namespace, event.record.name) in _OWN:
+            loop.call_soon(create_standard_objects, store, registry, service_range, endpoint)
+
+    store.listeners.append(observe)
 
 
 def create_standard_objects(store: Store, registry: Registry, service_range: str, endpoint: tuple[str, int]) -> None:

@@ -43,8 +43,8 @@ class ResourceType:
     """One kind under one API version.
 
     `storage` names the collection its objects are kept in; several versions of one kind share it. `definition` names a
-    built-in schema; `load_schema` reads a custom resource's, only when somebody needs it: a mesh has scores of CRDs with
-    megabytes of schemas, and most are never used.
+    built-in schema; `load_schema` reads a custom resource's, only when somebody needs it: a mesh has scores of CRDs
+    with megabytes of schemas, and most are never used.
     """
 
     group: str

@@ -1,4 +1,6 @@
-"""Validation of custom resources by their CRD's schema: compiled once per kind by jsonschema-rs, answered as 422 causes."""
+"""Validation of custom resources by their CRD's schema: compiled once per kind by jsonschema-rs, answered as 422
+causes.
+"""
 
 from __future__ import annotations
 

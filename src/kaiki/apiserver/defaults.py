@@ -129,9 +129,8 @@ def _service(value: Object) -> None:
 def _template(value: Object) -> Object:
     spec: Object = value.setdefault("spec", {})
     template = spec.get("template")
-    if isinstance(template, dict):
-        if isinstance(template.get("spec"), dict):
-            default_pod_spec(template["spec"])
+    if isinstance(template, dict) and isinstance(template.get("spec"), dict):
+        default_pod_spec(template["spec"])
     return spec
 
 

@@ -1,4 +1,6 @@
-"""Discovery: which groups, versions and kinds there are; aggregated (kubectl ≥ 1.26, one request) and in the old form."""
+"""Discovery: which groups, versions and kinds there are; aggregated (kubectl ≥ 1.26, one request) and in the old
+form.
+"""
 
 from __future__ import annotations
 

@@ -38,7 +38,9 @@ class ApiError(Exception):
 
 @dataclass(frozen=True)
 class FieldCause:
-    """One wrong field: `reason` is Kubernetes's (FieldValueInvalid, FieldValueRequired…), `message` without the path."""
+    """One wrong field: `reason` is Kubernetes's (FieldValueInvalid, FieldValueRequired…), `message` without the
+    path.
+    """
 
     field: str
     reason: str

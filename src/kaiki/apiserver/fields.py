@@ -1,4 +1,5 @@
-"""Reading an object by its schema: unknown fields are found and dropped, wrong types refused, as Kubernetes's decoder does.
+"""Reading an object by its schema: unknown fields are found and dropped, wrong types refused, as Kubernetes's
+decoder does.
 
 `prune` is what `fieldValidation` (Strict, Warn, Ignore) rests on; it answers a clean copy and the unknown paths.
 """
@@ -53,7 +54,7 @@ def _decoding_error(kind: ResourceType, wrong: WrongType) -> ApiError:
 def _go_type(schema: Schema) -> str:
     reference = schema.get("$ref", "")
     schema = resolve(schema)
-    kind = schema.get("type", "")
+    kind = str(schema.get("type") or "")
     if kind == "integer":
         return str(schema.get("format", "int64"))
     if kind == "array":
@@ -63,7 +64,8 @@ def _go_type(schema: Schema) -> str:
         if values:
             return f"map[string]{_go_type(values)}"
         return "v1." + reference.rpartition(".")[2]
-    return {"boolean": "bool", "number": "float64"}.get(kind, kind)
+    names = {"boolean": "bool", "number": "float64"}
+    return names.get(kind, kind)
 
 
 def _object(value: Object, schema: Schema, path: str, unknown: list[str], typed: bool, owner: str) -> Object:

@@ -9,7 +9,6 @@ import orjson
 from aiohttp import web
 
 from kaiki.apiserver import patch, tables
-from kaiki.apiserver.apply import Manager
 from kaiki.apiserver.catalog import ResourceType
 from kaiki.apiserver.errors import (
     ApiError,
@@ -256,7 +255,9 @@ def add_warnings(response: web.StreamResponse, request: ApiRequest) -> None:
 
 
 def _page(records: list[Record], limit: int, token: str, revision: int) -> tuple[list[Record], Object]:
-    """One page of a list. The token names the last object seen: changes in between are told by the watch that follows."""
+    """One page of a list. The token names the last object seen: changes in between are told by the watch that
+    follows.
+    """
     if token:
         try:
             at, *last = orjson.loads(base64.urlsafe_b64decode(token))
@@ -272,6 +273,3 @@ def _page(records: list[Record], limit: int, token: str, revision: int) -> tuple
         page |= {"continue": base64.urlsafe_b64encode(key).decode(), "remainingItemCount": len(records) - limit}
         records = records[:limit]
     return records, page
-
-
-__all__ = ["Manager", "ObjectHandlers"]

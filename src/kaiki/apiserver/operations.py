@@ -7,7 +7,7 @@ Reading needs nothing of this and goes from the handlers straight to the store.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from kaiki.apiserver import preparation
 from kaiki.apiserver.addresses import AddressPool
 from kaiki.apiserver.apply import ApplyConflict, Manager, field_set, server_side_apply
 from kaiki.apiserver.catalog import ResourceType
-from kaiki.apiserver.errors import ApiError, FieldCause, already_exists, bad_request, conflict, forbidden, not_found
+from kaiki.apiserver.errors import ApiError, already_exists, bad_request, conflict, forbidden, not_found
 from kaiki.apiserver.pod_admission import admit_pod
 from kaiki.apiserver.registry import Registry
 from kaiki.apiserver.requests import ApiRequest, timestamp
@@ -183,8 +183,7 @@ class Operations:
                 raise conflict(request.kind, request.name)
             return self._merge_apply(request, current, patch, manager)
 
-        request_without_tracking = request
-        return await self._update_applied(request_without_tracking, produce), False
+        return await self._update_applied(request, produce), False
 
     async def _update_applied(self, request: ApiRequest, produce: Produce) -> Record:
         """As `update`, with the ownership that the apply has computed."""
@@ -330,6 +329,3 @@ def _is_finished(kind: ResourceType, value: Object) -> bool:
     if kind.plural == "namespaces" and (value.get("spec") or {}).get("finalizers"):
         return False
     return not metadata.get("deletionGracePeriodSeconds")
-
-
-__all__ = ["Awaitable", "FieldCause", "Operations", "Webhooks"]

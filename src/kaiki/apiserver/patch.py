@@ -118,7 +118,8 @@ def strategic_merge(target: Object | None, patch: Object, schema: Schema | None)
     """Kubernetes's strategic merge patch, directives included (`$patch`, `$retainKeys`, `$setElementOrder/…`)."""
     directive = patch.get("$patch")
     if directive == "replace":
-        return _without_directives({key: value for key, value in patch.items() if key != "$patch"})
+        replaced: Object = _without_directives({key: value for key, value in patch.items() if key != "$patch"})
+        return replaced
     if directive == "delete":
         return {}
     result = dict(target or {})
@@ -161,7 +162,8 @@ def _merge_list(current: list[Any], patch: list[Any], schema: Schema | None, ord
         merged = current + [each for each in patch if each not in current]
         return _reorder(merged, order, None) if order else merged
     if any(each.get("$patch") == "replace" for each in patch):
-        return _without_directives([each for each in patch if each.get("$patch") != "replace"])
+        replaced: list[Any] = _without_directives([each for each in patch if each.get("$patch") != "replace"])
+        return replaced
     result = list(current)
     for element in patch:
         _merge_element(result, element, key, items_of(schema))

@@ -1,4 +1,6 @@
-"""What Kubernetes's built-in admission does to new pods: the service account, and its token mounted in each container."""
+"""What Kubernetes's built-in admission does to new pods: the service account, and its token mounted in each
+container.
+"""
 
 from __future__ import annotations
 

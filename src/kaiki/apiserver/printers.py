@@ -228,7 +228,7 @@ def _job(value: Object) -> list[Any]:
 def _node(value: Object) -> list[Any]:
     status, labels = _status(value), value["metadata"].get("labels") or {}
     info = status.get("nodeInfo") or {}
-    ready = next((each for each in status.get("conditions") or () if each.get("type") == "Ready"), {})
+    ready: Object = next((each for each in status.get("conditions") or () if each.get("type") == "Ready"), {})
     state = {"True": "Ready", "False": "NotReady"}.get(ready.get("status", ""), "Unknown")
     state += ",SchedulingDisabled" if _spec(value).get("unschedulable") else ""
     roles = sorted(key.rpartition("/")[2] for key in labels if key.startswith("node-role.kubernetes.io/"))

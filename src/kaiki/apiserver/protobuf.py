@@ -1,7 +1,7 @@
 """Decoding the protobuf bodies that kubectl sends, with a small field table instead of generated code.
 
-The envelope is four magic bytes and an `Unknown` message: apiVersion and kind, then the object's own bytes. Answers are always
-JSON; kubectl accepts them.
+The envelope is four magic bytes and an `Unknown` message: apiVersion and kind, then the object's own bytes. Answers
+are always JSON; kubectl accepts them.
 """
 
 from __future__ import annotations

@@ -1,15 +1,16 @@
 """Field numbers of the kinds kubectl sends as protobuf (`kubectl create …`, `auth can-i`, `drain`).
 
-Facts of Kubernetes's published `generated.proto` files, written as `number name type`. Types: none for a string, `int`, `bool`
-(`?` keeps a zero that was set), `bytes`, `[]` a list of strings, `map`, `bytesmap`, `quantitymap`, a message, `[message]`, and
-`inline message` for one whose fields appear in the parent.
+Facts of Kubernetes's published `generated.proto` files, written as `number name type`. Types: none for a string,
+`int`, `bool` (`?` keeps a zero that was set), `bytes`, `[]` a list of strings, `map`, `bytesmap`, `quantitymap`, a
+message, `[message]`, and `inline message` for one whose fields appear in the parent.
 """
 
 from __future__ import annotations
 
 MESSAGES: dict[str, str] = {
     "ObjectMeta": "1 name, 2 generateName, 3 namespace, 5 uid, 6 resourceVersion, 7 generation int, "
-    "8 creationTimestamp Time, 11 labels map, 12 annotations map, 13 ownerReferences [OwnerReference], 14 finalizers []",
+    "8 creationTimestamp Time, 11 labels map, 12 annotations map, 13 ownerReferences [OwnerReference], 14 finalizers "
+    "[]",
     "OwnerReference": "1 kind, 3 name, 4 uid, 5 apiVersion, 6 controller bool?, 7 blockOwnerDeletion bool?",
     "LabelSelector": "1 matchLabels map, 2 matchExpressions [LabelSelectorRequirement]",
     "LabelSelectorRequirement": "1 key, 2 operator, 3 values []",
@@ -32,17 +33,20 @@ MESSAGES: dict[str, str] = {
     "ServicePort": "1 name, 2 protocol, 3 port int, 4 targetPort IntOrString, 5 nodePort int, 6 appProtocol",
     "Deployment": "1 metadata ObjectMeta, 2 spec DeploymentSpec",
     "DeploymentSpec": "1 replicas int?, 2 selector LabelSelector, 3 template PodTemplateSpec, 4 strategy "
-    "DeploymentStrategy, 5 minReadySeconds int, 6 revisionHistoryLimit int?, 7 paused bool, 9 progressDeadlineSeconds int?",
+    "DeploymentStrategy, 5 minReadySeconds int, 6 revisionHistoryLimit int?, 7 paused bool, 9 "
+    "progressDeadlineSeconds int?",
     "DeploymentStrategy": "1 type, 2 rollingUpdate RollingUpdateDeployment",
     "RollingUpdateDeployment": "1 maxUnavailable IntOrString, 2 maxSurge IntOrString",
     "Pod": "1 metadata ObjectMeta, 2 spec PodSpec",
     "PodTemplateSpec": "1 metadata ObjectMeta, 2 spec PodSpec",
     "PodSpec": "2 containers [Container], 3 restartPolicy, 4 terminationGracePeriodSeconds int?, "
-    "5 activeDeadlineSeconds int?, 6 dnsPolicy, 7 nodeSelector map, 8 serviceAccountName, 9 serviceAccount, 10 nodeName, "
+    "5 activeDeadlineSeconds int?, 6 dnsPolicy, 7 nodeSelector map, 8 serviceAccountName, 9 serviceAccount, 10 "
+    "nodeName, "
     "11 hostNetwork bool, 15 imagePullSecrets [LocalObjectReference], 16 hostname, 17 subdomain, 19 schedulerName, "
     "20 initContainers [Container], 21 automountServiceAccountToken bool?",
     "Container": "1 name, 2 image, 3 command [], 4 args [], 5 workingDir, 6 ports [ContainerPort], 7 env [EnvVar], "
-    "8 resources ResourceRequirements, 9 volumeMounts [VolumeMount], 14 imagePullPolicy, 16 stdin bool, 17 stdinOnce bool, "
+    "8 resources ResourceRequirements, 9 volumeMounts [VolumeMount], 14 imagePullPolicy, 16 stdin bool, 17 stdinOnce "
+    "bool, "
     "18 tty bool",
     "ContainerPort": "1 name, 2 hostPort int, 3 containerPort int, 4 protocol, 5 hostIP",
     "EnvVar": "1 name, 2 value",
@@ -55,7 +59,8 @@ MESSAGES: dict[str, str] = {
     "TokenReviewSpec": "1 token, 2 audiences []",
     "SelfSubjectReview": "1 metadata ObjectMeta",
     "SelfSubjectAccessReview": "1 metadata ObjectMeta, 2 spec SelfSubjectAccessReviewSpec",
-    "SelfSubjectAccessReviewSpec": "1 resourceAttributes ResourceAttributes, 2 nonResourceAttributes NonResourceAttributes",
+    "SelfSubjectAccessReviewSpec": "1 resourceAttributes ResourceAttributes, 2 nonResourceAttributes "
+    "NonResourceAttributes",
     "SelfSubjectRulesReview": "1 metadata ObjectMeta, 2 spec SelfSubjectRulesReviewSpec",
     "SelfSubjectRulesReviewSpec": "1 namespace",
     "ResourceAttributes": "1 namespace, 2 verb, 3 group, 4 version, 5 resource, 6 subresource, 7 name",
@@ -70,7 +75,8 @@ MESSAGES: dict[str, str] = {
     "RoleRef": "1 apiGroup, 2 kind, 3 name",
     "Job": "1 metadata ObjectMeta, 2 spec JobSpec",
     "JobSpec": "1 parallelism int?, 2 completions int?, 3 activeDeadlineSeconds int?, 4 selector LabelSelector, "
-    "6 template PodTemplateSpec, 7 backoffLimit int?, 8 ttlSecondsAfterFinished int?, 9 completionMode, 10 suspend bool?",
+    "6 template PodTemplateSpec, 7 backoffLimit int?, 8 ttlSecondsAfterFinished int?, 9 completionMode, 10 suspend "
+    "bool?",
     "CronJob": "1 metadata ObjectMeta, 2 spec CronJobSpec",
     "CronJobSpec": "1 schedule, 2 startingDeadlineSeconds int?, 3 concurrencyPolicy, 4 suspend bool?, "
     "5 jobTemplate JobTemplateSpec, 6 successfulJobsHistoryLimit int?, 7 failedJobsHistoryLimit int?, 8 timeZone",
@@ -94,7 +100,8 @@ MESSAGES: dict[str, str] = {
     "IngressServiceBackend": "1 name, 2 port ServiceBackendPort",
     "ServiceBackendPort": "1 name, 2 number int",
     "HorizontalPodAutoscaler": "1 metadata ObjectMeta, 2 spec HorizontalPodAutoscalerSpec",
-    "HorizontalPodAutoscalerSpec": "1 scaleTargetRef CrossVersionObjectReference, 2 minReplicas int?, 3 maxReplicas int, "
+    "HorizontalPodAutoscalerSpec": "1 scaleTargetRef CrossVersionObjectReference, 2 minReplicas int?, 3 maxReplicas "
+    "int, "
     "4 metrics [MetricSpec]",
     "CrossVersionObjectReference": "1 kind, 2 name, 3 apiVersion",
     "MetricSpec": "1 type, 4 resource ResourceMetricSource",

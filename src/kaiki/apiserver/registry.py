@@ -122,7 +122,7 @@ def _columns(version: Object) -> tuple[PrinterColumn, ...]:
 def _load_schema(store: Store, name: str, version: str) -> Mapping[str, Any]:
     record = store.get(DEFINITIONS, "", name)
     versions = record.load()["spec"]["versions"] if record else ()
-    found = next((each for each in versions if each["name"] == version), {})
+    found: Object = next((each for each in versions if each["name"] == version), {})
     schema: Mapping[str, Any] = (found.get("schema") or {}).get("openAPIV3Schema") or {}
     return schema
 

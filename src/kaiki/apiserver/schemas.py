@@ -1,7 +1,7 @@
 """Looking things up in schemas: one small vocabulary over Kubernetes's definitions and over CRD schemas.
 
-Definitions are loaded at first use (a few MB as dicts, without descriptions). A reference is the definition's bare name;
-beside it may stand the extensions (`x-kubernetes-…`) of the property that refers.
+Definitions are loaded at first use (a few MB as dicts, without descriptions). A reference is the definition's bare
+name; beside it may stand the extensions (`x-kubernetes-…`) of the property that refers.
 """
 
 from __future__ import annotations

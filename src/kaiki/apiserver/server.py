@@ -20,13 +20,13 @@ from aiohttp import web
 from kaiki.apiserver import credentials, discovery, openapi
 from kaiki.apiserver.addresses import AddressPool
 from kaiki.apiserver.admission import WebhookAdmission
-from kaiki.apiserver.bootstrap import create_standard_objects
+from kaiki.apiserver.bootstrap import keep_standard_objects
 from kaiki.apiserver.errors import ApiError, internal, no_such_path
 from kaiki.apiserver.handlers import ObjectHandlers, add_warnings
 from kaiki.apiserver.media import wanted
 from kaiki.apiserver.operations import Operations
 from kaiki.apiserver.registry import Registry
-from kaiki.apiserver.requests import ApiRequest, User
+from kaiki.apiserver.requests import ApiRequest
 from kaiki.apiserver.routes import parse_route
 from kaiki.apiserver.store import Store
 from kaiki.apiserver.subresources import Subresources
@@ -72,9 +72,9 @@ class ApiServer:
         operations = Operations(self.store, self._registry, addresses, self._webhooks)
         subresources = Subresources(operations, self._tokens, settings.node_socket)
         self._objects = ObjectHandlers(self.store, operations, subresources)
-        create_standard_objects(self.store, self._registry, settings.service_range, settings.endpoint)
+        keep_standard_objects(self.store, self._registry, settings.service_range, settings.endpoint)
         self._runner = web.ServerRunner(
-            web.Server(self._handle, request_factory=_make_request, access_log=None),  # type: ignore[arg-type]
+            web.Server(self._handle, request_factory=_make_request, access_log=None),
             shutdown_timeout=0.5,
         )
         await self._runner.setup()
@@ -225,6 +225,3 @@ async def serve(settings: ApiServerSettings) -> None:
     async with ApiServer(settings) as server:
         logger.info("api server ready on ports %s", ", ".join(map(str, server.ports)))
         await stop.wait()
-
-
-__all__ = ["ApiServer", "ApiServerSettings", "User", "serve"]

@@ -3,11 +3,12 @@
     put/delete ──▶ SQLite (committed) ──▶ memory ──▶ event ring of the collection ──▶ watchers wake up
 
 An object is kept as JSON bytes, so a GET costs a dictionary look-up and a list costs a join. A write reaches the disk's
-write-ahead log before it is acknowledged: a killed process loses nothing that was answered (a power cut may lose the last
-moments; that is the price of not waiting for the disk at each write, and a mesh on one machine ends with it anyway).
+write-ahead log before it is acknowledged: a killed process loses nothing that was answered (a power cut may lose
+the last moments; that is the price of not waiting for the disk at each write, and a mesh on one machine ends with
+it anyway).
 
-Revisions are one counter for the whole store, as etcd's are. Each collection keeps its last events in a ring, from which a
-watch can start at any revision still held; an older one is told that it expired and lists again.
+Revisions are one counter for the whole store, as etcd's are. Each collection keeps its last events in a ring, from
+which a watch can start at any revision still held; an older one is told that it expired and lists again.
 """
 
 from __future__ import annotations

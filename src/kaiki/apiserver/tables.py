@@ -33,7 +33,9 @@ class Printer:
 
 
 def printer_of(kind: ResourceType) -> Printer:
-    """The printer of a kind: Kubernetes's own for the built-in ones, the CRD's for custom resources, else name and age."""
+    """The printer of a kind: Kubernetes's own for the built-in ones, the CRD's for custom resources, else name and
+    age.
+    """
     if kind.custom:
         return _custom_printer(kind.columns)
     described = PRINTERS.get(kind.qualified_name)

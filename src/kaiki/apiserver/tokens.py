@@ -58,7 +58,9 @@ class TokenAuthority:
         return user
 
     def review(self, token: str, audiences: Sequence[str]) -> tuple[User, list[str]]:
-        """The user of a service account token, and which of the audiences it is for; ApiError 401 when it is not good."""
+        """The user of a service account token, and which of the audiences it is for; ApiError 401 when it is not
+        good.
+        """
         claims = self._claims(token)
         now = time.time()
         if claims.get("iss") != ISSUER or not claims.get("nbf", 0) - 5 <= now < claims.get("exp", 0):

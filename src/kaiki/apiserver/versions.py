@@ -1,7 +1,7 @@
 """One object under several API versions: what is stored, and how each served version shows it.
 
-Custom resources use the conversion strategy None: only `apiVersion` differs. Core Events and those of events.k8s.io are one
-collection with different field names.
+Custom resources use the conversion strategy None: only `apiVersion` differs. Core Events and those of events.k8s.io
+are one collection with different field names.
 """
 
 from __future__ import annotations

@@ -1,0 +1,274 @@
+"""The control plane, joined: caches → snapshot → proxies; the authority; webhooks; reconcilers. One process, one loop.
+
+    KubeClient ─▶ SnapshotSource ─▶ DiscoveryServer (15012)        CertificateAuthority ─▶ both servers, every proxy
+                       ├─▶ StatusWriter                             Webhooks (15017), monitoring (15014), reconcilers
+
+Everything comes back from the API after a restart, and proxies are told only what has changed since.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import kaiki
+from kaiki.admission.server import Webhooks, WebhookServer
+from kaiki.app.proxies import render_bootstrap
+from kaiki.authority.authority import CertificateAuthority
+from kaiki.authority.issue import Root
+from kaiki.authority.storage import load_or_create_root
+from kaiki.discovery.authentication import Caller, TokenAuthenticator
+from kaiki.discovery.configs import Configs
+from kaiki.discovery.metrics import Metrics
+from kaiki.discovery.monitoring import MonitoringServer
+from kaiki.discovery.server import DiscoveryServer
+from kaiki.inject.pod import inject_pod
+from kaiki.inject.settings import InjectionSettings
+from kaiki.interpret.interpretation import Interpretation, check_object, interpret
+from kaiki.kube.cache import Cache
+from kaiki.kube.client import KubeClient
+from kaiki.kube.config import KubeConfig
+from kaiki.kube.errors import KubeError, Unavailable
+from kaiki.kube.resource import NAMESPACES
+from kaiki.model.finding import Finding
+from kaiki.model.identity import DEFAULT_TRUST_DOMAIN
+from kaiki.model.proxy import Capture, Proxy, ProxyConfig
+from kaiki.model.snapshot import EMPTY_SNAPSHOT, MeshSnapshot
+from kaiki.reconcile.run import run_reconcilers
+from kaiki.sources.collections import caches_of
+from kaiki.sources.snapshot_source import SnapshotSource
+from kaiki.sources.status import StatusWriter
+from kaiki.translate.generate import generate
+from kaiki.translate.memo import Memo
+
+logger = logging.getLogger(__name__)
+
+API_RETRY_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlaneSettings:
+    """How one control plane runs. Ports of 0 are chosen freely (tests); `elect_leader` for more than one replica."""
+
+    namespace: str = "istio-system"
+    capture: Capture = Capture.MARK
+    host: str = "0.0.0.0"
+    discovery_port: int = 15012
+    webhook_port: int = 15017
+    monitoring_port: int = 15014
+    cluster_name: str = "Kubernetes"
+    trust_domain: str = DEFAULT_TRUST_DOMAIN
+    revision: str = "default"
+    proxy_image: str = "envoyproxy/envoy:v1.40.0"
+    init_image: str = f"kaiki/kaiki:{kaiki.__version__}"
+    elect_leader: bool = False
+    kube: KubeConfig | None = None
+
+    @property
+    def serving_names(self) -> tuple[str, ...]:
+        """The names by which proxies and the API server call istiod."""
+        service = f"istiod.{self.namespace}"
+        return f"{service}.svc", f"{service}.svc.cluster.local", service, "localhost"
+
+    def injection(self) -> InjectionSettings:
+        """What injection needs to know of the installation."""
+        return InjectionSettings(
+            version=kaiki.__version__,
+            render_bootstrap=render_bootstrap,
+            capture=self.capture,
+            revision=self.revision,
+            istio_namespace=self.namespace,
+            trust_domain=self.trust_domain,
+            cluster_name=self.cluster_name,
+            proxy_image=self.proxy_image,
+            init_image=self.init_image,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """The ports a control plane listens on."""
+
+    discovery: int
+    webhook: int
+    monitoring: int
+
+
+async def run_control_plane(
+    settings: ControlPlaneSettings,
+    stop: asyncio.Event | None = None,
+    listening: asyncio.Future[Listening] | None = None,
+) -> None:
+    """Run a control plane until `stop` is set, SIGTERM or SIGINT arrives, or the task is cancelled.
+
+    `listening` is resolved when the first snapshot is published and every port is open. Waits for the API when it is
+    not there yet; raises AuthorityError when the Secret of the root is broken.
+    """
+    stop = stop or _stopped_by_signals()
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(KubeClient(settings.kube, user_agent="kaiki-control-plane"))
+        root = await _load_root(client, settings.namespace)
+        plane = ControlPlane(settings, client, CertificateAuthority(root))
+        stack.push_async_callback(plane.close)
+        ports = await plane.start(stop)
+        logger.info("ready: discovery %d, webhooks %d, monitoring %d", *_numbers(ports))
+        if listening is not None:
+            listening.set_result(ports)
+        await plane.run_until(stop)
+
+
+class ControlPlane:
+    """The parts of one control plane and the tasks that keep them going."""
+
+    def __init__(self, settings: ControlPlaneSettings, client: KubeClient, authority: CertificateAuthority) -> None:
+        self._settings = settings
+        self._client = client
+        self._authority = authority
+        self._metrics = metrics = Metrics()
+        metrics.set("istio_build", 1, component="pilot", tag=kaiki.__version__)
+        self._caches = caches_of(client)
+        self._source = SnapshotSource(self._caches, interpret)
+        self._status = StatusWriter(client, self._caches)
+        self._memo = Memo()
+        authenticator = TokenAuthenticator(client.review_token)
+        self._discovery = DiscoveryServer(
+            Configs(self._generate, metrics, capture=settings.capture),
+            authority,
+            lambda metadata: _authenticate(authenticator, metadata),
+            metrics,
+            serving_pair=lambda: authority.serving_pair(settings.serving_names),
+        )
+        self._injection = settings.injection()
+        webhooks = Webhooks(self._inject, self._namespace_labels, self._check, metrics.count)
+        self._webhooks = WebhookServer(webhooks.application())
+        self._monitoring = MonitoringServer(
+            metrics, self._discovery.describe_proxies, lambda: self._source.current is not None
+        )
+        self._first_snapshot = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, stop: asyncio.Event) -> Listening:
+        """Open the ports, fill the caches and publish the first snapshot."""
+        self._source.subscribe(self._publish)
+        self._source.subscribe(self._status.take)
+        self._spawn("source", self._source.run())
+        self._spawn("status", self._status.run())
+        self._webhooks.use(*self._serving_pem())
+        host, settings = self._settings.host, self._settings
+        webhook = await self._webhooks.start(host, settings.webhook_port)
+        monitoring = await self._monitoring.start(host, settings.monitoring_port)
+        self._spawn("webhook certificate", self._rotate_webhook_certificate())
+        self._spawn("reconcilers", self._reconcile(stop))
+        discovery = await self._discovery.start(f"{host}:{settings.discovery_port}")
+        await self._first_snapshot.wait()
+        return Listening(discovery, webhook, monitoring)
+
+    async def run_until(self, stop: asyncio.Event) -> None:
+        """Return when `stop` is set; raise what a part failed with."""
+        stopping = asyncio.ensure_future(stop.wait())
+        done, _ = await asyncio.wait([stopping, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        for task in done - {stopping}:
+            if not stop.is_set():
+                task.result()
+                raise RuntimeError(f"the task {task.get_name()} of the control plane ended")
+
+    async def close(self) -> None:
+        """End every part. Proxies keep what they have."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._discovery.stop()
+        await self._webhooks.stop()
+        await self._monitoring.stop()
+
+    def _spawn(self, name: str, work: Any) -> None:
+        self._tasks.append(asyncio.create_task(work, name=name))
+
+    async def _publish(self, interpretation: Interpretation, changed_at: float) -> None:
+        snapshot = interpretation.snapshot
+        await self._discovery.publish(snapshot, changed_at)
+        self._metrics.set("pilot_services", len(snapshot.services))
+        self._metrics.set("pilot_virt_services", len(self._caches["VirtualService"]))
+        self._first_snapshot.set()
+
+    def _generate(self, snapshot: MeshSnapshot, proxy: Proxy) -> ProxyConfig:
+        return generate(snapshot, proxy, self._memo)
+
+    def _inject(self, pod: Mapping[str, Any], namespace_labels: Mapping[str, str]) -> Mapping[str, Any] | None:
+        return inject_pod(pod, namespace_labels, self._injection)
+
+    def _check(self, obj: Mapping[str, Any]) -> list[Finding]:
+        current = self._source.current
+        return check_object(obj, current.snapshot if current is not None else EMPTY_SNAPSHOT)
+
+    async def _namespace_labels(self, name: str) -> Mapping[str, str]:
+        """From the cache; a namespace made a moment ago is asked for."""
+        namespaces: Cache = self._caches["Namespace"]
+        namespace = namespaces.get(None, name) or await self._client.get(NAMESPACES, name)
+        return dict(namespace["metadata"].get("labels") or {})
+
+    def _serving_pem(self) -> tuple[bytes, bytes]:
+        pair = self._authority.serving_pair(self._settings.serving_names)
+        self._webhook_rotation = pair.rotate_at
+        return pair.certificate_pem, pair.key_pem
+
+    async def _rotate_webhook_certificate(self) -> None:
+        while True:
+            await asyncio.sleep(max(1.0, (self._webhook_rotation - datetime.now(UTC)).total_seconds()))
+            self._webhooks.use(*self._serving_pem())
+
+    async def _reconcile(self, stop: asyncio.Event) -> None:
+        def root_certificates() -> str:
+            return self._authority.root_certificates.decode()
+
+        elect_in = self._settings.namespace if self._settings.elect_leader else None
+        await run_reconcilers(self._client, root_certificates, root_certificates, stop, elect_in=elect_in)
+        await stop.wait()
+
+
+async def _authenticate(authenticator: TokenAuthenticator, metadata: Any) -> Caller:
+    return await authenticator.authenticate(metadata or ())
+
+
+async def _load_root(client: KubeClient, namespace: str) -> Root:
+    """The root, as soon as the API answers."""
+    while True:
+        try:
+            return await load_or_create_root(client, datetime.now(UTC), namespace)
+        except Unavailable as error:
+            logger.warning("the Kubernetes API does not answer yet: %s", error)
+        except KubeError:
+            logger.error("the root's Secret cannot be read or made in namespace %s", namespace)
+            raise
+        await asyncio.sleep(API_RETRY_SECONDS)
+
+
+def _stopped_by_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def _numbers(ports: Listening) -> tuple[int, int, int]:
+    return ports.discovery, ports.webhook, ports.monitoring
+
+
+def settings_from_environment(settings: ControlPlaneSettings) -> ControlPlaneSettings:
+    """The settings with what the pod's environment says: `TRUST_DOMAIN`, `CLUSTER_ID`, `REVISION`."""
+    environment = os.environ
+    return replace(
+        settings,
+        trust_domain=environment.get("TRUST_DOMAIN", settings.trust_domain),
+        cluster_name=environment.get("CLUSTER_ID", settings.cluster_name),
+        revision=environment.get("REVISION", settings.revision),
+    )

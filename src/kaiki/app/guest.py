@@ -1,7 +1,7 @@
 """A process of the user's own in the mesh: a Deployment and a Service that live as long as one command line.
 
-    kaiki run reviews --port 9080 -- python3 reviews.py
-        └─ Deployment reviews-v1 (labels app=reviews, version=v1)   Service reviews (made when missing)
+kaiki run reviews --port 9080 -- python3 reviews.py
+    └─ Deployment reviews-v1 (labels app=reviews, version=v1)   Service reviews (made when missing)
 """
 
 from __future__ import annotations
@@ -77,7 +77,11 @@ def service(guest: Guest) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": guest.name, "namespace": guest.namespace, "labels": {"app": guest.name, MANAGED_LABEL: "true"}},
+        "metadata": {
+            "name": guest.name,
+            "namespace": guest.namespace,
+            "labels": {"app": guest.name, MANAGED_LABEL: "true"},
+        },
         "spec": {"selector": {"app": guest.name}, "ports": [{"name": guest.protocol, "port": guest.port}]},
     }
 
@@ -87,7 +91,9 @@ def escape(text: str) -> str:
     return text.replace("$(", "$$(")
 
 
-async def host_guest(kubeconfig: Path, guest: Guest, say: Callable[[str], object], show: Callable[[bytes], object]) -> int:
+async def host_guest(
+    kubeconfig: Path, guest: Guest, say: Callable[[str], object], show: Callable[[bytes], object]
+) -> int:
     """Run the guest until it is interrupted: create, follow its output, remove. Answers 0."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -99,7 +105,9 @@ async def host_guest(kubeconfig: Path, guest: Guest, say: Callable[[str], object
             await client.create(service(guest))
         try:
             await client.apply(deployment(guest), "kaiki-run")
-            say(f"{guest.deployment_name} joins the mesh as http://{guest.name}.{guest.namespace}:{guest.port} (Ctrl-C leaves)")
+            say(
+                f"{guest.deployment_name} joins the mesh as http://{guest.name}.{guest.namespace}:{guest.port} (Ctrl-C leaves)"
+            )
             follower = asyncio.create_task(follow_output(client, guest, say, show))
             await stop.wait()
             follower.cancel()

@@ -33,6 +33,11 @@ class Home:
         return self.run / "state.json"
 
     @property
+    def api_url(self) -> Path:
+        """The Kubernetes API's address on the loopback, as the kubeconfig has it."""
+        return self.run / "api.url"
+
+    @property
     def node_log(self) -> Path:
         return self.path / "logs" / "node.log"
 

@@ -77,7 +77,8 @@ def read_state(home: Home) -> MachineState | None:
         raw: dict[str, Any] = json.loads(home.state.read_text())
     except (FileNotFoundError, json.JSONDecodeError):
         return None
-    return MachineState(process_id=raw["pid"], urls=dict(raw.get("urls", {})))
+    urls = {"api": home.api_url.read_text().strip()} if home.api_url.exists() else {}
+    return MachineState(process_id=raw["pid"], urls=urls | raw.get("urls", {}))
 
 
 def require_running(home: Home) -> MachineState:
@@ -97,6 +98,7 @@ def start_node(home: Home, *, detach: bool, arguments: tuple[str, ...] = ()) -> 
     if is_running(home):
         raise MachineError(f"a mesh already runs from {home.path}. See `kaiki status`; stop it by `kaiki down`.")
     home.state.unlink(missing_ok=True)
+    home.api_url.unlink(missing_ok=True)
     command = [sys.executable, "-m", "kaiki", "node", *arguments]
     environment = {**os.environ, "KAIKI_HOME": str(home.path)}
     with open(home.node_log, "ab") as log:

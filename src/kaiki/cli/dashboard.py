@@ -22,7 +22,9 @@ def one_time_link(home: Home) -> str:
     """Ask the console for a login link (single use, short-lived); answers its full URL."""
     url = require_running(home).urls.get("console")
     if url is None or not home.console_token.exists():
-        raise MachineError("the console is not there yet: `kaiki kubectl get pods -n istio-system` shows how far it is.")
+        raise MachineError(
+            "the console is not there yet: `kaiki kubectl get pods -n istio-system` shows how far it is."
+        )
     request = urllib.request.Request(
         f"{url}/api/login-links",
         method="POST",

@@ -82,8 +82,12 @@ def elapsed(started: float) -> str:
 
 
 @click.command()
-@click.option("--polyglot", is_flag=True, help="details in Ruby, reviews in Java, ratings in Node.js (must be installed).")
-@click.option("--load", "requests_per_second", default=2.0, show_default=True, metavar="RPS", help="Traffic; 0 for none.")
+@click.option(
+    "--polyglot", is_flag=True, help="details in Ruby, reviews in Java, ratings in Node.js (must be installed)."
+)
+@click.option(
+    "--load", "requests_per_second", default=2.0, show_default=True, metavar="RPS", help="Traffic; 0 for none."
+)
 def command(polyglot: bool, requests_per_second: float) -> None:
     """Start a mesh with Bookinfo, its gateway, gentle traffic and the console. Ctrl-C stops everything."""
     home = current_home()

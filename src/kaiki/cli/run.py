@@ -13,7 +13,18 @@ from kaiki.app.machine import require_running
 from kaiki.cli.failure import explained
 
 # What a process needs of the user's shell to behave as it does there; nothing else of the environment is stored.
-DEFAULT_ENVIRONMENT = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "VIRTUAL_ENV", "JAVA_HOME", "GOPATH", "NODE_PATH", "PYTHONPATH")
+DEFAULT_ENVIRONMENT = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LANG",
+    "LC_ALL",
+    "VIRTUAL_ENV",
+    "JAVA_HOME",
+    "GOPATH",
+    "NODE_PATH",
+    "PYTHONPATH",
+)
 
 
 def chosen_environment(extra: tuple[str, ...]) -> dict[str, str]:
@@ -39,7 +50,9 @@ def chosen_environment(extra: tuple[str, ...]) -> dict[str, str]:
     show_default=True,
     help="What the port speaks.",
 )
-@click.option("--env", "-e", multiple=True, metavar="NAME[=VALUE]", help="Pass on a variable of this shell, or set one.")
+@click.option(
+    "--env", "-e", multiple=True, metavar="NAME[=VALUE]", help="Pass on a variable of this shell, or set one."
+)
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND [ARG]...")
 def command(
     name: str, port: int, version: str, namespace: str, protocol: str, env: tuple[str, ...], arguments: tuple[str, ...]

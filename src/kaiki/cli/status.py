@@ -51,7 +51,13 @@ async def collect(kubeconfig: Any) -> list[dict[str, Any]]:
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
-    titles = {"namespace": "NAMESPACE", "workload": "WORKLOAD", "ready": "READY", "sidecars": "SIDECARS", "restarts": "RESTARTS"}
+    titles = {
+        "namespace": "NAMESPACE",
+        "workload": "WORKLOAD",
+        "ready": "READY",
+        "sidecars": "SIDECARS",
+        "restarts": "RESTARTS",
+    }
     lines = [[*titles.values()]]
     for row in rows:
         ready = f"{row['ready']}/{row['pods']}"
@@ -68,12 +74,22 @@ def command(output: str) -> None:
     home = current_home()
     state = read_state(home)
     if state is None:
-        click.echo(json.dumps({"running": False, "home": str(home.path)}) if output == "json" else f"no mesh runs from {home.path}")
+        click.echo(
+            json.dumps({"running": False, "home": str(home.path)})
+            if output == "json"
+            else f"no mesh runs from {home.path}"
+        )
         raise click.exceptions.Exit(3)
     with explained():
         rows = asyncio.run(collect(home.kubeconfig))
     if output == "json":
-        document = {"running": True, "home": str(home.path), "pid": state.process_id, "urls": state.urls, "workloads": rows}
+        document = {
+            "running": True,
+            "home": str(home.path),
+            "pid": state.process_id,
+            "urls": state.urls,
+            "workloads": rows,
+        }
         click.echo(json.dumps(document, indent=2))
         return
     click.echo(f"home       {home.path}\nlauncher   pid {state.process_id}")

@@ -1,0 +1,28 @@
+"""`kaiki console`: the web console."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import click
+
+from kaiki.cli.addresses import Address
+
+
+@click.command()
+@click.option("--listen", type=Address(), default="0.0.0.0:20001", show_default=True, help="Where to serve.")
+@click.option(
+    "--metrics-url",
+    default="http://prometheus.istio-system:9090",
+    show_default=True,
+    help="A Prometheus-compatible API.",
+)
+def command(listen: tuple[str, int], metrics_url: str) -> None:
+    """Serve the console."""
+    from kaiki.console.server import serve
+    from kaiki.console.settings import ConsoleSettings
+    from kaiki.kube.config import load_config
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    asyncio.run(serve(ConsoleSettings(listen=listen, metrics_url=metrics_url, kube=load_config())))

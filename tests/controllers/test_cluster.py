@@ -106,6 +106,28 @@ async def test_foreground_and_orphan(client: KubeClient, cluster: Any, until: Un
     await until(lambda: is_empty(client))
 
 
+async def test_orphans_are_adopted_and_strangers_released(client: KubeClient, cluster: Any, until: Until) -> None:
+    await client.apply(deployment(1))
+    await until(lambda: rolled_out(client))
+    await client.delete(DEPLOYMENTS, "web", "default", propagation="Orphan")
+    await until(lambda: gone(client))
+    (pod,) = await client.list(PODS, "default")
+    await client.apply(deployment(1))
+    await until(lambda: rolled_out(client), "the adoption")
+    assert [item["metadata"]["uid"] for item in await client.list(PODS, "default")] == [pod["metadata"]["uid"]]
+    (replica_set,) = await client.list(REPLICA_SETS, "default")
+    assert replica_set["metadata"]["ownerReferences"][0]["kind"] == "Deployment"
+
+    await client.patch(PODS, pod["metadata"]["name"], "default", {"metadata": {"labels": {"app": "debug"}}})
+
+    async def replaced() -> bool:
+        pods = {item["metadata"]["uid"]: item for item in await client.list(PODS, "default")}
+        released = pods[pod["metadata"]["uid"]]
+        return len(pods) == 2 and not released["metadata"].get("ownerReferences")
+
+    await until(replaced, "the release")
+
+
 async def gone(client: KubeClient) -> bool:
     return await client.find(DEPLOYMENTS, "web", "default") is None
 

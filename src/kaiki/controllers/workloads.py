@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 from kaiki.controllers.action import Create, Delete, Effects, Patch, Report
+from kaiki.controllers.claims import is_matching, plan_claims
 from kaiki.controllers.deployment import Rollout, plan_deployment, sort_out
 from kaiki.controllers.deployment_status import deployment_status, seconds_until_deadline
 from kaiki.controllers.queue import WorkQueue
@@ -16,7 +17,7 @@ from kaiki.controllers.replica_set import (
     status_patch,
 )
 from kaiki.controllers.stores import Stores, controller_of
-from kaiki.kube.cache import CacheEvent, Key
+from kaiki.kube.cache import Cache, CacheEvent, Key
 from kaiki.kube.errors import AlreadyExists, KubeError
 from kaiki.kube.resource import DEPLOYMENTS, PODS, REPLICA_SETS, Object
 
@@ -36,8 +37,7 @@ class DeploymentController:
         self._stores[PODS].subscribe(self._pod_gone)
 
     def _owned_changed(self, event: CacheEvent) -> None:
-        if (owner := controller_of(event.object)) and owner["kind"] == "Deployment":
-            self.queue.add((event.object["metadata"]["namespace"], owner["name"]))
+        wake_owners(self.queue, self._stores[DEPLOYMENTS], event)
 
     def _pod_gone(self, event: CacheEvent) -> None:
         """Recreate waits until the last old pod has really ended."""
@@ -50,6 +50,8 @@ class DeploymentController:
         deployment = self._stores[DEPLOYMENTS].get(*key)
         if deployment is None or deployment["metadata"].get("deletionTimestamp"):
             return None
+        claims = plan_claims(deployment, self._stores.in_namespace(REPLICA_SETS, key[0]))
+        await self._effects.run(claims.actions)
         rollout = self._sorted_out(deployment)
         for action in plan_deployment(rollout, self._old_pods(rollout)):
             try:
@@ -102,8 +104,7 @@ class ReplicaSetController:
     def _pod_changed(self, event: CacheEvent) -> None:
         if event.kind == "deleted":
             self._deleting.discard(event.object["metadata"]["uid"])
-        if (owner := controller_of(event.object)) and owner["kind"] == "ReplicaSet":
-            self.queue.add((event.object["metadata"]["namespace"], owner["name"]))
+        wake_owners(self.queue, self._stores[REPLICA_SETS], event)
 
     async def sync(self, key: Key) -> float | None:
         """Creates or deletes what is missing or too many, then writes the status; raises what went wrong."""
@@ -113,6 +114,7 @@ class ReplicaSetController:
         failure: KubeError | None = None
         if not replica_set["metadata"].get("deletionTimestamp"):
             try:
+                await self._effects.run(plan_claims(replica_set, self._stores.in_namespace(PODS, key[0])).actions)
                 await self._manage(replica_set)
             except KubeError as error:
                 failure = error
@@ -161,6 +163,19 @@ class ReplicaSetController:
 
     def _report(self, replica_set: Object, reason: str, message: str) -> None:
         self._effects.report(Report(replica_set, reason, message))
+
+
+def wake_owners(queue: WorkQueue[Key], owners: Cache, event: CacheEvent) -> None:
+    """Adds the owner of what changed, before and after; for an orphan all that would adopt it."""
+    namespace = key_of(event.object)[0]
+    for state in (event.old, event.new):
+        owner = controller_of(state) if state is not None else None
+        if owner is not None and owner["kind"] == owners.resource.kind:
+            queue.add((namespace, str(owner["name"])))
+    if event.new is not None and controller_of(event.new) is None:
+        for candidate in owners.by_index("namespace", namespace):
+            if is_matching(candidate["spec"]["selector"], event.new):
+                queue.add(key_of(candidate))
 
 
 def key_of(obj: Object) -> Key:

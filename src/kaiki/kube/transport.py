@@ -1,6 +1,7 @@
 """HTTP under the client: one connection pool, bearer tokens, and failures turned into KubeErrors."""
 
 import io
+import socket
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -102,7 +103,10 @@ class Transport:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             connector = aiohttp.TCPConnector(
-                limit=0, ssl=self._config.ssl_context() or True, keepalive_timeout=KEEPALIVE_SECONDS
+                limit=0,
+                ssl=self._config.ssl_context() or True,
+                keepalive_timeout=KEEPALIVE_SECONDS,
+                socket_factory=_open_socket,
             )
             headers = {"User-Agent": self._user_agent, "Accept": "application/json"}
             self._session = aiohttp.ClientSession(connector=connector, headers=headers)
@@ -122,6 +126,17 @@ async def split_lines(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[byt
             for line in lines:
                 if line:
                     yield line
+
+
+def _open_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """Probes idle connections: a watch whose peer vanished (a laptop that slept) must not wait for ever."""
+    family, kind, protocol, *_ = address
+    opened = socket.socket(family=family, type=kind, proto=protocol)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, name):
+            opened.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return opened
 
 
 def _encode(body: Any) -> bytes | io.BytesIO | None:

@@ -113,9 +113,11 @@ async def running(settings: MetricsSettings) -> AsyncIterator[tuple[str, int]]:
         scraper = await stack.enter_async_context(Scraper(store, scrape, committer.changed))
         for address in settings.static_targets:
             scraper.set_target(static_target(address))
-        api = Api(
-            store, _api_settings(settings), scraper.targets, lambda: render_own_metrics(store) + accounts.render()
-        )
+
+        def exposition(asking: str) -> str:
+            return render_own_metrics(store) + accounts.render(totals=asking != identity)
+
+        api = Api(store, _api_settings(settings), scraper.targets, exposition)
         bound = await stack.enter_async_context(_http(api, settings.listen))
         if settings.collector_listen is not None:
             await _start_collector(stack, accounts, settings.collector_listen)

@@ -141,22 +141,26 @@ class TargetIngest:
         return self._store.series_id(labels.items(), counter=declared.is_counter(sample.name))
 
     def _start_counters(self, ids: IdArray, before: IdArray | None, time_ms: int) -> None:
+        """Writes the zeros of the counters among `ids` that were not there `before` (None: first sight)."""
         born = self._store.are_counters(ids if before is None else np.setdiff1d(ids, before))
-        zero_ms = self._zero_time(before is None)
-        if not len(born) or not zero_ms or zero_ms < time_ms - LOOKBACK_MS:
+        if not len(born):
             return
         last = self._store.last_times_ms(born)
-        for moment, chosen in ((zero_ms, born[last < zero_ms]), (zero_ms + 1, born[last == zero_ms])):
-            if moment < time_ms and len(chosen):
-                self._store.append(moment, chosen, np.zeros(len(chosen)))
-
-    def _zero_time(self, first_sight: bool) -> int:
-        """When the counters that are new now were certainly still zero; 0 if that is not known."""
         started_ms = self.target.started_ms
-        if not first_sight:
-            return max(self._previous_ms, started_ms)
+        if before is not None:
+            zero_ms = max(self._previous_ms, started_ms)
+            self._zero(zero_ms, born[last < zero_ms], time_ms)
+            self._zero(zero_ms + 1, born[last == zero_ms], time_ms)
+            return
         seen_ms = self._store.last_time_ms(int(self._report_ids()[0]))
-        return max(started_ms, seen_ms, 0)
+        if started_ms > seen_ms:
+            self._zero(started_ms, born[last < started_ms], time_ms)
+        else:
+            self._zero(seen_ms, born[last < 0], time_ms)
+
+    def _zero(self, zero_ms: int, ids: IdArray, time_ms: int) -> None:
+        if len(ids) and max(0, time_ms - LOOKBACK_MS) < zero_ms < time_ms:
+            self._store.append(zero_ms, ids, np.zeros(len(ids)))
 
     def _end(self, ids: IdArray, time_ms: int) -> None:
         if len(ids):

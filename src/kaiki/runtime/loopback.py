@@ -1,0 +1,142 @@
+"""Ports of the host's loopback that lead into the mesh: which are wanted (pure), and keeping them open.
+
+Wanted are the forwards of the settings, the node ports of NodePort and LoadBalancer Services, and every port of a
+LoadBalancer: as itself if it is 1024 or higher, 80 as 8080 and 443 as 8443, and where that is taken as any free one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from kaiki.runtime.host_sockets import PortTaken, SocketTaker
+from kaiki.runtime.services import ServicePort, key_of
+from kaiki.runtime.settings import Forward
+
+Object = Mapping[str, Any]
+ServiceKey: TypeAlias = tuple[str, str]
+logger = logging.getLogger(__name__)
+
+_FAMILIAR = {80: 8080, 443: 8443}
+_FIRST_FREE_PORT = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A loopback port. `exact` means that only the first candidate will do; `published` that the Service shows it."""
+
+    name: str
+    service: ServiceKey
+    port: int
+    candidates: tuple[int, ...]
+    exact: bool = False
+    published: bool = False
+
+
+def wanted_ports(services: Iterable[Object], forwards: Iterable[Forward]) -> tuple[Wanted, ...]:
+    """All loopback ports that should be open. Of a service port only TCP can be forwarded."""
+    found = [
+        Wanted(
+            f"forward:{one.name}",
+            (one.namespace, one.service),
+            one.port,
+            (one.preferred_loopback_port,) if one.preferred_loopback_port else (),
+        )
+        for one in forwards
+    ]
+    for service in sorted(services, key=key_of):
+        found.extend(_wanted_by(service))
+    return tuple(found)
+
+
+def _wanted_by(service: Object) -> Iterable[Wanted]:
+    spec = service.get("spec") or {}
+    key = key_of(service)
+    kind = spec.get("type")
+    if kind not in ("NodePort", "LoadBalancer"):
+        return
+    for port in spec.get("ports") or ():
+        if (port.get("protocol") or "TCP") != "TCP":
+            continue
+        number = int(port["port"])
+        if kind == "LoadBalancer":
+            preferred = _FAMILIAR.get(number, number if number >= _FIRST_FREE_PORT else 0)
+            name = f"service:{key[0]}/{key[1]}:{number}"
+            yield Wanted(name, key, number, (preferred,) if preferred else (), published=True)
+        if node_port := int(port.get("nodePort") or 0):
+            yield Wanted(f"node:{key[0]}/{key[1]}:{number}", key, number, (node_port,), exact=True)
+
+
+def load_balancer_status(numbers: Mapping[int, int]) -> dict[str, Any]:
+    """`status.loadBalancer` for service ports that are open as the given loopback ports."""
+    ports = [{"port": number, "protocol": "TCP"} for number in sorted(numbers)]
+    return {"ingress": [{"ip": "127.0.0.1", "ipMode": "Proxy", "ports": ports}]} if ports else {}
+
+
+class Loopback:
+    """Opens and closes ports until they are those wanted, and points them at ready endpoints."""
+
+    def __init__(
+        self,
+        sockets: SocketTaker,
+        order: Callable[[dict[str, Any], tuple[int, ...]], None],
+        on_taken: Callable[[Wanted, str], None],
+        on_change: Callable[[Mapping[str, int]], None],
+    ) -> None:
+        self._sockets = sockets
+        self._order = order
+        self._on_taken = on_taken
+        self._on_change = on_change
+        self._open: dict[str, tuple[Wanted, int]] = {}
+        self._refused: dict[str, Wanted] = {}
+        self._targets: dict[str, tuple[tuple[str, int], ...]] = {}
+        self._lock = asyncio.Lock()
+
+    def port_of(self, name: str) -> int | None:
+        """The loopback port open under a name."""
+        found = self._open.get(name)
+        return found[1] if found else None
+
+    def ports(self) -> dict[str, int]:
+        """All open ports by name."""
+        return {name: port for name, (_, port) in self._open.items()}
+
+    async def apply(self, wanted: tuple[Wanted, ...], ports: tuple[ServicePort, ...]) -> None:
+        """Make it so."""
+        async with self._lock:
+            before = self.ports()
+            by_name = {one.name: one for one in wanted}
+            for name in [name for name, (one, _) in self._open.items() if by_name.get(name) != one]:
+                self._order({"op": "close", "name": name}, ())
+                del self._open[name]
+                self._targets.pop(name, None)
+            self._refused = {name: one for name, one in self._refused.items() if by_name.get(name) == one}
+            for one in wanted:
+                if one.name not in self._open and one.name not in self._refused:
+                    await self._listen(one)
+            self._point(wanted, ports)
+            if self.ports() != before:
+                self._on_change(self.ports())
+
+    async def _listen(self, wanted: Wanted) -> None:
+        try:
+            listener = await self._sockets.listen(wanted.candidates, any_port=not wanted.exact)
+        except PortTaken as error:
+            self._refused[wanted.name] = wanted
+            self._on_taken(wanted, str(error))
+            return
+        with listener:
+            port = int(listener.getsockname()[1])
+            self._order({"op": "listen", "name": wanted.name}, (listener.fileno(),))
+        self._open[wanted.name] = (wanted, port)
+
+    def _point(self, wanted: tuple[Wanted, ...], ports: tuple[ServicePort, ...]) -> None:
+        endpoints = {(one.namespace, one.service, one.port): one.endpoints for one in ports if one.protocol == "TCP"}
+        for one in wanted:
+            targets = endpoints.get((*one.service, one.port), ())
+            if one.name in self._open and self._targets.get(one.name) != targets:
+                self._targets[one.name] = targets
+                self._order({"op": "targets", "name": one.name, "targets": targets}, ())

@@ -1,0 +1,57 @@
+"""What all pods of this node share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kaiki.runtime.cluster import Cluster
+from kaiki.runtime.images import ImageMap
+from kaiki.runtime.processes import ProcessKeeper
+from kaiki.runtime.sandbox import Network
+
+NODE_NAME = "kaiki"
+API_ADDRESS = ("10.96.0.1", 443)
+_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """The parts a pod is made with. `user` is the (uid, gid) of applications that name none."""
+
+    home: Path
+    sandbox_folder: Path
+    cluster: Cluster
+    network: Network
+    processes: ProcessKeeper
+    images: ImageMap
+    environment: Mapping[str, str]
+    machine: Mapping[str, str]
+    user: tuple[int, int]
+
+    def log_path(self, pod: Mapping[str, Any], container: str, restart: int) -> Path:
+        """Where a run's output goes."""
+        metadata = pod["metadata"]
+        folder = f"{metadata.get('namespace', 'default')}_{metadata['name']}_{metadata['uid']}"
+        return self.home / "logs" / folder / container / f"{restart}.log"
+
+    def pod_folder(self, pod: Mapping[str, Any]) -> Path:
+        """Where a pod's files are while it lives: on a tmpfs of the node's own."""
+        return self.sandbox_folder / "pods" / str(pod["metadata"]["uid"])
+
+
+def container_environment() -> dict[str, str]:
+    """The variables every container starts with: few, as from an image, but those that find this machine's programs."""
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in os.environ}
+    fixed = {"KUBERNETES_SERVICE_HOST": API_ADDRESS[0], "KUBERNETES_SERVICE_PORT": str(API_ADDRESS[1])}
+    more = {"KUBERNETES_SERVICE_PORT_HTTPS": str(API_ADDRESS[1]), "KUBERNETES_PORT": "tcp://10.96.0.1:443"}
+    return {"PATH": _DEFAULT_PATH, "HOME": "/"} | inherited | fixed | more
+
+
+def machine_resources() -> dict[str, str]:
+    """What a container without limits is told it may use."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {"cpu": str(os.cpu_count() or 1), "memory": str(memory), "ephemeral-storage": "0"}

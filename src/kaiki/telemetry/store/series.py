@@ -131,7 +131,7 @@ class SeriesStore:
 
     def last_time_ms(self, series_id: int) -> int:
         """When the series got its last sample; far in the past if never."""
-        return int(self._last[series_id])
+        return int(self._last[series_id]) if series_id >= 0 else _LONG_AGO
 
     def last_times_ms(self, ids: IdArray) -> TimeArray:
         """`last_time_ms` of several series."""

@@ -1,0 +1,86 @@
+/** The console's API. The types come from its OpenAPI document (`npm run generate`). */
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
+export type TrafficGraph = Schemas["TrafficGraph"];
+export type GraphNode = Schemas["Node"];
+export type GraphEdge = Schemas["Edge"];
+export type GraphType = Schemas["GraphType"];
+export type Traffic = Schemas["Traffic"];
+export type Health = Schemas["Health"];
+export type HealthStatus = Schemas["HealthStatus"];
+export type Reason = Schemas["Reason"];
+export type Plot = Schemas["Plot"];
+export type Namespaces = Schemas["Namespaces"];
+export type Workloads = Schemas["Workloads"];
+export type Workload = Schemas["RegistryWorkload"];
+export type Services = Schemas["Services"];
+export type Service = Schemas["Service"];
+export type ConfigObjects = Schemas["ConfigObjects"];
+export type ConfigObject = Schemas["ConfigObject"];
+
+export class ApiError extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly hint: string,
+    readonly status: number,
+  ) {
+    super(message);
+  }
+}
+
+type Parameters = Record<string, string | number | boolean | undefined>;
+
+async function get<Answer>(path: string, parameters: Parameters, signal?: AbortSignal): Promise<Answer> {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) {
+    if (value !== undefined && value !== "" && value !== false) query.set(name, String(value));
+  }
+  let response: Response;
+  try {
+    response = await fetch(`${path}?${query.toString()}`, { signal: signal ?? null, headers: { Accept: "application/json" } });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new ApiError("consoleUnreachable", "", "", 0);
+  }
+  if (response.status === 401) {
+    window.location.assign("/login");
+  }
+  const body: unknown = await response.json().catch(() => null);
+  if (response.ok && body !== null) return body as Answer;
+  const failure = (body as Schemas["Failure"] | null)?.error;
+  throw new ApiError(failure?.code ?? "http", failure?.message ?? response.statusText, failure?.hint ?? "", response.status);
+}
+
+export interface GraphQuery {
+  namespaces: readonly string[];
+  durationSeconds: number;
+  graphType: GraphType;
+  at: number | null;
+  idle: boolean;
+  services: boolean;
+}
+
+export function fetchGraph(query: GraphQuery, signal?: AbortSignal): Promise<TrafficGraph> {
+  return get("/api/graph", {
+    namespaces: query.namespaces.join(","),
+    duration: `${query.durationSeconds}s`,
+    graphType: query.graphType,
+    at: query.at ?? undefined,
+    idle: query.idle,
+    services: query.services,
+  }, signal);
+}
+
+export type PlotSubject = { kind: "node"; id: string; direction: "inbound" | "outbound" } | { kind: "edge"; id: string };
+
+export function fetchPlot(subject: PlotSubject, from: number, to: number, step: number, signal?: AbortSignal): Promise<Plot> {
+  const direction = subject.kind === "node" ? subject.direction : undefined;
+  return get("/api/series", { [subject.kind]: subject.id, direction, from, to, step: `${step}s` }, signal);
+}
+
+export const fetchNamespaces = (signal?: AbortSignal): Promise<Namespaces> => get("/api/namespaces", {}, signal);
+export const fetchWorkloads = (signal?: AbortSignal): Promise<Workloads> => get("/api/workloads", {}, signal);
+export const fetchServices = (signal?: AbortSignal): Promise<Services> => get("/api/services", {}, signal);
+export const fetchConfig = (signal?: AbortSignal): Promise<ConfigObjects> => get("/api/config", {}, signal);

@@ -1,0 +1,53 @@
+/** The page's state lives in its address, so that a link shows the same thing to somebody else. */
+import type { GraphQuery, GraphType } from "../api/client";
+
+export type Selection = { kind: "node" | "edge"; id: string } | null;
+export type EdgeLabel = "rate" | "p95" | "share" | "bytes" | "none";
+export type View = "graph" | "table";
+
+export interface GraphAddress extends GraphQuery {
+  label: EdgeLabel;
+  view: View;
+  selection: Selection;
+}
+
+export const DURATIONS = [30, 60, 300, 600, 1800, 3600, 21_600, 86_400] as const;
+export const GRAPH_TYPES: readonly GraphType[] = ["workload", "app", "versionedApp", "service"];
+export const EDGE_LABELS: readonly EdgeLabel[] = ["rate", "p95", "share", "bytes", "none"];
+
+export function readAddress(parameters: URLSearchParams): GraphAddress {
+  const node = parameters.get("node");
+  const edge = parameters.get("edge");
+  const at = Number(parameters.get("at"));
+  const duration = Number(parameters.get("duration"));
+  return {
+    namespaces: (parameters.get("namespaces") ?? "").split(",").filter((name) => name !== ""),
+    durationSeconds: Number.isInteger(duration) && duration > 0 ? duration : 60,
+    graphType: oneOf(GRAPH_TYPES, parameters.get("type"), "workload"),
+    at: at > 0 ? at : null,
+    idle: parameters.get("idle") === "true",
+    services: parameters.get("services") === "true",
+    label: oneOf(EDGE_LABELS, parameters.get("label"), "rate"),
+    view: oneOf(["graph", "table"], parameters.get("view"), "graph"),
+    selection: node ? { kind: "node", id: node } : edge ? { kind: "edge", id: edge } : null,
+  };
+}
+
+/** Defaults are left out, which keeps addresses short. */
+export function writeAddress(address: GraphAddress): URLSearchParams {
+  const parameters = new URLSearchParams();
+  if (address.namespaces.length > 0) parameters.set("namespaces", address.namespaces.join(","));
+  if (address.durationSeconds !== 60) parameters.set("duration", String(address.durationSeconds));
+  if (address.graphType !== "workload") parameters.set("type", address.graphType);
+  if (address.at !== null) parameters.set("at", String(address.at));
+  if (address.idle) parameters.set("idle", "true");
+  if (address.services) parameters.set("services", "true");
+  if (address.label !== "rate") parameters.set("label", address.label);
+  if (address.view !== "graph") parameters.set("view", address.view);
+  if (address.selection) parameters.set(address.selection.kind, address.selection.id);
+  return parameters;
+}
+
+function oneOf<Value extends string>(known: readonly Value[], text: string | null, fallback: Value): Value {
+  return known.find((value) => value === text) ?? fallback;
+}

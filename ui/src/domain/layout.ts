@@ -1,0 +1,163 @@
+/**
+ * The layout's request and answer, apart from the engine that computes it. Sizes do not depend on the numbers shown, so
+ * the layout of the same nodes and edges is the same at every refresh: nothing moves while somebody looks.
+ */
+import type { ElkExtendedEdge, ElkNode } from "elkjs/lib/elk-api";
+
+export const NODE_WIDTH = 178;
+export const NODE_HEIGHT = 58;
+const LABEL = { width: 84, height: 22 };
+const NAMESPACE_PADDING = "[top=44,left=22,bottom=22,right=22]";
+
+export interface Point {
+  x: number;
+  y: number;
+}
+
+export interface Box extends Point {
+  id: string;
+  width: number;
+  height: number;
+}
+
+export interface Route {
+  id: string;
+  points: Point[];
+  label: Point;
+}
+
+export interface Layout {
+  key: string;
+  width: number;
+  height: number;
+  nodes: ReadonlyMap<string, Box>;
+  namespaces: Box[];
+  routes: ReadonlyMap<string, Route>;
+}
+
+export interface Topology {
+  nodes: readonly { id: string; namespace: string }[];
+  edges: readonly { id: string; source: string; target: string }[];
+}
+
+/** Equal for equal topologies: the layout is only computed anew when this changes. */
+export function topologyKey({ nodes, edges }: Topology): string {
+  return [...nodes.map((node) => `${node.id}\u0001${node.namespace}`), ...edges.map((edge) => edge.id)].join("\u0000");
+}
+
+export function layoutRequest({ nodes, edges }: Topology): ElkNode {
+  const leaf = (id: string): ElkNode => ({ id, width: NODE_WIDTH, height: NODE_HEIGHT });
+  const namespaces = [...new Set(nodes.map((node) => node.namespace))].filter((name) => name !== "").sort();
+  const members = (namespace: string): ElkNode[] =>
+    nodes.filter((node) => node.namespace === namespace).map((node) => leaf(node.id));
+  const large = nodes.length > 250;
+  return {
+    id: "root",
+    layoutOptions: {
+      "elk.algorithm": "layered",
+      "elk.direction": "RIGHT",
+      "elk.hierarchyHandling": "INCLUDE_CHILDREN",
+      "elk.edgeRouting": "ORTHOGONAL",
+      "elk.json.shapeCoords": "ROOT",
+      "elk.json.edgeCoords": "ROOT",
+      "elk.layered.considerModelOrder.strategy": "NODES_AND_EDGES",
+      "elk.layered.nodePlacement.strategy": large ? "BRANDES_KOEPF" : "NETWORK_SIMPLEX",
+      "elk.layered.thoroughness": large ? "1" : "7",
+      "elk.spacing.nodeNode": "30",
+      "elk.spacing.edgeNode": "18",
+      "elk.spacing.edgeEdge": "14",
+      "elk.spacing.componentComponent": "40",
+      "elk.layered.spacing.nodeNodeBetweenLayers": "38",
+      "elk.layered.spacing.edgeNodeBetweenLayers": "18",
+      "elk.layered.spacing.edgeEdgeBetweenLayers": "14",
+      "elk.padding": "[top=12,left=12,bottom=12,right=12]",
+    },
+    children: [
+      ...namespaces.map((namespace) => ({
+        id: `namespace:${namespace}`,
+        layoutOptions: { "elk.padding": NAMESPACE_PADDING },
+        children: members(namespace),
+      })),
+      ...members(""),
+    ],
+    edges: edges.map((edge) => ({
+      id: edge.id,
+      sources: [edge.source],
+      targets: [edge.target],
+      labels: [{ id: `label:${edge.id}`, text: "label", ...LABEL, layoutOptions: { "elk.edgeLabels.inline": "true" } }],
+    })),
+  };
+}
+
+export function readLayout(key: string, answer: ElkNode): Layout {
+  const nodes = new Map<string, Box>();
+  const namespaces: Box[] = [];
+  for (const child of answer.children ?? []) {
+    if (child.id.startsWith("namespace:")) {
+      namespaces.push({ ...box(child), id: child.id.slice("namespace:".length) });
+      for (const member of child.children ?? []) nodes.set(member.id, box(member));
+    } else {
+      nodes.set(child.id, box(child));
+    }
+  }
+  const routes = new Map<string, Route>();
+  for (const edge of collectEdges(answer)) routes.set(edge.id, route(edge));
+  return { key, width: answer.width ?? 0, height: answer.height ?? 0, nodes, namespaces, routes };
+}
+
+function collectEdges(node: ElkNode): ElkExtendedEdge[] {
+  return [...(node.edges ?? []), ...(node.children ?? []).flatMap(collectEdges)];
+}
+
+function box(node: ElkNode): Box {
+  return { id: node.id, x: node.x ?? 0, y: node.y ?? 0, width: node.width ?? 0, height: node.height ?? 0 };
+}
+
+function route(edge: ElkExtendedEdge): Route {
+  const points = (edge.sections ?? []).flatMap((section) => [
+    section.startPoint,
+    ...(section.bendPoints ?? []),
+    section.endPoint,
+  ]);
+  const label = edge.labels?.[0];
+  return {
+    id: edge.id,
+    points,
+    label: { x: (label?.x ?? 0) + LABEL.width / 2, y: (label?.y ?? 0) + LABEL.height / 2 },
+  };
+}
+
+/** An SVG path through the points, with rounded corners. */
+export function routePath(points: readonly Point[], radius = 14): string {
+  const [first, ...rest] = points;
+  if (first === undefined) return "";
+  let path = `M${first.x} ${first.y}`;
+  rest.forEach((corner, index) => {
+    const next = rest[index + 1];
+    const before = points[index];
+    if (next === undefined || before === undefined) {
+      path += `L${corner.x} ${corner.y}`;
+      return;
+    }
+    const size = Math.min(radius, distance(before, corner) / 2, distance(corner, next) / 2);
+    const into = towards(corner, before, size);
+    const out = towards(corner, next, size);
+    path += `L${into.x} ${into.y}Q${corner.x} ${corner.y} ${out.x} ${out.y}`;
+  });
+  return path;
+}
+
+function distance(a: Point, b: Point): number {
+  return Math.hypot(a.x - b.x, a.y - b.y);
+}
+
+function towards(from: Point, to: Point, length: number): Point {
+  const whole = distance(from, to);
+  if (whole === 0) return from;
+  const share = length / whole;
+  return { x: round(from.x + (to.x - from.x) * share), y: round(from.y + (to.y - from.y) * share) };
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10;
+}

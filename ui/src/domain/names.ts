@@ -1,0 +1,43 @@
+/** What nodes are called, and which of them a search finds. */
+import type { GraphEdge, GraphNode } from "../api/client";
+
+export interface NodeName {
+  title: string;
+  version: string;
+}
+
+/** `title` is the name without its version, which is shown apart. Empty for nodes whose name is a translated word. */
+export function nodeName(node: GraphNode): NodeName {
+  switch (node.type) {
+    case "service":
+      return { title: node.service, version: "" };
+    case "app":
+      return { title: node.app, version: node.version };
+    case "workload":
+    case "gateway": {
+      const suffix = `-${node.version}`;
+      const split = node.version !== "" && node.workload.endsWith(suffix);
+      return { title: split ? node.workload.slice(0, -suffix.length) : node.workload, version: node.version };
+    }
+    default:
+      return { title: "", version: "" };
+  }
+}
+
+export function matchesSearch(node: GraphNode, search: string): boolean {
+  const wanted = search.trim().toLowerCase();
+  if (wanted === "") return true;
+  const texts = [node.id, node.namespace, node.workload, node.app, node.version, node.service, node.type, ...node.badges];
+  return wanted.split(/\s+/).every((word) => texts.some((text) => text.toLowerCase().includes(word)));
+}
+
+/** The share of the requests that its source sends which an edge carries; null without requests. */
+export function edgeShare(edge: GraphEdge, edges: readonly GraphEdge[]): number | null {
+  const total = edges.reduce((sum, other) => (other.source === edge.source ? sum + other.requestsPerSecond : sum), 0);
+  return total > 0 ? edge.requestsPerSecond / total : null;
+}
+
+/** Cut a text that would not fit; the whole of it is in the title. */
+export function shorten(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
+}

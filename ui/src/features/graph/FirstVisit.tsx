@@ -1,0 +1,52 @@
+/** No traffic: says so, and what to do about it. */
+import { useText } from "../../app/language";
+import type { GraphAddress } from "../../domain/address";
+import { Sailboat } from "../../shared/icons";
+import { durationText } from "./Toolbar";
+
+interface Properties {
+  address: GraphAddress;
+  change: (change: Partial<GraphAddress>) => void;
+}
+
+export function FirstVisit({ address, change }: Properties) {
+  const t = useText();
+  return (
+    <section className="first-visit">
+      <Sailboat />
+      <h1>{t("emptyTitle")}</h1>
+      <p>{t("emptyText", { window: durationText(address.durationSeconds, t) })}</p>
+      <ol>
+        <li>
+          {t("emptyStep1")}
+          <code>kubectl label namespace default istio-injection=enabled</code>
+        </li>
+        <li>
+          {t("emptyStep2")}
+          <code>kubectl rollout restart deployment -n default</code>
+        </li>
+        <li>
+          {t("emptyStep3")}
+          <code>kubectl get svc -n istio-system istio-ingressgateway</code>
+        </li>
+      </ol>
+      <div className="actions">
+        {!address.idle && (
+          <button type="button" className="primary" onClick={() => change({ idle: true })}>
+            {t("emptyIdle")}
+          </button>
+        )}
+        {address.durationSeconds < 3600 && (
+          <button type="button" className="control" onClick={() => change({ durationSeconds: 3600 })}>
+            {t("emptyWiden")}
+          </button>
+        )}
+        {address.namespaces.length > 0 && (
+          <button type="button" className="control" onClick={() => change({ namespaces: [] })}>
+            {t("emptyFilter")}
+          </button>
+        )}
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,177 @@
+/** The drawing: SVG, so that text stays sharp, every node can be reached by key, and screen readers can read it. */
+import { memo, useEffect, useMemo, useRef } from "react";
+import type { GraphEdge, GraphNode, TrafficGraph } from "../../api/client";
+import { useText } from "../../app/language";
+import type { EdgeLabel, Selection } from "../../domain/address";
+import type { Box, Layout } from "../../domain/layout";
+import { matchesSearch } from "../../domain/names";
+import { Icon } from "../../shared/icons";
+import { EdgeLine } from "./EdgeLine";
+import { NodeCard } from "./NodeCard";
+import { useViewport, type Viewport } from "./useViewport";
+import { edgeText } from "./words";
+
+interface Properties {
+  graph: TrafficGraph;
+  layout: Layout;
+  label: EdgeLabel;
+  motion: boolean;
+  search: string;
+  selection: Selection;
+  onSelect: (selection: Selection) => void;
+}
+
+/** Above this many nodes only what is in view is drawn. */
+const MANY_NODES = 150;
+
+export function GraphCanvas({ graph, layout, label, motion, search, selection, onSelect }: Properties) {
+  const t = useText();
+  const place = useRef<HTMLDivElement>(null);
+  const pressed = useRef({ x: 0, y: 0 });
+  const control = useViewport(place, layout.width, layout.height);
+  const { viewport, size } = control;
+  const emphasis = useEmphasis(graph, search, selection);
+
+  const centre = useRef(control.centre);
+  useEffect(() => {
+    centre.current = control.centre;
+  });
+  const firstFound = search === "" ? undefined : graph.nodes.find((node) => matchesSearch(node, search))?.id;
+  useEffect(() => {
+    const box = firstFound === undefined ? undefined : layout.nodes.get(firstFound);
+    if (box !== undefined) centre.current(box.x + box.width / 2, box.y + box.height / 2);
+  }, [firstFound, layout]);
+
+  const far = viewport.scale < 0.4;
+  const many = graph.nodes.length > MANY_NODES;
+  const sees = (box: { x: number; y: number; width: number; height: number }) => !many || isInView(box, viewport, size);
+  return (
+    <div
+      className={`canvas${far ? " far" : ""}${motion && !many ? " moving" : ""}`}
+      ref={place}
+      tabIndex={0}
+      role="region"
+      aria-label={t("graph")}
+      onPointerDown={(event) => {
+        pressed.current = { x: event.clientX, y: event.clientY };
+      }}
+      onClick={(event) => {
+        const dragged = Math.hypot(event.clientX - pressed.current.x, event.clientY - pressed.current.y) > 4;
+        if (!dragged && event.target instanceof SVGElement && event.target.closest("[role=button]") === null) onSelect(null);
+      }}
+    >
+      <svg className="drawing" width="100%" height="100%">
+        <Markers />
+        <g transform={`translate(${viewport.x} ${viewport.y}) scale(${viewport.scale})`}>
+          {layout.namespaces.map((box) => (
+            <NamespaceBox key={box.id} box={box} />
+          ))}
+          {graph.edges.map((edge) => {
+            const route = layout.routes.get(edge.id);
+            if (route === undefined || !sees(bounds(route.points))) return null;
+            return (
+              <EdgeLine
+                key={edge.id}
+                edge={edge}
+                route={route}
+                text={edgeText(edge, label, graph.edges, t)}
+                selected={selection?.kind === "edge" && selection.id === edge.id}
+                faded={!emphasis.edges(edge)}
+                onSelect={onSelect}
+              />
+            );
+          })}
+          {graph.nodes.map((node) => {
+            const box = layout.nodes.get(node.id);
+            if (box === undefined || !sees(box)) return null;
+            return (
+              <NodeCard
+                key={node.id}
+                node={node}
+                box={box}
+                selected={selection?.kind === "node" && selection.id === node.id}
+                faded={!emphasis.nodes(node)}
+                onSelect={onSelect}
+              />
+            );
+          })}
+        </g>
+      </svg>
+      <div className="canvas-tools">
+        <button type="button" className="icon-button" onClick={() => control.zoomBy(1.3)} aria-label={t("zoomIn")} title={t("zoomIn")}>
+          <Icon name="plus" />
+        </button>
+        <button type="button" className="icon-button" onClick={() => control.zoomBy(1 / 1.3)} aria-label={t("zoomOut")} title={t("zoomOut")}>
+          <Icon name="minus" />
+        </button>
+        <button type="button" className="icon-button" onClick={control.fit} aria-label={t("fit")} title={t("fit")}>
+          <Icon name="fit" />
+        </button>
+      </div>
+    </div>
+  );
+}
+
+/** What stands out: found nodes; else the selected thing with its neighbours; else everything. */
+function useEmphasis(graph: TrafficGraph, search: string, selection: Selection) {
+  return useMemo(() => {
+    if (search !== "") {
+      const found = new Set(graph.nodes.filter((node) => matchesSearch(node, search)).map((node) => node.id));
+      return {
+        nodes: (node: GraphNode) => found.has(node.id),
+        edges: (edge: GraphEdge) => found.has(edge.source) && found.has(edge.target),
+      };
+    }
+    const chosen = graph.edges.filter((edge) =>
+      selection?.kind === "edge" ? edge.id === selection.id : edge.source === selection?.id || edge.target === selection?.id,
+    );
+    const ends = new Set([selection?.id, ...chosen.flatMap((edge) => [edge.source, edge.target])]);
+    const known = chosen.length > 0 || graph.nodes.some((node) => node.id === selection?.id);
+    return {
+      nodes: (node: GraphNode) => selection === null || !known || ends.has(node.id),
+      edges: (edge: GraphEdge) => selection === null || !known || chosen.includes(edge),
+    };
+  }, [graph, search, selection]);
+}
+
+const NamespaceBox = memo(function NamespaceBox({ box }: { box: Box }) {
+  return (
+    <g className="namespace">
+      <rect x={box.x} y={box.y} width={box.width} height={box.height} rx={16} />
+      <text x={box.x + 20} y={box.y + 27}>
+        {box.id}
+      </text>
+    </g>
+  );
+});
+
+function Markers() {
+  return (
+    <defs>
+      {["healthy", "degraded", "failure", "tcp"].map((kind) => (
+        <marker key={kind} id={`arrow-${kind}`} className={`arrow arrow-${kind}`} viewBox="0 0 10 10" refX="8.5" refY="5" markerWidth="9" markerHeight="9" markerUnits="userSpaceOnUse" orient="auto">
+          <path d="M0 .8 10 5 0 9.2Z" />
+        </marker>
+      ))}
+    </defs>
+  );
+}
+
+function bounds(points: readonly { x: number; y: number }[]) {
+  const xs = points.map((point) => point.x);
+  const ys = points.map((point) => point.y);
+  const [x, y] = [Math.min(...xs), Math.min(...ys)];
+  return { x, y, width: Math.max(...xs) - x, height: Math.max(...ys) - y };
+}
+
+function isInView(box: { x: number; y: number; width: number; height: number }, viewport: Viewport, size: { width: number; height: number }): boolean {
+  const margin = 60;
+  const left = box.x * viewport.scale + viewport.x;
+  const top = box.y * viewport.scale + viewport.y;
+  return (
+    left < size.width + margin &&
+    left + box.width * viewport.scale > -margin &&
+    top < size.height + margin &&
+    top + box.height * viewport.scale > -margin
+  );
+}

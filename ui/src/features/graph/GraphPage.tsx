@@ -1,0 +1,111 @@
+/** The graph: asks every three seconds, draws, and shows the details of what is selected. */
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { lazy, Suspense, useCallback, useEffect, useState } from "react";
+import { ApiError, fetchGraph, type TrafficGraph } from "../../api/client";
+import { useLanguage } from "../../app/language";
+import type { Selection } from "../../domain/address";
+import { formatClock } from "../../domain/format";
+import { matchesSearch } from "../../domain/names";
+import { FailureBanner } from "../../shared/failure";
+import { FirstVisit } from "./FirstVisit";
+import { GraphCanvas } from "./GraphCanvas";
+import { GraphTable } from "./GraphTable";
+import { Legend } from "./Legend";
+import { Toolbar } from "./Toolbar";
+import { useGraphAddress } from "./useGraphAddress";
+import { useLayout } from "./useLayout";
+
+const SidePanel = lazy(() => import("./SidePanel"));
+const REFRESH_MILLISECONDS = 3000;
+
+export function GraphPage() {
+  const { t, language } = useLanguage();
+  const [address, change] = useGraphAddress();
+  const [search, setSearch] = useState("");
+  const [motion, setMotion] = useState(() => !window.matchMedia("(prefers-reduced-motion: reduce)").matches);
+  const { namespaces, durationSeconds, graphType, at, idle, services, selection } = address;
+  const query = useQuery({
+    queryKey: ["graph", { namespaces, durationSeconds, graphType, at, idle, services }],
+    queryFn: ({ signal }) => fetchGraph({ namespaces, durationSeconds, graphType, at, idle, services }, signal),
+    refetchInterval: at === null ? REFRESH_MILLISECONDS : false,
+    placeholderData: keepPreviousData,
+  });
+  const graph = query.data;
+  const layout = useLayout(graph);
+  const select = useCallback((chosen: Selection) => change({ selection: chosen }), [change]);
+
+  useEffect(() => {
+    document.title = `${t("graph")} · Kaiki`;
+    const escape = (event: KeyboardEvent) => {
+      if (event.key === "Escape") change({ selection: null });
+    };
+    window.addEventListener("keydown", escape);
+    return () => window.removeEventListener("keydown", escape);
+  }, [t, change]);
+
+  const time = graph === undefined ? undefined : formatClock(graph.timestamp, language);
+  const failure = query.error ?? (query.failureReason instanceof ApiError ? query.failureReason : null);
+  return (
+    <div className="graph-page">
+      <Toolbar
+        address={address}
+        change={change}
+        graph={graph}
+        search={search}
+        setSearch={setSearch}
+        found={search === "" ? null : (graph?.nodes.filter((node) => matchesSearch(node, search)).length ?? 0)}
+        motion={motion}
+        setMotion={setMotion}
+      />
+      {failure !== null && <FailureBanner error={failure} staleTime={time} />}
+      {graph?.warnings.map((warning) => (
+        <p key={warning.code} className="notice" role="status">
+          {warning.code === "noKubernetes" || warning.code === "kubernetesNotReady" ? t(`warning.${warning.code}`) : warning.message}
+        </p>
+      ))}
+      <div className={`stage${failure !== null ? " stale" : ""}`}>
+        <Stage graph={graph} failed={failure !== null} pending={layout === null}>
+          {graph !== undefined && graph.nodes.length === 0 && <FirstVisit address={address} change={change} />}
+          {graph !== undefined && graph.nodes.length > 0 && address.view === "table" && (
+            <GraphTable graph={graph} search={search} selection={selection} onSelect={select} />
+          )}
+          {graph !== undefined && graph.nodes.length > 0 && address.view === "graph" && layout !== null && (
+            <>
+              <GraphCanvas graph={graph} layout={layout} label={address.label} motion={motion} search={search} selection={selection} onSelect={select} />
+              <Legend />
+            </>
+          )}
+        </Stage>
+        {graph !== undefined && selection !== null && (
+          <Suspense fallback={<aside className="panel" />}>
+            <SidePanel graph={graph} selection={selection} onSelect={select} live={at === null} />
+          </Suspense>
+        )}
+      </div>
+      {graph !== undefined && (
+        <footer className="status" role="status">
+          <span>{t("summary.nodes", { nodes: graph.nodes.length, edges: graph.edges.length })}</span>
+          <span>{t(at === null ? "updated" : "asOf", { time: time ?? "" })}</span>
+        </footer>
+      )}
+    </div>
+  );
+}
+
+interface StageProperties {
+  graph: TrafficGraph | undefined;
+  failed: boolean;
+  pending: boolean;
+  children: React.ReactNode;
+}
+
+function Stage({ graph, failed, pending, children }: StageProperties) {
+  const { t } = useLanguage();
+  const waiting = graph === undefined ? !failed : pending && graph.nodes.length > 0;
+  return (
+    <div className="stage-main">
+      {waiting && <p className="page-note">{t(graph === undefined ? "loading" : "layingOut")}</p>}
+      {children}
+    </div>
+  );
+}

@@ -1,0 +1,94 @@
+/** The same graph as a table: one row per edge, then the nodes without edges. */
+import type { GraphNode, TrafficGraph } from "../../api/client";
+import { useText } from "../../app/language";
+import type { Selection } from "../../domain/address";
+import { formatMilliseconds, formatShare } from "../../domain/format";
+import { matchesSearch } from "../../domain/names";
+import { HealthLabel } from "../../shared/health";
+import { bytesText, fullName, rateText } from "./words";
+
+interface Properties {
+  graph: TrafficGraph;
+  search: string;
+  selection: Selection;
+  onSelect: (selection: Selection) => void;
+}
+
+export function GraphTable({ graph, search, selection, onSelect }: Properties) {
+  const t = useText();
+  const nodes = new Map(graph.nodes.map((node) => [node.id, node]));
+  const shown = (id: string) => {
+    const node = nodes.get(id);
+    return node !== undefined && matchesSearch(node, search);
+  };
+  const edges = graph.edges.filter((edge) => shown(edge.source) || shown(edge.target));
+  const connected = new Set(graph.edges.flatMap((edge) => [edge.source, edge.target]));
+  const lonely = graph.nodes.filter((node) => !connected.has(node.id) && matchesSearch(node, search));
+  return (
+    <div className="table-scroll" tabIndex={0} role="region" aria-label={t("view.table")}>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{t("health")}</th>
+            <th scope="col">{t("from")}</th>
+            <th scope="col">{t("to")}</th>
+            <th scope="col">{t("protocol")}</th>
+            <th scope="col" className="number">{t("requests")}</th>
+            <th scope="col" className="number">{t("errors")}</th>
+            <th scope="col" className="number">p50</th>
+            <th scope="col" className="number">p95</th>
+            <th scope="col" className="number">p99</th>
+            <th scope="col" className="number">{t("mtls")}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {edges.map((edge) => (
+            <tr key={edge.id} className={selection?.id === edge.id ? "selected" : ""}>
+              <td>
+                <HealthLabel status={edge.health.status} />
+              </td>
+              <td>
+                <NodeLink node={nodes.get(edge.source)} onSelect={onSelect} />
+              </td>
+              <td>
+                <NodeLink node={nodes.get(edge.target)} onSelect={onSelect} />
+              </td>
+              <td>
+                <button type="button" className="link" onClick={() => onSelect({ kind: "edge", id: edge.id })}>
+                  {edge.protocol}
+                </button>
+              </td>
+              <td className="number">{edge.protocol === "tcp" ? bytesText(edge, t) : rateText(edge.requestsPerSecond, t)}</td>
+              <td className="number">{formatShare(edge.errorRatio)}</td>
+              <td className="number">{formatMilliseconds(edge.p50Milliseconds)}</td>
+              <td className="number">{formatMilliseconds(edge.p95Milliseconds)}</td>
+              <td className="number">{formatMilliseconds(edge.p99Milliseconds)}</td>
+              <td className="number">{formatShare(edge.mtlsRatio)}</td>
+            </tr>
+          ))}
+          {lonely.map((node) => (
+            <tr key={node.id}>
+              <td>
+                <HealthLabel status={node.health.status} />
+              </td>
+              <td>
+                <NodeLink node={node} onSelect={onSelect} />
+              </td>
+              <td colSpan={8}>–</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function NodeLink({ node, onSelect }: { node: GraphNode | undefined; onSelect: (selection: Selection) => void }) {
+  const t = useText();
+  if (node === undefined) return null;
+  return (
+    <button type="button" className="link" onClick={() => onSelect({ kind: "node", id: node.id })}>
+      {fullName(node, t)} <span className="soft">{node.namespace}</span>
+    </button>
+  );
+}

@@ -1,0 +1,80 @@
+/** One node: what it is, its name and version, its load, its health, and badges on its lower edge. */
+import { memo } from "react";
+import type { GraphNode } from "../../api/client";
+import { useText } from "../../app/language";
+import type { TextKey } from "../../app/texts";
+import type { Selection } from "../../domain/address";
+import type { Box } from "../../domain/layout";
+import { nodeName, shorten } from "../../domain/names";
+import { HealthShape } from "../../shared/health";
+import { BADGE_ICONS, InnerIcon } from "../../shared/icons";
+import { bytesText, fullName, nodeTitle, rateText } from "./words";
+
+interface Properties {
+  node: GraphNode;
+  box: Box;
+  selected: boolean;
+  faded: boolean;
+  onSelect: (selection: Selection) => void;
+}
+
+const MOST_BADGES = 5;
+
+export const NodeCard = memo(function NodeCard({ node, box, selected, faded, onSelect }: Properties) {
+  const t = useText();
+  const { version } = nodeName(node);
+  const title = nodeTitle(node, t);
+  const load = useLoad(node);
+  const select = () => onSelect({ kind: "node", id: node.id });
+  const classes = ["node", `node-${node.type}`, `node-is-${node.health.status}`, selected && "selected", faded && "faded"];
+  return (
+    <g
+      className={classes.filter(Boolean).join(" ")}
+      transform={`translate(${box.x} ${box.y})`}
+      role="button"
+      tabIndex={0}
+      aria-pressed={selected}
+      aria-label={`${t(`kind.${node.type}`)} ${fullName(node, t)}, ${node.namespace}, ${t(`health.${node.health.status}`)}, ${load}`}
+      data-node={node.id}
+      onClick={select}
+      onKeyDown={(event) => {
+        if (event.key === "Enter" || event.key === " ") {
+          event.preventDefault();
+          select();
+        }
+      }}
+    >
+      <title>{fullName(node, t)}</title>
+      <rect className="card" width={box.width} height={box.height} rx={node.type === "service" ? box.height / 2 : 12} />
+      <circle className="emblem" cx={31} cy={box.height / 2} r={17} />
+      <InnerIcon name={node.type} x={21} y={box.height / 2 - 10} size={20} />
+      <g className="words">
+        <text className="title" x={57} y={box.height / 2 - 4}>
+          {shorten(title, 15)}
+        </text>
+        <text className="detail" x={57} y={box.height / 2 + 15}>
+          {version !== "" && <tspan className="version">{shorten(version, 8)}</tspan>}
+          {version !== "" && load !== "" && <tspan> · </tspan>}
+          <tspan>{load}</tspan>
+        </text>
+      </g>
+      <HealthShape status={node.health.status} x={box.width - 3} y={5} />
+      {node.badges.slice(0, MOST_BADGES).map((badge, index) => (
+        <g key={badge} className={`badge badge-${badge}`} transform={`translate(${57 + index * 23} ${box.height})`}>
+          <title>{t(`badge.${badge}` as TextKey)}</title>
+          <circle r={10} />
+          <InnerIcon name={BADGE_ICONS[badge] ?? "route"} x={-6.5} y={-6.5} size={13} />
+        </g>
+      ))}
+    </g>
+  );
+});
+
+/** The load a node is under: what comes in, or for callers what goes out. */
+function useLoad(node: GraphNode): string {
+  const t = useText();
+  const { inbound, outbound } = node.traffic;
+  const traffic = inbound.requestCount > 0 || inbound.bytesSentPerSecond > 0 ? inbound : outbound;
+  if (traffic.requestCount > 0) return rateText(traffic.requestsPerSecond, t);
+  return traffic.bytesSentPerSecond + traffic.bytesReceivedPerSecond > 0 ? bytesText(traffic, t) : "";
+}

@@ -1,0 +1,188 @@
+/** Everything about the selected node or edge: health with its reasons, numbers, history. */
+import type { GraphEdge, GraphNode, Health, TrafficGraph } from "../../api/client";
+import { useText } from "../../app/language";
+import type { TextKey } from "../../app/texts";
+import type { Selection } from "../../domain/address";
+import { formatNumber, formatShare } from "../../domain/format";
+import { nodeName } from "../../domain/names";
+import { HealthLabel } from "../../shared/health";
+import { BADGE_ICONS, Icon } from "../../shared/icons";
+import { Plots } from "./Plots";
+import { ResponseTable, TrafficNumbers } from "./Numbers";
+import { fullName, nodeTitle, rateText, bytesText } from "./words";
+
+interface Properties {
+  graph: TrafficGraph;
+  selection: NonNullable<Selection>;
+  onSelect: (selection: Selection) => void;
+  live: boolean;
+}
+
+export default function SidePanel({ graph, selection, onSelect, live }: Properties) {
+  const t = useText();
+  const node = selection.kind === "node" ? graph.nodes.find((item) => item.id === selection.id) : undefined;
+  const edge = selection.kind === "edge" ? graph.edges.find((item) => item.id === selection.id) : undefined;
+  const until = live ? null : graph.timestamp;
+  return (
+    <aside className="panel" aria-label={node !== undefined ? fullName(node, t) : t("graph")}>
+      <button type="button" className="icon-button panel-close" onClick={() => onSelect(null)} aria-label={t("close")}>
+        <Icon name="close" />
+      </button>
+      {node !== undefined && <NodeDetails graph={graph} node={node} onSelect={onSelect} until={until} />}
+      {edge !== undefined && <EdgeDetails graph={graph} edge={edge} onSelect={onSelect} until={until} />}
+      {node === undefined && edge === undefined && <p className="soft">{t("noHistory")}</p>}
+    </aside>
+  );
+}
+
+interface NodeProperties {
+  graph: TrafficGraph;
+  node: GraphNode;
+  onSelect: (selection: Selection) => void;
+  until: number | null;
+}
+
+function NodeDetails({ graph, node, onSelect, until }: NodeProperties) {
+  const t = useText();
+  const { inbound, outbound } = node.traffic;
+  const received = inbound.requestCount > 0 || inbound.bytesSentPerSecond > 0;
+  const called = outbound.requestCount > 0 || outbound.bytesSentPerSecond > 0;
+  return (
+    <>
+      <header className="panel-head">
+        <span className="panel-kind">
+          <Icon name={node.type} size={16} /> {t(`kind.${node.type}`)}
+        </span>
+        <h2>
+          {nodeTitle(node, t)} {nodeName(node).version !== "" && <span className="pill">{nodeName(node).version}</span>}
+        </h2>
+        {node.namespace !== "" && <p className="soft">{node.namespace}</p>}
+      </header>
+      <HealthReasons health={node.health} />
+      {node.badges.length > 0 && (
+        <ul className="badges">
+          {node.badges.map((badge) => (
+            <li key={badge}>
+              <Icon name={BADGE_ICONS[badge] ?? "route"} size={14} /> {t(`badge.${badge}` as TextKey)}
+            </li>
+          ))}
+        </ul>
+      )}
+      {received && <TrafficNumbers title={t("inbound")} traffic={inbound} />}
+      {called && <TrafficNumbers title={t("outbound")} traffic={outbound} />}
+      {received && <ResponseTable traffic={inbound} />}
+      {(received || called) && (
+        <Plots subject={{ kind: "node", id: node.id, direction: received ? "inbound" : "outbound" }} until={until} />
+      )}
+      <Neighbours title={t("callers")} graph={graph} edges={graph.edges.filter((edge) => edge.target === node.id)} end="source" onSelect={onSelect} />
+      <Neighbours title={t("callees")} graph={graph} edges={graph.edges.filter((edge) => edge.source === node.id)} end="target" onSelect={onSelect} />
+    </>
+  );
+}
+
+interface NeighbourProperties {
+  title: string;
+  graph: TrafficGraph;
+  edges: GraphEdge[];
+  end: "source" | "target";
+  onSelect: (selection: Selection) => void;
+}
+
+function Neighbours({ title, graph, edges, end, onSelect }: NeighbourProperties) {
+  const t = useText();
+  if (edges.length === 0) return null;
+  return (
+    <section>
+      <h3>{title}</h3>
+      <ul className="neighbours">
+        {edges.map((edge) => {
+          const node = graph.nodes.find((item) => item.id === edge[end]);
+          return (
+            <li key={edge.id}>
+              <button type="button" className="link" onClick={() => onSelect({ kind: "edge", id: edge.id })}>
+                {node === undefined ? edge[end] : fullName(node, t)}
+              </button>
+              <span className="soft">{edge.protocol === "tcp" ? bytesText(edge, t) : rateText(edge.requestsPerSecond, t)}</span>
+              {edge.health.status !== "healthy" && <HealthLabel status={edge.health.status} />}
+            </li>
+          );
+        })}
+      </ul>
+    </section>
+  );
+}
+
+interface EdgeProperties {
+  graph: TrafficGraph;
+  edge: GraphEdge;
+  onSelect: (selection: Selection) => void;
+  until: number | null;
+}
+
+function EdgeDetails({ graph, edge, onSelect, until }: EdgeProperties) {
+  const t = useText();
+  const ends = ([edge.source, edge.target] as const).map((id) => graph.nodes.find((node) => node.id === id));
+  const [source, target] = ends;
+  const link = (node: GraphNode | undefined) =>
+    node !== undefined && (
+      <button type="button" className="link" onClick={() => onSelect({ kind: "node", id: node.id })}>
+        {fullName(node, t)}
+      </button>
+    );
+  const ratio = edge.mtlsRatio;
+  const security = ratio === null ? t("mtlsUnknown") : ratio >= 1 ? t("mtlsFull") : ratio > 0 ? t("mtlsPart", { share: formatShare(ratio) }) : t("mtlsNone");
+  return (
+    <>
+      <header className="panel-head">
+        <span className="panel-kind">{edge.protocol.toUpperCase()}</span>
+        <h2 className="edge-title">
+          {link(source)} <Icon name="arrow" size={18} /> {link(target)}
+        </h2>
+      </header>
+      <HealthReasons health={edge.health} />
+      <p className={`security${ratio !== null && ratio < 1 ? " open" : ""}`}>
+        <Icon name={ratio !== null && ratio < 1 ? "unlock" : "lock"} size={16} /> {security}
+      </p>
+      <TrafficNumbers title={edge.protocol === "tcp" ? "TCP" : t("requests")} traffic={edge} />
+      <ResponseTable traffic={edge} />
+      <Plots subject={{ kind: "edge", id: edge.id }} until={until} />
+      {edge.sourcePrincipals.length + edge.destinationPrincipals.length > 0 && (
+        <section>
+          <h3>{t("identities")}</h3>
+          <ul className="identities">
+            {[...new Set([...edge.sourcePrincipals, ...edge.destinationPrincipals])].map((principal) => (
+              <li key={principal}>
+                <code>{principal}</code>
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
+    </>
+  );
+}
+
+function HealthReasons({ health }: { health: Health }) {
+  const t = useText();
+  return (
+    <div className={`verdict verdict-${health.status}`}>
+      <HealthLabel status={health.status} />
+      {health.reasons.length > 0 && (
+        <ul>
+          {health.reasons.map((reason) => (
+            <li key={reason.code + reason.direction}>
+              {reason.code === "replicas"
+                ? t("reason.replicas", { value: formatNumber(reason.value), threshold: formatNumber(reason.threshold) })
+                : t("reason.share", {
+                    name: t(`reason.${reason.code}` as TextKey),
+                    direction: t(`direction.${reason.direction}` as TextKey),
+                    value: formatShare(reason.value),
+                    threshold: reason.threshold > 0 ? formatShare(reason.threshold) : t("reason.above"),
+                  })}
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,151 @@
+import { useQuery } from "@tanstack/react-query";
+import { fetchNamespaces, type TrafficGraph } from "../../api/client";
+import { useLanguage, useText, type Translate } from "../../app/language";
+import { DURATIONS, EDGE_LABELS, GRAPH_TYPES, type GraphAddress } from "../../domain/address";
+import { formatClock } from "../../domain/format";
+import { Icon } from "../../shared/icons";
+import { Menu } from "../../shared/Menu";
+
+interface Properties {
+  address: GraphAddress;
+  change: (change: Partial<GraphAddress>) => void;
+  graph: TrafficGraph | undefined;
+  search: string;
+  setSearch: (search: string) => void;
+  found: number | null;
+  motion: boolean;
+  setMotion: (motion: boolean) => void;
+}
+
+export function durationText(seconds: number, t: Translate): string {
+  if (seconds < 60) return t("seconds.unit", { n: seconds });
+  return seconds < 3600 ? t("minutes.unit", { n: seconds / 60 }) : t("hours.unit", { n: seconds / 3600 });
+}
+
+export function Toolbar({ address, change, graph, search, setSearch, found, motion, setMotion }: Properties) {
+  const t = useText();
+  return (
+    <div className="toolbar">
+      <NamespaceMenu address={address} change={change} />
+      <Choice label={t("zoom")} value={address.graphType} options={GRAPH_TYPES.map((type) => [type, t(`type.${type}`)])} onChange={(graphType) => change({ graphType, selection: null })} />
+      <Choice label={t("edgeLabel")} value={address.label} options={EDGE_LABELS.map((label) => [label, t(`label.${label}`)])} onChange={(label) => change({ label })} />
+      <Menu label={t("options")}>
+        <Check label={t("showServices")} checked={address.services} onChange={(services) => change({ services })} />
+        <Check label={t("showIdle")} checked={address.idle} onChange={(idle) => change({ idle })} />
+        <Check label={t("showMotion")} checked={motion} onChange={setMotion} />
+      </Menu>
+      <label className="find">
+        <Icon name="search" size={16} />
+        <span className="hidden">{t("find")}</span>
+        <input type="search" value={search} placeholder={t("findHint")} onChange={(event) => setSearch(event.target.value)} />
+        {found !== null && <output>{t("found", { count: found })}</output>}
+      </label>
+      <span className="spacer" />
+      <div className="segments" role="group" aria-label={t("view")}>
+        {(["graph", "table"] as const).map((view) => (
+          <button key={view} type="button" aria-pressed={address.view === view} onClick={() => change({ view })}>
+            <Icon name={view} size={16} />
+            {t(`view.${view}`)}
+          </button>
+        ))}
+      </div>
+      <Choice label={t("window")} value={String(address.durationSeconds)} options={durations(address.durationSeconds, t)} onChange={(seconds) => change({ durationSeconds: Number(seconds) })} />
+      <Playback address={address} change={change} graph={graph} />
+    </div>
+  );
+}
+
+function durations(current: number, t: Translate): [string, string][] {
+  const known: number[] = [...DURATIONS];
+  if (!known.includes(current)) known.push(current);
+  return known.sort((a, b) => a - b).map((seconds) => [String(seconds), durationText(seconds, t)]);
+}
+
+function Playback({ address, change, graph }: Pick<Properties, "address" | "change" | "graph">) {
+  const { t, language } = useLanguage();
+  const { at } = address;
+  if (at === null) {
+    return (
+      <button type="button" className="control live" onClick={() => change({ at: Math.floor(graph?.timestamp ?? 0) || null })} title={t("pause")}>
+        <span className="pulse" aria-hidden="true" />
+        {t("live")}
+        <Icon name="pause" size={16} />
+      </button>
+    );
+  }
+  return (
+    <div className="segments" role="group" aria-label={t("paused")}>
+      <button type="button" onClick={() => change({ at: at - 60 })} aria-label={t("earlier")} title={t("earlier")}>
+        <Icon name="back" size={16} />
+      </button>
+      <span className="segment-text">{formatClock(at, language)}</span>
+      <button type="button" onClick={() => change({ at: at + 60 })} aria-label={t("later")} title={t("later")}>
+        <Icon name="forward" size={16} />
+      </button>
+      <button type="button" onClick={() => change({ at: null })}>
+        <Icon name="play" size={14} />
+        {t("resume")}
+      </button>
+    </div>
+  );
+}
+
+function NamespaceMenu({ address, change }: Pick<Properties, "address" | "change">) {
+  const t = useText();
+  const known = useQuery({ queryKey: ["namespaces"], queryFn: ({ signal }) => fetchNamespaces(signal), refetchInterval: 15_000 });
+  const names = [...new Set([...(known.data?.items.map((item) => item.name) ?? []), ...address.namespaces])].sort();
+  const chosen = new Set(address.namespaces);
+  const toggle = (name: string) => {
+    const changed = new Set(chosen);
+    if (!changed.delete(name)) changed.add(name);
+    change({ namespaces: [...changed].sort() });
+  };
+  const [first] = address.namespaces;
+  const label = first === undefined ? t("allNamespaces") : chosen.size === 1 ? first : t("namespaceCount", { count: chosen.size });
+  return (
+    <Menu label={<span className="menu-label"><span className="hidden">{t("namespaces")}: </span>{label}</span>}>
+      <Check label={t("allNamespaces")} checked={chosen.size === 0} onChange={() => change({ namespaces: [] })} />
+      <hr />
+      {names.map((name) => (
+        <Check key={name} label={name} checked={chosen.has(name)} onChange={() => toggle(name)} />
+      ))}
+    </Menu>
+  );
+}
+
+function Check({ label, checked, onChange }: { label: string; checked: boolean; onChange: (checked: boolean) => void }) {
+  return (
+    <label className="check">
+      <input type="checkbox" checked={checked} onChange={(event) => onChange(event.target.checked)} />
+      {label}
+    </label>
+  );
+}
+
+interface ChoiceProperties<Value extends string> {
+  label: string;
+  value: Value;
+  options: readonly (readonly [Value, string])[];
+  onChange: (value: Value) => void;
+}
+
+function Choice<Value extends string>({ label, value, options, onChange }: ChoiceProperties<Value>) {
+  return (
+    <label className="choice">
+      <span>{label}</span>
+      <select
+        value={value}
+        onChange={(event) => {
+          const chosen = options.find(([option]) => option === event.target.value);
+          if (chosen !== undefined) onChange(chosen[0]);
+        }}
+      >
+        {options.map(([option, text]) => (
+          <option key={option} value={option}>
+            {text}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}

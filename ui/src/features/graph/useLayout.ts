@@ -1,0 +1,38 @@
+/** Computes layouts in a worker, one at a time; the last good layout stays until the next is ready. */
+import { useEffect, useMemo, useState } from "react";
+import type { ELK } from "elkjs/lib/elk-api";
+import type { TrafficGraph } from "../../api/client";
+import { layoutRequest, readLayout, topologyKey, type Layout, type Topology } from "../../domain/layout";
+
+let engine: Promise<ELK> | null = null;
+
+/** The engine is 1.4 MB of worker: fetched when the first graph is drawn, never before. */
+function layoutEngine(): Promise<ELK> {
+  engine ??= Promise.all([import("elkjs/lib/elk-api.js"), import("elkjs/lib/elk-worker.min.js?url")]).then(
+    ([api, worker]) => new api.default({ workerFactory: () => new Worker(worker.default) }),
+  );
+  return engine;
+}
+
+export function useLayout(graph: TrafficGraph | undefined): Layout | null {
+  const [layout, setLayout] = useState<Layout | null>(null);
+  const topology = useMemo<Topology | null>(() => (graph === undefined ? null : { nodes: graph.nodes, edges: graph.edges }), [graph]);
+  const key = topology === null ? "" : topologyKey(topology);
+
+  useEffect(() => {
+    if (topology === null || topology.nodes.length === 0) return;
+    let wanted = true;
+    void layoutEngine()
+      .then((elk) => elk.layout(layoutRequest(topology)))
+      .then((answer) => {
+        if (wanted) setLayout(readLayout(key, answer));
+      });
+    return () => {
+      wanted = false;
+    };
+    // The key stands for the topology: equal keys need no new layout.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [key]);
+
+  return layout;
+}

@@ -1,0 +1,42 @@
+/** The words of the graph: names of nodes, texts on edges. */
+import type { GraphEdge, GraphNode } from "../../api/client";
+import type { Translate } from "../../app/language";
+import type { EdgeLabel } from "../../domain/address";
+import { formatBytes, formatMilliseconds, formatRate, formatShare } from "../../domain/format";
+import { edgeShare, nodeName } from "../../domain/names";
+
+export function nodeTitle(node: GraphNode, t: Translate): string {
+  if (node.type === "unknown") return node.id === "unknown" ? t("unknown") : t("unknownTarget");
+  if (node.type === "passthrough" || node.type === "blackhole") return t(node.type);
+  return nodeName(node).title;
+}
+
+export function fullName(node: GraphNode, t: Translate): string {
+  return [nodeTitle(node, t), nodeName(node).version].filter((part) => part !== "").join(" ");
+}
+
+export function rateText(perSecond: number, t: Translate): string {
+  const { value, unit } = formatRate(perSecond);
+  return value + t(unit === "second" ? "perSecond" : unit === "minute" ? "perMinute" : "perHour");
+}
+
+export function bytesText(edge: { bytesSentPerSecond: number; bytesReceivedPerSecond: number }, t: Translate): string {
+  return formatBytes(edge.bytesSentPerSecond + edge.bytesReceivedPerSecond) + t("perSecond");
+}
+
+/** What an edge says. TCP has no requests: its rate is its bytes. */
+export function edgeText(edge: GraphEdge, label: EdgeLabel, edges: readonly GraphEdge[], t: Translate): string {
+  const tcp = edge.protocol === "tcp";
+  switch (label) {
+    case "rate":
+      return tcp ? bytesText(edge, t) : rateText(edge.requestsPerSecond, t);
+    case "p95":
+      return tcp ? "" : formatMilliseconds(edge.p95Milliseconds);
+    case "share":
+      return tcp ? "" : formatShare(edgeShare(edge, edges));
+    case "bytes":
+      return tcp ? bytesText(edge, t) : "";
+    case "none":
+      return "";
+  }
+}

@@ -1,0 +1,25 @@
+/** What went wrong, said plainly, with what to do. */
+import { ApiError } from "../api/client";
+import { useText } from "../app/language";
+import { Icon } from "./icons";
+
+export function FailureBanner({ error, staleTime }: { error: Error; staleTime?: string | undefined }) {
+  const t = useText();
+  const unreachable = error instanceof ApiError && error.code === "consoleUnreachable";
+  return (
+    <div className="banner" role="alert">
+      <Icon name="warning" size={20} />
+      <div>
+        <strong>{t("errorTitle")}</strong>
+        <p>
+          {unreachable ? t("consoleUnreachable") : error.message}
+          {error instanceof ApiError && error.hint !== "" && ` ${error.hint}`}
+        </p>
+        <p className="soft">
+          {staleTime !== undefined && `${t("errorStale", { time: staleTime })} `}
+          {t("errorRetry")}
+        </p>
+      </div>
+    </div>
+  );
+}

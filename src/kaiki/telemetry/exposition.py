@@ -14,6 +14,7 @@ from kaiki.telemetry.errors import ExpositionError
 
 _SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(.*)\})?\s*(\S+)(?:\s+(-?\d+))?\s*$")
 _LABEL = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(?:,|$)')
+_PLAIN_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="([^"\\]*)",?')
 _ESCAPE = re.compile(r"\\(.)")
 _FOREIGN_PREFIX = re.compile(r"^(?:envoy_)?wasmcustom_(?=istio_)")
 _HISTOGRAM_SUFFIX = re.compile(r"_(?:bucket|sum|count)$")
@@ -43,11 +44,22 @@ def parse_sample(line: str) -> SampleLine:
     except ValueError:
         raise ExpositionError(line, f"{value!r} is not a number") from None
     return SampleLine(
-        _FOREIGN_PREFIX.sub("", name), tuple(_parse_labels(labels or "", line)), number, int(time) if time else None
+        _FOREIGN_PREFIX.sub("", name),
+        _parse_labels(labels, line) if labels else (),
+        number,
+        int(time) if time else None,
     )
 
 
-def _parse_labels(text: str, line: str) -> Iterator[tuple[str, str]]:
+def _parse_labels(text: str, line: str) -> tuple[tuple[str, str], ...]:
+    """Plain labels are found all at once; the careful way is for escapes, spaces and mistakes."""
+    plain = _PLAIN_LABEL.findall(text)
+    if sum([len(name) + len(value) + 4 for name, value in plain]) - len(text) in (0, 1):
+        return tuple(plain)
+    return tuple(_parse_labels_carefully(text, line))
+
+
+def _parse_labels_carefully(text: str, line: str) -> Iterator[tuple[str, str]]:
     position = 0
     while position < len(text):
         match = _LABEL.match(text, position)

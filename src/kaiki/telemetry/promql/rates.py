@@ -26,7 +26,8 @@ def extrapolated(function: str, window: Window, closed_ranges: bool) -> Vector:
     change = window.values[last] - window.values[first]
     if counter:
         corrections = _reset_corrections(window)
-        change = change + (corrections[last] - corrections[first])
+        if corrections is not None:
+            change = change + (corrections[last] - corrections[first])
     factor = _extension(window, first, last, change, counter, closed_ranges)
     if function == "rate":
         factor = factor / (window.range_ms / 1000.0)
@@ -54,21 +55,23 @@ def _extension(
     return result
 
 
-def _reset_corrections(window: Window) -> FloatArray:
-    """Running sum of what was lost at resets. Summed per series, so that one series' size costs no other's digits."""
+def _reset_corrections(window: Window) -> FloatArray | None:
+    """Running sum of what was lost at resets, None without any.
+
+    Summed per series, so that one series' size costs no other's digits.
+    """
     values = window.values
+    falls = values[1:] < values[:-1]
+    falls[window.first[(window.first > 0) & (window.first < len(values))] - 1] = False
+    drops = np.nonzero(falls)[0] + 1
+    if not len(drops):
+        return None
     lost = np.zeros(len(values))
-    if len(values) < 2:
-        return lost
-    drops = np.nonzero(values[1:] < values[:-1])[0] + 1
     lost[drops] = np.where(np.isfinite(values[drops - 1]), values[drops - 1], 0.0)
     running = np.zeros(len(values))
-    starts = (
-        np.unique(np.append(window.low.min(axis=1), len(values))) if window.low.size else np.array([0, len(values)])
-    )
-    for begin in np.unique(np.searchsorted(starts, drops, "right") - 1).tolist():
-        low = int(starts[begin]) if begin >= 0 else 0
-        high = int(starts[begin + 1])
+    starts = np.unique(np.append(window.first, len(values)))
+    for series in np.unique(np.searchsorted(starts, drops, "right") - 1).tolist():
+        low, high = int(starts[series]), int(starts[series + 1])
         running[low:high] = np.cumsum(lost[low:high])
     return running
 

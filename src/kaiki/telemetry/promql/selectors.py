@@ -89,11 +89,12 @@ def window_over(selection: Selection, nameless: bool, ends: TimeArray, range_ms:
     side = "left" if context.settings.closed_ranges else "right"
     low = _positions(selection, every_end - range_ms, side)
     high = _positions(selection, every_end, "right")
-    first = np.searchsorted(selection.owners, np.arange(series), "left")[:, None]
-    last = np.searchsorted(selection.owners, np.arange(series), "right")[:, None]
-    low, high = np.clip(low, first, last), np.clip(high, first, last)
+    first = np.searchsorted(selection.owners, np.arange(series), "left")
+    last = np.append(first[1:], len(selection.owners))
+    low = np.clip(low, first[:, None], last[:, None])
+    high = np.clip(high, first[:, None], last[:, None])
     high = np.maximum(low, high)
-    return Window(selection.labels, nameless, selection.times, selection.values, low, high, ends, range_ms)
+    return Window(selection.labels, nameless, selection.times, selection.values, low, high, first, ends, range_ms)
 
 
 def subquery_times(node: Any, context: QueryContext) -> tuple[TimeArray, TimeArray]:

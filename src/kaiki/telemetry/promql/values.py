@@ -76,7 +76,10 @@ Value = Vector | Scalar | Text
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Samples `low[s, t]:high[s, t]` of `times` and `values` lie in the range of `range_ms` that ends at `ends[t]`."""
+    """Samples `low[s, t]:high[s, t]` of `times` and `values` lie in the range of `range_ms` that ends at `ends[t]`.
+
+    `first[s]` is where the samples of series s begin.
+    """
 
     labels: list[Labels]
     nameless: bool
@@ -84,6 +87,7 @@ class Window:
     values: FloatArray
     low: IndexArray
     high: IndexArray
+    first: IndexArray
     ends: TimeArray
     range_ms: int
 

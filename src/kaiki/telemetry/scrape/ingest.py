@@ -35,14 +35,17 @@ class _Lines:
 
 
 class TargetIngest:
-    """State of one target between scrapes. `known` maps the text before a number to the id of the series."""
+    """State of one target between scrapes. `known` maps a hash of the text before a number to the id of its series.
+
+    The texts themselves, a kilobyte each in a mesh, would be most of the process's memory.
+    """
 
     def __init__(self, store: SeriesStore, target: Target, sample_limit: int) -> None:
         self.target = target
         self._store = store
         self._sample_limit = sample_limit
         self._generation = store.generation
-        self._known: dict[str, int] = {}
+        self._known: dict[int, int] = {}
         self._declarations = Declarations()
         self._present: IdArray | None = None
         self._previous_ms = 0
@@ -93,7 +96,7 @@ class TargetIngest:
         add_id, add_value, known = lines.ids.append, lines.values.append, self._known.get
         for line in text.split("\n"):
             before, _, number = line.rpartition(" ")
-            found = known(before)
+            found = known(hash(before))
             if found is None:
                 self._read_new(line, before, lines)
             elif found >= 0:
@@ -111,7 +114,7 @@ class TargetIngest:
             return
         if line[0] == "#":
             self._declarations.read(line)
-            self._known[before] = _IGNORED
+            self._known[hash(before)] = _IGNORED
             return
         if len(lines.ids) >= self._sample_limit:
             raise ScrapeError(
@@ -124,7 +127,7 @@ class TargetIngest:
         if sample.time_ms is not None:
             lines.timed.append((sample.time_ms, series_id, sample.value))
             return
-        self._known[before] = series_id
+        self._known[hash(before)] = series_id
         lines.ids.append(series_id)
         lines.values.append(sample.value)
 

@@ -7,9 +7,8 @@ asked for.
 
 from __future__ import annotations
 
-import sys
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -26,6 +25,7 @@ class SeriesIndex:
 
     def __init__(self) -> None:
         self._pairs: list[tuple[str, str]] = []
+        self._holders: list[array[int]] = []
         self._pair_numbers: dict[tuple[str, str], int] = {}
         self._ids: dict[bytes, int] = {}
         self._keys: list[bytes | None] = []
@@ -41,23 +41,24 @@ class SeriesIndex:
         """One more than the highest id ever in use."""
         return len(self._keys)
 
-    def find(self, labels: Iterable[tuple[str, str]]) -> int | None:
-        """The id of a series with exactly these labels; labels with an empty value do not count."""
-        numbers = [self._pair_numbers.get(pair, -1) for pair in sorted(labels) if pair[1]]
+    def find(self, pairs: Sequence[tuple[str, str]]) -> int | None:
+        """The id of the series with exactly these labels; `pairs` ascend, and no value is empty."""
+        numbers = [self._pair_numbers.get(pair, -1) for pair in pairs]
         return None if -1 in numbers else self._ids.get(array("I", numbers).tobytes())
 
-    def add(self, labels: Iterable[tuple[str, str]], series_id: int | None = None) -> int:
+    def add(self, pairs: Sequence[tuple[str, str]], series_id: int | None = None) -> int:
         """Adds a series that `find` does not know. A given id (from the database) must be free."""
-        pairs = [pair for pair in sorted(labels) if pair[1]]
-        key = array("I", [self._number(pair) for pair in pairs]).tobytes()
+        numbers = [self._number(pair) for pair in pairs]
+        key = array("I", numbers).tobytes()
         if series_id is None:
             series_id = self._free.pop() if self._free else len(self._keys)
         while len(self._keys) <= series_id:
             self._keys.append(None)
         self._keys[series_id] = key
         self._ids[key] = series_id
-        for name, value in pairs:
-            self._postings.setdefault(sys.intern(name), {}).setdefault(value, array("i")).append(series_id)
+        holders = self._holders
+        for number in numbers:
+            holders[number].append(series_id)
         return series_id
 
     def remove(self, ids: Sequence[int]) -> None:
@@ -139,18 +140,22 @@ class SeriesIndex:
         if number is None:
             number = self._pair_numbers[pair] = len(self._pairs)
             self._pairs.append(pair)
+            holders = array("i")
+            self._holders.append(holders)
+            self._postings.setdefault(pair[0], {})[pair[1]] = holders
         return number
 
     def _rebuild(self) -> None:
         """Postings and pairs are made anew: removal is rare (retention), and this also forgets dead label values."""
-        survivors = [(i, list(self._items(key))) for i, key in enumerate(self._keys) if key is not None]
+        survivors = [(i, self._items(key)) for i, key in enumerate(self._keys) if key is not None]
         size = len(self._keys)
-        self._pairs, self._pair_numbers, self._ids, self._keys, self._postings = [], {}, {}, [None] * size, {}
+        self._pairs, self._holders, self._pair_numbers, self._postings = [], [], {}, {}
+        self._ids, self._keys = {}, [None] * size
         for series_id, pairs in survivors:
             self.add(pairs, series_id)
         self._free = [i for i in range(size - 1, -1, -1) if self._keys[i] is None]
 
-    def _items(self, key: bytes) -> Iterable[tuple[str, str]]:
+    def _items(self, key: bytes) -> list[tuple[str, str]]:
         return [self._pairs[number] for number in memoryview(key).cast("I")]
 
 

@@ -94,7 +94,7 @@ class SeriesStore:
 
         None when the store holds `max_series` already (counted, and logged once per doubling).
         """
-        pairs = tuple(labels)
+        pairs = tuple(sorted([pair for pair in labels if pair[1]]))
         with self._lock:
             found = self._index.find(pairs)
             if found is not None:

@@ -1,4 +1,4 @@
-"""What an object means against the rest of the mesh: names nobody answers to, and objects that contradict each other."""
+"""What an object means against the rest of the mesh: names nobody answers to, and contradictions."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@
     EndpointSlice ───────────────────────┼─▶ endpoints of (host, port)
     Service ─▶ Service ──────────────────┘   services of a pod (by selector)
 
-Every arrow is a function of one key, run through the memo layer: a changed pod redoes its own instance, the endpoints of
-the services it is in, and nothing else.
+Every arrow is a function of one key, run through the memo layer: a changed pod redoes its own instance, the endpoints
+of the services it is in, and nothing else.
 """
 
 from __future__ import annotations

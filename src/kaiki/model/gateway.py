@@ -54,6 +54,11 @@ class GatewayServer:
     tls: ServerTls | None = None
     bind: str = ""
 
+    @property
+    def tls_mode(self) -> ServerTlsMode | None:
+        """What the server does with TLS; None for plaintext (also where `tls` only asks for a redirect)."""
+        return self.tls.mode if self.tls else None
+
 
 @dataclass(frozen=True, slots=True)
 class Gateway:

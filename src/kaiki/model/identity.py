@@ -26,8 +26,9 @@ class WorkloadLabels:
     """The seven values by which Istio's standard metrics name one side of a request.
 
     Rules (Istio, "Standard metrics" and "Canonical service"): the canonical service is the label
-    `service.istio.io/canonical-name`, else `app.kubernetes.io/name`, else `app`, else the workload's name; the canonical
-    revision is `service.istio.io/canonical-revision`, else `app.kubernetes.io/version`, else `version`, else `latest`.
+    `service.istio.io/canonical-name`, else `app.kubernetes.io/name`, else `app`, else the workload's name; the
+    canonical revision is `service.istio.io/canonical-revision`, else `app.kubernetes.io/version`, else `version`, else
+    `latest`.
     """
 
     workload: str

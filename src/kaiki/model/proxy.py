@@ -54,7 +54,7 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One xDS resource, serialized once: `version` is a hash of `body`, and `body` is shared by all proxies that see it."""
+    """One xDS resource, serialized once: `version` is a hash of `body`, which all proxies that see it share."""
 
     name: str
     type_url: str
@@ -64,7 +64,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProxyConfig:
-    """Everything one proxy should have: type URL → name → resource, names sorted. Every type of `PUSH_ORDER` is a key."""
+    """Everything one proxy should have: type URL → name → resource, names sorted; all of `PUSH_ORDER` are keys."""
 
     resources: Mapping[str, Mapping[str, Resource]]
 

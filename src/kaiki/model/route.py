@@ -231,7 +231,7 @@ class ConnectionRoute:
 
 @dataclass(frozen=True, slots=True)
 class VirtualService:
-    """Routing for `hosts` (full names, wildcards `*.x`, or `*`) in the proxies of `gateways` (`mesh`, `namespace/name`).
+    """Routing for `hosts` (full names, `*.x`, or `*`) in the proxies of `gateways` (`mesh`, `namespace/name`).
 
     `created` orders objects of one host: the older one wins. `export_to` holds namespaces or `*`.
     """

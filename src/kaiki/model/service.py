@@ -72,8 +72,8 @@ class Service:
 class Endpoint:
     """One address behind one port of a service, with what is known of the workload there.
 
-    `mtls` is true where the other side can terminate Istio's mutual TLS (it has a sidecar). `subset_labels` are the pod's
-    labels, by which DestinationRule subsets choose.
+    `mtls` is true where the other side can terminate Istio's mutual TLS (it has a sidecar). `subset_labels` are the
+    pod's labels, by which DestinationRule subsets choose.
     """
 
     address: str

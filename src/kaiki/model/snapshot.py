@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any
 
 from kaiki.model.gateway import Gateway
 from kaiki.model.policy.destination import DestinationPolicy
 from kaiki.model.route import VirtualService
 from kaiki.model.service import Endpoint, Service
 from kaiki.model.workload import WorkloadInstance
-
-_EMPTY: Mapping[Any, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,14 +29,14 @@ class MeshSnapshot:
     - `services_by_workload`: (namespace, pod name) → the services that select it, the oldest first.
     """
 
-    services: Mapping[str, Service] = field(default=_EMPTY)
-    endpoints: Mapping[tuple[str, int], tuple[Endpoint, ...]] = field(default=_EMPTY)
-    workloads: Mapping[tuple[str, str], WorkloadInstance] = field(default=_EMPTY)
-    virtual_services: Mapping[str, tuple[VirtualService, ...]] = field(default=_EMPTY)
-    destination_policies: Mapping[str, tuple[DestinationPolicy, ...]] = field(default=_EMPTY)
+    services: Mapping[str, Service] = field(default_factory=dict)
+    endpoints: Mapping[tuple[str, int], tuple[Endpoint, ...]] = field(default_factory=dict)
+    workloads: Mapping[tuple[str, str], WorkloadInstance] = field(default_factory=dict)
+    virtual_services: Mapping[str, tuple[VirtualService, ...]] = field(default_factory=dict)
+    destination_policies: Mapping[str, tuple[DestinationPolicy, ...]] = field(default_factory=dict)
     gateways: tuple[Gateway, ...] = ()
-    services_by_workload: Mapping[tuple[str, str], tuple[Service, ...]] = field(default=_EMPTY)
-    namespaces: Mapping[str, Mapping[str, str]] = field(default=_EMPTY)
+    services_by_workload: Mapping[tuple[str, str], tuple[Service, ...]] = field(default_factory=dict)
+    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 EMPTY_SNAPSHOT = MeshSnapshot()

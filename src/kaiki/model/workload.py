@@ -20,8 +20,8 @@ class ProxyKind(StrEnum):
 class WorkloadInstance:
     """One pod of the mesh.
 
-    `labels` are the pod's own, sorted; `ready` is its Ready condition; `owner_kind` is the kind of the workload that owns
-    it (`Deployment`, `Pod`, …). `address` is empty until the pod has one.
+    `labels` are the pod's own, sorted; `ready` is its Ready condition; `owner_kind` is the kind of the workload that
+    owns it (`Deployment`, `Pod`, …). `address` is empty until the pod has one.
     """
 
     name: str

@@ -14,12 +14,14 @@ from kaiki.model.proxy import Resource
 TYPE_PREFIX = "type.googleapis.com/"
 
 
+def serialize(message: Message) -> bytes:
+    """A message's bytes; map fields are ordered, so that equal messages give equal bytes."""
+    return bytes(message.SerializeToString(deterministic=True))
+
+
 def pack(message: Message) -> any_pb2.Any:
-    """Wrap a message as Any; map fields are ordered, so that equal messages give equal bytes."""
-    return any_pb2.Any(
-        type_url=TYPE_PREFIX + message.DESCRIPTOR.full_name,
-        value=message.SerializeToString(deterministic=True),
-    )
+    """Wrap a message as Any."""
+    return any_pb2.Any(type_url=TYPE_PREFIX + message.DESCRIPTOR.full_name, value=serialize(message))
 
 
 def pack_empty(type_name: str) -> any_pb2.Any:
@@ -36,11 +38,14 @@ def pack_struct(type_name: str, value: Mapping[str, Any]) -> any_pb2.Any:
     return pack(struct)
 
 
+def versioned(name: str, type_url: str, body: bytes) -> Resource:
+    """A resource whose version is the hash of its bytes."""
+    return Resource(name, type_url, hashlib.blake2b(body, digest_size=8).hexdigest(), body)
+
+
 def resource(name: str, message: Message) -> Resource:
-    """Serialize one xDS resource; its version is the hash of its bytes."""
-    body = message.SerializeToString(deterministic=True)
-    version = hashlib.blake2b(body, digest_size=8).hexdigest()
-    return Resource(name=name, type_url=TYPE_PREFIX + message.DESCRIPTOR.full_name, version=version, body=body)
+    """Serialize one xDS resource."""
+    return versioned(name, TYPE_PREFIX + message.DESCRIPTOR.full_name, serialize(message))
 
 
 def by_name(resources: Iterable[Resource]) -> dict[str, Resource]:

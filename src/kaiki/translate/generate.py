@@ -2,12 +2,50 @@
 
 from __future__ import annotations
 
-from kaiki.model.proxy import PUSH_ORDER, Proxy, ProxyConfig
+from kaiki.model.memo import Memo
+from kaiki.model.proxy import CLUSTER_TYPE, LISTENER_TYPE, PUSH_ORDER, Capture, Proxy, ProxyConfig
 from kaiki.model.snapshot import MeshSnapshot
-from kaiki.translate.memo import Memo
+from kaiki.model.workload import ProxyKind
+from kaiki.translate.encode import by_name
+from kaiki.translate.gateway import gateway
+from kaiki.translate.scope import Scope
+from kaiki.translate.sidecar_inbound import inbound
+from kaiki.translate.sidecar_outbound import Resources, outbound
 
 
 def generate(snapshot: MeshSnapshot, proxy: Proxy, memo: Memo) -> ProxyConfig:
-    """Build what `proxy` should have under `snapshot`. Pure but for `memo`, which only saves work."""
+    """Build what `proxy` should have under `snapshot`. Pure but for `memo`, which only saves work.
+
+    Give the same memo for all proxies and snapshots: it is what makes them share bytes.
+    """
     memo.enter(snapshot)
-    return ProxyConfig(resources={type_url: {} for type_url in PUSH_ORDER})
+    labels = proxy.labels if memo.get(_chooses_by_label, snapshot) else ()
+    scope = memo.get(_scope, snapshot, memo, proxy.namespace, labels, proxy.capture)
+    if proxy.kind is ProxyKind.GATEWAY:
+        return ProxyConfig(resources=gateway(scope, proxy))
+    return ProxyConfig(resources=_sidecar(scope, proxy))
+
+
+def _scope(
+    snapshot: MeshSnapshot, memo: Memo, namespace: str, labels: tuple[tuple[str, str], ...], capture: Capture
+) -> Scope:
+    return Scope(snapshot, memo, namespace, labels, capture)
+
+
+def _chooses_by_label(snapshot: MeshSnapshot) -> bool:
+    """Whether any object looks at the labels of the caller; if not, a whole namespace is one class of proxies."""
+    if any(rule.workload_selector for rules in snapshot.destination_policies.values() for rule in rules):
+        return True
+    items = [item for same_gateway in snapshot.virtual_services.values() for item in same_gateway]
+    http = (match.source_labels for item in items for route in item.http for match in route.matches)
+    others = (match.source_labels for item in items for route in item.tls + item.tcp for match in route.matches)
+    return any(http) or any(others)
+
+
+def _sidecar(scope: Scope, proxy: Proxy) -> Resources:
+    shared = scope.memo.get(outbound, scope)
+    listener, clusters = inbound(scope.snapshot, proxy, scope.memo)
+    resources = {type_url: shared.get(type_url, {}) for type_url in PUSH_ORDER}
+    resources[CLUSTER_TYPE] = by_name([*shared[CLUSTER_TYPE].values(), *clusters])
+    resources[LISTENER_TYPE] = by_name([*shared[LISTENER_TYPE].values(), listener])
+    return resources

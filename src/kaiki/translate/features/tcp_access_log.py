@@ -1,9 +1,10 @@
 """Bytes of TCP connections, told to the metrics process while a connection lives: the `tcp_grpc` access log.
 
-Envoy's stats logger can only write a connection's bytes when it ends. So every TCP proxy also sends entries to the static
-cluster `kaiki-telemetry` (gRPC `envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs`). What a collector reads:
+Envoy's stats logger can only write a connection's bytes when it ends. So every TCP proxy also sends entries to the
+static cluster `kaiki-telemetry` (gRPC `envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs`). What a collector
+reads:
 
-- `identifier` is only in a stream's first message; `identifier.log_name` is `kaiki.tcp`, `identifier.node.id` the proxy;
+- `identifier` is only in a stream's first message: `log_name` is `kaiki.tcp`, `node.id` the proxy;
 - every `tcp_logs.log_entry[]` is one `TCPAccessLogEntry`:
   - `common_properties.stream_id`: a UUID, the key of the connection (unique across proxies);
   - `common_properties.access_log_type`: `TcpUpstreamConnected`, `TcpPeriodic` (every `INTERVAL_SECONDS`) or
@@ -11,8 +12,8 @@ cluster `kaiki-telemetry` (gRPC `envoy.service.accesslog.v3.AccessLogService/Str
   - `connection_properties.received_bytes` / `sent_bytes`: **cumulative** since the connection began, from the proxy's
     downstream side: add the difference to the last entry of this `stream_id` to `istio_tcp_received_bytes_total` and
     `istio_tcp_sent_bytes_total`, and forget the connection at `TcpConnectionEnd`;
-  - `common_properties.custom_tags`: a map that is exactly the metric's labels: each of Istio's TCP labels by its own name
-    (`reporter`, `source_workload`, … `connection_security_policy`), values ready to use, `unknown` included.
+  - `common_properties.custom_tags`: a map that is exactly the metric's labels: each of Istio's TCP labels by its own
+    name (`reporter`, `source_workload`, … `connection_security_policy`), values ready to use, `unknown` included.
     `response_flags` may change between entries of one connection (it is `-` until something goes wrong).
 
 Opened and closed connections are counters of Envoy itself (`telemetry.tcp_loggers`): the collector does not count them.

@@ -31,7 +31,7 @@ WORKLOAD_FIELDS = (
     "canonical_revision",
     "cluster",
 )
-"""The parts of a workload's name in metrics: label suffixes, keys of the metadata `istio`, and of `peer.*` filter state."""
+"""The parts of a workload's name in metrics: suffixes of labels, keys of the metadata `istio` and of `peer.*` state."""
 
 ENVIRONMENT_NAMES = {field: f"KAIKI_{field.upper()}" for field in WORKLOAD_FIELDS}
 """Label suffix → environment variable of the proxy's container."""
@@ -70,7 +70,7 @@ def _peer(reporter: Reporter) -> list[tuple[str, str]]:
             for field in WORKLOAD_FIELDS
         ]
     if reporter is Reporter.DESTINATION_MTLS:
-        return [(f"source_{field}", or_unknown("FILTER_STATE", f"peer.{field}:PLAIN")) for field in WORKLOAD_FIELDS]
+        return [(f"source_{field}", f"%FILTER_STATE(peer.{field}:PLAIN)%") for field in WORKLOAD_FIELDS]
     return [(f"source_{field}", UNKNOWN) for field in WORKLOAD_FIELDS]
 
 

@@ -1,0 +1,274 @@
+"""Clusters: one per port (and subset) of every visible service, and the few special ones every proxy has."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.core.v3 import address_pb2, socket_option_pb2
+from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
+
+from kaiki.model.finding import ObjectRef
+from kaiki.model.policy.destination import (
+    Balancing,
+    ClientTls,
+    ConnectionPool,
+    LoadBalancer,
+    TlsMode,
+    TrafficPolicy,
+)
+from kaiki.model.proxy import EXCLUSION_MARK, Capture, Resource
+from kaiki.model.service import Protocol, Service
+from kaiki.translate import cluster_names, transport_sockets
+from kaiki.translate.encode import duration, pack, resource
+from kaiki.translate.endpoints import ADDRESS_KEY
+from kaiki.translate.features.circuit_breakers import set_circuit_breakers
+from kaiki.translate.features.load_balancing import set_load_balancing
+from kaiki.translate.features.outlier_detection import set_outlier_detection
+from kaiki.translate.features.telemetry import METADATA_NAMESPACE
+
+_HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_CONNECT_TIMEOUT_SECONDS = 10.0
+_PASSTHROUGH_CONNECTIONS = 512
+"""Should marking ever fail, traffic loops through the passthrough cluster until this limit ends it."""
+NO_POOL = ConnectionPool()
+AUTOMATIC_TLS = ClientTls()
+DEFAULT_BALANCER = LoadBalancer()
+
+
+class OutboundCluster(NamedTuple):
+    """What one outbound cluster is made of. `policy` is already merged for its port and subset."""
+
+    service: Service
+    port: int
+    protocol: Protocol
+    subset: str
+    policy: TrafficPolicy
+    identities: tuple[str, ...]
+    rule: ObjectRef | None
+
+    @property
+    def name(self) -> str:
+        return cluster_names.outbound(self.service.hostname, self.port, self.subset)
+
+    @property
+    def tls(self) -> ClientTls:
+        return self.policy.tls or AUTOMATIC_TLS
+
+    @property
+    def has_endpoints(self) -> bool:
+        balancer = self.policy.load_balancer or DEFAULT_BALANCER
+        return balancer.hash is not None or balancer.balancing is not Balancing.PASSTHROUGH
+
+    @property
+    def follows_client(self) -> bool:
+        """Whether requests leave in the protocol they came in (otherwise the port's own)."""
+        pool = self.policy.connection_pool or NO_POOL
+        if pool.keep_client_protocol:
+            return True
+        return self.protocol is Protocol.AUTO and pool.upgrade_to_http2 is None
+
+    @property
+    def is_http2(self) -> bool:
+        pool = self.policy.connection_pool or NO_POOL
+        return not self.follows_client and (self.protocol.is_http2 or bool(pool.upgrade_to_http2))
+
+    @property
+    def is_mesh_tls(self) -> bool:
+        return self.tls.mode in (TlsMode.AUTO, TlsMode.ISTIO_MUTUAL)
+
+
+def outbound_cluster(made_of: OutboundCluster) -> Resource:
+    """Build one outbound cluster."""
+    cluster = cluster_pb2.Cluster(name=made_of.name, type=cluster_pb2.Cluster.EDS)
+    cluster.eds_cluster_config.service_name = made_of.name
+    cluster.eds_cluster_config.eds_config.CopyFrom(transport_sockets.ads_source())
+    policy = made_of.policy
+    pool = policy.connection_pool or NO_POOL
+    timeout = pool.connect_timeout_seconds
+    cluster.connect_timeout.CopyFrom(duration(_CONNECT_TIMEOUT_SECONDS if timeout is None else timeout))
+    set_load_balancing(cluster, policy.load_balancer or DEFAULT_BALANCER)
+    set_circuit_breakers(cluster, pool, policy.retry_budget)
+    set_outlier_detection(cluster, policy.outlier_detection)
+    _set_keepalive(cluster, pool)
+    _set_metadata(cluster, made_of)
+    _set_http_options(cluster, made_of, pool)
+    _set_transport(cluster, made_of)
+    if made_of.service.headless and made_of.has_endpoints:
+        _make_addressable(cluster)
+    return resource(made_of.name, cluster)
+
+
+def _make_addressable(cluster: cluster_pb2.Cluster) -> None:
+    """Let a listener ask for one endpoint: who calls a pod of a headless service means that pod."""
+    subsets = cluster.lb_subset_config
+    subsets.fallback_policy = cluster_pb2.Cluster.LbSubsetConfig.ANY_ENDPOINT
+    selector = subsets.subset_selectors.add(keys=[ADDRESS_KEY])
+    selector.fallback_policy = cluster_pb2.Cluster.LbSubsetConfig.LbSubsetSelector.NO_FALLBACK
+
+
+def _set_keepalive(cluster: cluster_pb2.Cluster, pool: ConnectionPool) -> None:
+    if pool.keepalive is None:
+        return
+    keepalive = cluster.upstream_connection_options.tcp_keepalive
+    keepalive.SetInParent()
+    if pool.keepalive.probes:
+        keepalive.keepalive_probes.value = pool.keepalive.probes
+    if pool.keepalive.time_seconds:
+        keepalive.keepalive_time.value = round(pool.keepalive.time_seconds)
+    if pool.keepalive.interval_seconds:
+        keepalive.keepalive_interval.value = round(pool.keepalive.interval_seconds)
+
+
+def set_service_metadata(cluster: cluster_pb2.Cluster, host: str, name: str, namespace: str) -> None:
+    """Name the service in the metadata that metrics read."""
+    fields = cluster.metadata.filter_metadata[METADATA_NAMESPACE].fields
+    fields["destination_service"].string_value = host
+    fields["destination_service_name"].string_value = name
+    fields["destination_service_namespace"].string_value = namespace
+
+
+def _set_metadata(cluster: cluster_pb2.Cluster, made_of: OutboundCluster) -> None:
+    service = made_of.service
+    set_service_metadata(cluster, service.hostname, service.name, service.namespace)
+    if made_of.rule is not None:
+        path = f"/apis/networking.istio.io/v1/namespaces/{made_of.rule.namespace}/destination-rule/{made_of.rule.name}"
+        cluster.metadata.filter_metadata[METADATA_NAMESPACE].fields["config"].string_value = path
+    if made_of.subset:
+        cluster.metadata.filter_metadata[METADATA_NAMESPACE].fields["subset"].string_value = made_of.subset
+
+
+def set_client_protocol(options: http_protocol_options_pb2.HttpProtocolOptions) -> None:
+    """Send requests in the protocol they came in."""
+    options.use_downstream_protocol_config.http_protocol_options.SetInParent()
+    options.use_downstream_protocol_config.http2_protocol_options.SetInParent()
+
+
+def _set_http_options(cluster: cluster_pb2.Cluster, made_of: OutboundCluster, pool: ConnectionPool) -> None:
+    if not (made_of.protocol.is_http or made_of.protocol is Protocol.AUTO):
+        return
+    options = http_protocol_options_pb2.HttpProtocolOptions()
+    common = options.common_http_protocol_options
+    if made_of.follows_client:
+        set_client_protocol(options)
+        http2 = options.use_downstream_protocol_config.http2_protocol_options
+    elif made_of.is_http2:
+        http2 = options.explicit_http_config.http2_protocol_options
+        http2.SetInParent()
+    else:
+        options.explicit_http_config.http_protocol_options.SetInParent()
+        http2 = None
+    if http2 is not None and pool.max_concurrent_streams:
+        http2.max_concurrent_streams.value = pool.max_concurrent_streams
+    if pool.max_requests_per_connection:
+        common.max_requests_per_connection.value = pool.max_requests_per_connection
+    if pool.http_idle_timeout_seconds is not None:
+        common.idle_timeout.CopyFrom(duration(pool.http_idle_timeout_seconds))
+    if pool.max_connection_duration_seconds is not None:
+        common.max_connection_duration.CopyFrom(duration(pool.max_connection_duration_seconds))
+    cluster.typed_extension_protocol_options[_HTTP_OPTIONS].CopyFrom(pack(options))
+
+
+def _alpn(made_of: OutboundCluster) -> tuple[str, ...]:
+    """What mesh mTLS offers. Where the protocol follows the client, HTTP routes replace this by filter state."""
+    if made_of.is_http2:
+        return transport_sockets.ALPN_HTTP2
+    return transport_sockets.ALPN_HTTP1 if made_of.protocol is Protocol.HTTP else transport_sockets.ALPN_TCP
+
+
+def _set_transport(cluster: cluster_pb2.Cluster, made_of: OutboundCluster) -> None:
+    tls, host = made_of.tls, made_of.service.hostname
+    if tls.mode is TlsMode.DISABLE:
+        return
+    if not made_of.is_mesh_tls:
+        alpn = ["h2"] if made_of.is_http2 else []
+        cluster.transport_socket.CopyFrom(transport_sockets.plain_client(tls, host, alpn))
+        return
+    secured = transport_sockets.mesh_client(
+        tls.sni or cluster_names.server_name(host, made_of.port, made_of.subset),
+        _alpn(made_of),
+        tls.subject_alternative_names or made_of.identities,
+        made_of.service.namespace,
+    )
+    if tls.mode is TlsMode.ISTIO_MUTUAL:
+        cluster.transport_socket.CopyFrom(secured)
+        return
+    match = cluster.transport_socket_matches.add(name="tlsMode-istio", transport_socket=secured)
+    match.match.fields["tlsMode"].string_value = "istio"
+    match = cluster.transport_socket_matches.add(
+        name="tlsMode-disabled", transport_socket=transport_sockets.plaintext()
+    )
+    match.match.SetInParent()
+
+
+def mark_options() -> list[socket_option_pb2.SocketOption]:
+    """SO_MARK on SOL_SOCKET: how redirection knows the proxy's own traffic."""
+    return [
+        socket_option_pb2.SocketOption(
+            description="the proxy's own traffic",
+            level=1,
+            name=36,
+            int_value=EXCLUSION_MARK,
+            state=socket_option_pb2.SocketOption.STATE_PREBIND,
+        )
+    ]
+
+
+def _original_destination(name: str) -> cluster_pb2.Cluster:
+    cluster = cluster_pb2.Cluster(
+        name=name, type=cluster_pb2.Cluster.ORIGINAL_DST, lb_policy=cluster_pb2.Cluster.CLUSTER_PROVIDED
+    )
+    cluster.connect_timeout.CopyFrom(duration(_CONNECT_TIMEOUT_SECONDS))
+    options = http_protocol_options_pb2.HttpProtocolOptions()
+    set_client_protocol(options)
+    cluster.typed_extension_protocol_options[_HTTP_OPTIONS].CopyFrom(pack(options))
+    return cluster
+
+
+def passthrough_cluster(capture: Capture) -> Resource:
+    """Where the application meant to go, when the mesh knows nothing about it."""
+    cluster = _original_destination(cluster_names.PASSTHROUGH)
+    limit = _PASSTHROUGH_CONNECTIONS if capture is Capture.MARK else None
+    set_circuit_breakers(cluster, ConnectionPool(max_connections=limit))
+    set_service_metadata(cluster, cluster_names.PASSTHROUGH, cluster_names.PASSTHROUGH, "unknown")
+    return resource(cluster.name, cluster)
+
+
+def black_hole_cluster() -> Resource:
+    """Nowhere: for destinations that do not exist, and for what must be dropped."""
+    cluster = cluster_pb2.Cluster(name=cluster_names.BLACK_HOLE, type=cluster_pb2.Cluster.STATIC)
+    cluster.connect_timeout.CopyFrom(duration(_CONNECT_TIMEOUT_SECONDS))
+    set_service_metadata(cluster, cluster_names.BLACK_HOLE, cluster_names.BLACK_HOLE, "unknown")
+    return resource(cluster.name, cluster)
+
+
+def _bind_inbound(cluster: cluster_pb2.Cluster, capture: Capture) -> None:
+    """Redirection lets the source 127.0.0.6 pass; a cluster's bind config replaces the general one, mark included."""
+    if capture is Capture.NONE:
+        return
+    cluster.upstream_bind_config.source_address.CopyFrom(address_pb2.SocketAddress(address="127.0.0.6", port_value=0))
+    if capture is Capture.MARK:
+        cluster.upstream_bind_config.socket_options.extend(mark_options())
+
+
+def inbound_cluster(port: int, protocol: Protocol, service: Service, capture: Capture) -> Resource:
+    """The application at one of the ports its services name."""
+    cluster = _original_destination(cluster_names.inbound(port))
+    set_circuit_breakers(cluster, NO_POOL)
+    _bind_inbound(cluster, capture)
+    set_service_metadata(cluster, service.hostname, service.name, service.namespace)
+    if protocol.is_http2:
+        options = http_protocol_options_pb2.HttpProtocolOptions()
+        options.explicit_http_config.http2_protocol_options.SetInParent()
+        cluster.typed_extension_protocol_options[_HTTP_OPTIONS].CopyFrom(pack(options))
+    return resource(cluster.name, cluster)
+
+
+def inbound_passthrough_cluster(capture: Capture) -> Resource:
+    """The application at ports no service names."""
+    cluster = _original_destination(cluster_names.INBOUND_PASSTHROUGH)
+    limit = _PASSTHROUGH_CONNECTIONS if capture is Capture.MARK else None
+    set_circuit_breakers(cluster, ConnectionPool(max_connections=limit))
+    _bind_inbound(cluster, capture)
+    set_service_metadata(cluster, cluster_names.INBOUND_PASSTHROUGH, cluster_names.INBOUND_PASSTHROUGH, "unknown")
+    return resource(cluster.name, cluster)

@@ -1,0 +1,62 @@
+"""Routes of TLS and TCP connections: filter chains chosen by server name and by destination address."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from envoy.config.listener.v3 import listener_components_pb2
+
+from kaiki.model.route import ConnectionMatch, ConnectionRoute
+from kaiki.translate.connections import weights
+from kaiki.translate.scope import Scope
+
+_ANY = ConnectionMatch()
+
+
+class RoutedChain(NamedTuple):
+    """One filter chain: what it takes, and the clusters it sends to by weight."""
+
+    name: str
+    server_names: tuple[str, ...]
+    subnets: tuple[str, ...]
+    clusters: tuple[tuple[str, int], ...]
+
+    @property
+    def matches_everything(self) -> bool:
+        return not self.server_names and not self.subnets
+
+    def set_match(self, match: listener_components_pb2.FilterChainMatch) -> None:
+        """Write the conditions into a filter chain match."""
+        match.server_names.extend(name for name in self.server_names if name != "*")
+        if self.server_names:
+            match.transport_protocol = "tls"
+        for subnet in self.subnets:
+            address, _, length = subnet.partition("/")
+            match.prefix_ranges.add(address_prefix=address).prefix_len.value = int(length or 32)
+
+
+def routed_chains(
+    routes: tuple[ConnectionRoute, ...], gateway: str, scope: Scope, port: int
+) -> tuple[RoutedChain, ...]:
+    """The chains for one port. Two with the same conditions cannot stand side by side: the first wins."""
+    found: dict[tuple[tuple[str, ...], tuple[str, ...]], RoutedChain] = {}
+    for route in routes:
+        names = tuple(scope.target(share.destination, port).cluster for share in route.destinations)
+        if not names:
+            continue
+        for match in route.matches or (_ANY,):
+            if _applies(match, gateway, scope, port):
+                conditions = (match.sni_hosts, match.destination_subnets)
+                name = f"{route.source.namespace}/{route.source.name}-{len(found)}"
+                found.setdefault(conditions, RoutedChain(name, *conditions, weights(route.destinations, names)))
+    return tuple(found.values())
+
+
+def _applies(match: ConnectionMatch, gateway: str, scope: Scope, port: int) -> bool:
+    if match.gateways and gateway not in match.gateways:
+        return False
+    if match.port and match.port != port:
+        return False
+    if match.source_namespace and match.source_namespace != scope.namespace:
+        return False
+    return set(match.source_labels) <= set(scope.labels)

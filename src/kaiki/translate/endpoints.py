@@ -1,0 +1,57 @@
+"""Endpoints: ClusterLoadAssignments, with what balancing, mTLS and metrics need to know of each address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from envoy.config.core.v3 import health_check_pb2
+from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
+
+from kaiki.model.proxy import Resource
+from kaiki.model.service import Endpoint
+from kaiki.translate.encode import resource
+from kaiki.translate.features.telemetry import METADATA_NAMESPACE
+
+ADDRESS_KEY = "address"
+"""The key, under `envoy.lb`, by which a listener of a headless service picks the one endpoint that was addressed."""
+
+
+def select(endpoints: Iterable[Endpoint], labels: tuple[tuple[str, str], ...]) -> tuple[Endpoint, ...]:
+    """The endpoints whose labels include all of a subset's."""
+    wanted = set(labels)
+    return tuple(item for item in endpoints if wanted <= set(item.subset_labels))
+
+
+def load_assignment(name: str, endpoints: tuple[Endpoint, ...], by_address: bool) -> Resource:
+    """The ready endpoints of one cluster; `by_address` makes each of them addressable by itself."""
+    message = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
+    ready = [item for item in endpoints if item.healthy]
+    if ready:
+        group = message.endpoints.add()
+        group.load_balancing_weight.value = len(ready)
+        for item in ready:
+            _add(group, item, by_address)
+    return resource(name, message)
+
+
+def _add(group: endpoint_components_pb2.LocalityLbEndpoints, item: Endpoint, by_address: bool) -> None:
+    entry = group.lb_endpoints.add()
+    socket = entry.endpoint.address.socket_address
+    socket.address, socket.port_value = item.address, item.port
+    entry.health_status = health_check_pb2.HEALTHY
+    entry.load_balancing_weight.value = 1
+    metadata = entry.metadata.filter_metadata
+    labels = item.metric_labels
+    if labels is not None:
+        fields = metadata[METADATA_NAMESPACE].fields
+        fields["workload"].string_value = labels.workload
+        fields["workload_namespace"].string_value = labels.namespace
+        fields["app"].string_value = labels.app
+        fields["version"].string_value = labels.version
+        fields["canonical_service"].string_value = labels.canonical_service
+        fields["canonical_revision"].string_value = labels.canonical_revision
+        fields["cluster"].string_value = labels.cluster
+    if item.mtls:
+        metadata["envoy.transport_socket_match"].fields["tlsMode"].string_value = "istio"
+    if by_address:
+        metadata["envoy.lb"].fields[ADDRESS_KEY].string_value = f"{item.address}:{item.port}"

@@ -1,0 +1,80 @@
+"""The common parts of listeners: addresses, inspectors, and what must be dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+
+from envoy.config.core.v3 import base_pb2
+from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
+
+from kaiki.translate import cluster_names
+from kaiki.translate.connections import dropped
+from kaiki.translate.encode import duration, pack_empty
+
+INSPECTION_SECONDS = 5.0
+"""How long a listener waits for bytes to look at. Short waits turn a late TLS hello into plaintext."""
+HTTP_PROTOCOLS = ("http/1.0", "http/1.1", "h2c")
+_LISTENER_FILTERS = "envoy.extensions.filters.listener"
+
+
+def listener(
+    name: str, address: str, port: int, direction: base_pb2.TrafficDirection.ValueType, bind: bool
+) -> listener_pb2.Listener:
+    """A listener without chains. One that does not bind is reached through a listener with original destinations."""
+    message = listener_pb2.Listener(name=name, traffic_direction=direction)
+    message.address.socket_address.address = address
+    message.address.socket_address.port_value = port
+    if not bind:
+        message.bind_to_port.value = False
+    return message
+
+
+def inspect(message: listener_pb2.Listener, *filters: listener_components_pb2.ListenerFilter) -> None:
+    """Add listener filters, with the patience they need; who stays silent gets the chain for plain TCP."""
+    message.listener_filters.extend(filters)
+    message.listener_filters_timeout.CopyFrom(duration(INSPECTION_SECONDS))
+    message.continue_on_listener_filters_timeout = True
+
+
+@cache
+def listener_filter(name: str, type_name: str) -> listener_components_pb2.ListenerFilter:
+    """A listener filter without settings."""
+    return listener_components_pb2.ListenerFilter(
+        name=f"envoy.filters.listener.{name}", typed_config=pack_empty(f"{_LISTENER_FILTERS}.{name}.v3.{type_name}")
+    )
+
+
+def tls_inspector() -> listener_components_pb2.ListenerFilter:
+    """Looks for a TLS hello, its server name and protocols."""
+    return listener_filter("tls_inspector", "TlsInspector")
+
+
+def original_destination() -> listener_components_pb2.ListenerFilter:
+    """Restores the address a redirected connection was meant for."""
+    return listener_filter("original_dst", "OriginalDst")
+
+
+def http_inspector(except_ports: Iterable[int] = ()) -> listener_components_pb2.ListenerFilter:
+    """Looks for HTTP; ports whose protocol is declared need no look."""
+    message = listener_components_pb2.ListenerFilter()
+    message.CopyFrom(listener_filter("http_inspector", "HttpInspector"))
+    ports = sorted(set(except_ports))
+    if len(ports) == 1:
+        _set_port(message.filter_disabled, ports[0])
+    elif ports:
+        for port in ports:
+            _set_port(message.filter_disabled.or_match.rules.add(), port)
+    return message
+
+
+def _set_port(predicate: listener_components_pb2.ListenerFilterChainMatchPredicate, port: int) -> None:
+    predicate.destination_port_range.start = port
+    predicate.destination_port_range.end = port + 1
+
+
+def drop_own_port(message: listener_pb2.Listener, port: int) -> None:
+    """Drop what was really addressed to the listener's own port: sent on, it would come back for ever."""
+    chain = message.filter_chains.add(name=f"{message.name}-dropped")
+    chain.filter_chain_match.destination_port.value = port
+    chain.filters.append(dropped(cluster_names.BLACK_HOLE))

@@ -1,0 +1,201 @@
+"""What one class of proxies sees of the mesh: which services, whose routes, whose policies.
+
+Two sidecars of one namespace see the same unless an object chooses by label, so most of what is built is built once per
+namespace. Names are resolved here and nowhere else: a route gets clusters that exist, or the black hole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from kaiki.model.memo import Memo
+from kaiki.model.policy.destination import ConsistentHash, DestinationPolicy, Subset, TrafficPolicy
+from kaiki.model.proxy import Capture
+from kaiki.model.route import MESH_GATEWAY, Destination, VirtualService
+from kaiki.model.service import Protocol, Service, ServicePort
+from kaiki.model.snapshot import MeshSnapshot
+from kaiki.translate import cluster_names
+from kaiki.translate.clusters import OutboundCluster
+
+ROOT_NAMESPACE = "istio-system"
+NO_POLICY = TrafficPolicy()
+
+
+class Target(NamedTuple):
+    """What a destination came to: a cluster's name and what a route to it must know."""
+
+    cluster: str
+    follows_client: bool = False
+    hash: ConsistentHash | None = None
+
+
+BLACK_HOLE = Target(cluster_names.BLACK_HOLE)
+
+
+def is_visible(export_to: tuple[str, ...], namespace: str) -> bool:
+    """Whether an object with these exports is seen in a namespace."""
+    return "*" in export_to or namespace in export_to
+
+
+def covers(pattern: str, host: str) -> bool:
+    """Whether a host pattern (`*`, `*.example.org`, `example.org`) includes a host or a narrower pattern."""
+    if pattern in ("*", host):
+        return True
+    return pattern.startswith("*.") and host.removeprefix("*").endswith(pattern[1:])
+
+
+@dataclass(frozen=True, eq=False)
+class Scope:
+    """The mesh as seen from one namespace (and, where objects choose by label, from pods with these labels)."""
+
+    snapshot: MeshSnapshot
+    memo: Memo
+    namespace: str
+    labels: tuple[tuple[str, str], ...] = ()
+    capture: Capture = Capture.NONE
+
+    @cached_property
+    def services(self) -> tuple[Service, ...]:
+        """All services, by host name."""
+        return tuple(self.snapshot.services.values())
+
+    @cached_property
+    def mesh_routes(self) -> tuple[VirtualService, ...]:
+        """The VirtualServices for sidecars that are visible here, the oldest first."""
+        items = self.snapshot.virtual_services.get(MESH_GATEWAY, ())
+        return tuple(item for item in items if is_visible(item.export_to, self.namespace))
+
+    @cached_property
+    def _mesh_routes_by_host(self) -> dict[str, VirtualService]:
+        found: dict[str, VirtualService] = {}
+        for item in self.mesh_routes:
+            for host in item.hosts:
+                found.setdefault(host, item)
+        return found
+
+    def mesh_routes_of(self, host: str) -> VirtualService | None:
+        """The VirtualService that routes a host in sidecars: an exact one, else the one with the longest wildcard."""
+        exact = self._mesh_routes_by_host.get(host)
+        if exact is not None:
+            return exact
+        wider = [pattern for pattern in self._mesh_routes_by_host if pattern.startswith("*") and covers(pattern, host)]
+        return self._mesh_routes_by_host[max(wider, key=len)] if wider else None
+
+    def rules_of(self, host: str) -> tuple[DestinationPolicy, ...]:
+        """The DestinationRules for a host, from the namespace that has a say first (Istio's order).
+
+        The proxy's own namespace comes before the service's, and that before the root namespace. Several in one
+        namespace add their subsets to the oldest.
+        """
+        if host not in self._rules:
+            self._rules[host] = self._find_rules(host)
+        return self._rules[host]
+
+    @cached_property
+    def _rules(self) -> dict[str, tuple[DestinationPolicy, ...]]:
+        return {}
+
+    def _find_rules(self, host: str) -> tuple[DestinationPolicy, ...]:
+        service = self.snapshot.services.get(host)
+        spaces = dict.fromkeys((self.namespace, service.namespace if service else "", ROOT_NAMESPACE))
+        for pattern in self._rule_hosts(host):
+            rules = [rule for rule in self.snapshot.destination_policies[pattern] if self._applies(rule)]
+            for space in spaces:
+                found = tuple(rule for rule in rules if rule.source.namespace == space)
+                if found:
+                    return found
+        return ()
+
+    def _rule_hosts(self, host: str) -> list[str]:
+        policies = self.snapshot.destination_policies
+        wider = [pattern for pattern in self._wildcard_rules if covers(pattern, host)]
+        return ([host] if host in policies else []) + sorted(wider, key=len, reverse=True)
+
+    @cached_property
+    def _wildcard_rules(self) -> tuple[str, ...]:
+        return tuple(host for host in self.snapshot.destination_policies if host.startswith("*"))
+
+    def _applies(self, rule: DestinationPolicy) -> bool:
+        if not is_visible(rule.export_to, self.namespace):
+            return False
+        if not rule.workload_selector:
+            return True
+        return rule.source.namespace == self.namespace and set(rule.workload_selector) <= set(self.labels)
+
+    def subsets_of(self, host: str) -> tuple[Subset, ...]:
+        """The subsets of a host, each name once, the oldest rule's first."""
+        found: dict[str, Subset] = {}
+        for rule in self.rules_of(host):
+            for subset in rule.subsets:
+                found.setdefault(subset.name, subset)
+        return tuple(found.values())
+
+    def target(self, destination: Destination, listener_port: int) -> Target:
+        """The cluster of a destination; the black hole if nothing answers to its name, port or subset.
+
+        Without a port, a service with one port means that one, and any other the port the request came to.
+        """
+        service = self.snapshot.services.get(destination.host)
+        if service is None:
+            return BLACK_HOLE
+        usable = [port for port in service.ports if port.protocol is not Protocol.UDP]
+        number = destination.port or (usable[0].number if len(usable) == 1 else listener_port)
+        port = next((port for port in usable if port.number == number), None)
+        if port is None:
+            return BLACK_HOLE
+        subset = next((item for item in self.subsets_of(service.hostname) if item.name == destination.subset), None)
+        if destination.subset and subset is None:
+            return BLACK_HOLE
+        return target_of(self.cluster(service, port, subset))
+
+    def port_target(self, service: Service, number: int) -> Target:
+        """The cluster of one port of a service, without a subset."""
+        port = service.port(number)
+        return target_of(self.cluster(service, port, None)) if port else BLACK_HOLE
+
+    def cluster(self, service: Service, port: ServicePort, subset: Subset | None) -> OutboundCluster:
+        """What the cluster of one port and subset is made of."""
+        rules = self.rules_of(service.hostname)
+        general = rules[0].policy if rules else NO_POLICY
+        endpoints = self.snapshot.endpoints.get((service.hostname, port.number), ())
+        return OutboundCluster(
+            service=service,
+            port=port.number,
+            protocol=port.protocol,
+            subset=subset.name if subset else "",
+            policy=self.memo.get(merge, general, subset.policy if subset else NO_POLICY, port.number),
+            identities=tuple(sorted({str(item.identity) for item in endpoints if item.identity})),
+            rule=rules[0].source if rules else None,
+        )
+
+
+def target_of(made_of: OutboundCluster) -> Target:
+    """What a route to a cluster must know of it."""
+    balancer = made_of.policy.load_balancer
+    return Target(
+        cluster=made_of.name,
+        follows_client=made_of.follows_client and made_of.is_mesh_tls,
+        hash=balancer.hash if balancer else None,
+    )
+
+
+def merge(general: TrafficPolicy, special: TrafficPolicy, port: int) -> TrafficPolicy:
+    """One policy for a port of a subset: the subset's over the host's, and within each the port's over the general.
+
+    A port-level policy replaces the level it is in and inherits nothing from it (Istio, "PortTrafficPolicy").
+    """
+    one, other = _at_port(special, port), _at_port(general, port)
+    return TrafficPolicy(
+        load_balancer=one.load_balancer or other.load_balancer,
+        connection_pool=one.connection_pool or other.connection_pool,
+        outlier_detection=one.outlier_detection or other.outlier_detection,
+        tls=one.tls or other.tls,
+        proxy_protocol=one.proxy_protocol or other.proxy_protocol,
+        retry_budget=one.retry_budget or other.retry_budget,
+    )
+
+
+def _at_port(policy: TrafficPolicy, port: int) -> TrafficPolicy:
+    return next((item for number, item in policy.ports if number == port), policy)

@@ -1,0 +1,221 @@
+"""What a sidecar does with calls of its application: `virtualOutbound` on 15001 and the listeners it hands over to.
+
+    declared HTTP   0.0.0.0_<port>   by Host header, routes `<port>`; anything unknown goes where it was meant to go
+    undeclared      <VIP>_<port>     sniffed: HTTP by routes `<host>:<port>`, the rest as TCP
+    TCP, TLS        <VIP>_<port>     by address; VirtualServices may choose by server name
+    headless TCP    <pod>_<port>     one listener per endpoint, because the address is the choice
+    everything else                  PassthroughCluster
+
+All of it is the same for every sidecar of a scope, and is built once for it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from envoy.config.core.v3 import base_pb2
+from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
+
+from kaiki.model.memo import Memo
+from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, Resource
+from kaiki.model.route import MESH_GATEWAY, ConnectionRoute, VirtualService
+from kaiki.model.service import Endpoint, Protocol, Service, ServicePort
+from kaiki.translate import cluster_names, clusters
+from kaiki.translate.connection_routes import RoutedChain, routed_chains
+from kaiki.translate.connections import Role, routed_http, tcp
+from kaiki.translate.encode import by_name, resource
+from kaiki.translate.endpoints import load_assignment, select
+from kaiki.translate.features.telemetry import Reporter
+from kaiki.translate.listeners import HTTP_PROTOCOLS, drop_own_port, http_inspector, inspect, listener, tls_inspector
+from kaiki.translate.scope import Scope
+from kaiki.translate.virtual_hosts import passthrough_host, plain_host, route_table, routed_host, service_domains
+
+_HTTP_PORT = 80
+Resources = dict[str, dict[str, Resource]]
+
+
+def outbound(scope: Scope) -> Resources:
+    """Everything outbound of one scope, by type and name."""
+    made, assignments = service_clusters(scope)
+    memo = scope.memo
+    special = (memo.get(clusters.passthrough_cluster, scope.capture), memo.get(clusters.black_hole_cluster))
+    listeners = [memo.get(_virtual_outbound), *_service_listeners(scope)]
+    return {
+        CLUSTER_TYPE: by_name([*made, *special]),
+        ENDPOINT_TYPE: by_name(assignments),
+        LISTENER_TYPE: by_name(listeners),
+        ROUTE_TYPE: by_name(_route_tables(scope)),
+    }
+
+
+def service_clusters(scope: Scope) -> tuple[list[Resource], list[Resource]]:
+    """The clusters of all services in a scope, and their endpoints."""
+    made: list[Resource] = []
+    assignments: list[Resource] = []
+    for service in scope.services:
+        subsets = scope.subsets_of(service.hostname)
+        for port in _ports(service):
+            endpoints = scope.snapshot.endpoints.get((service.hostname, port.number), ())
+            for subset in (None, *subsets):
+                cluster = scope.cluster(service, port, subset)
+                made.append(scope.memo.get(clusters.outbound_cluster, cluster))
+                if cluster.has_endpoints:
+                    chosen = scope.memo.get(select, endpoints, subset.labels) if subset else endpoints
+                    assignment = scope.memo.get(load_assignment, cluster.name, chosen, service.headless)
+                    assignments.append(assignment)
+    return made, assignments
+
+
+def _ports(service: Service) -> Iterator[ServicePort]:
+    return (port for port in service.ports if port.protocol is not Protocol.UDP)
+
+
+def _virtual_outbound() -> Resource:
+    name, own = cluster_names.VIRTUAL_OUTBOUND, cluster_names.OUTBOUND_PORT
+    message = listener(name, "0.0.0.0", own, base_pb2.OUTBOUND, bind=True)
+    message.use_original_dst.value = True
+    drop_own_port(message, own)
+    _add_passthrough(message)
+    return resource(name, message)
+
+
+def _add_passthrough(message: listener_pb2.Listener) -> None:
+    message.default_filter_chain.name = cluster_names.PASSTHROUGH
+    passthrough = tcp(cluster_names.PASSTHROUGH, ((cluster_names.PASSTHROUGH, 1),), Reporter.SOURCE)
+    message.default_filter_chain.filters.append(passthrough)
+
+
+def _http_ports(scope: Scope) -> dict[int, list[Service]]:
+    """Ports at which some service declares HTTP, with those services; 80 also for hosts only routes know."""
+    found: dict[int, list[Service]] = defaultdict(list)
+    for service in scope.services:
+        for port in _ports(service):
+            if port.protocol.is_http:
+                found[port.number].append(service)
+    if any(True for _ in _foreign_hosts(scope)):
+        found.setdefault(_HTTP_PORT, [])
+    return found
+
+
+def _foreign_hosts(scope: Scope) -> Iterator[tuple[str, VirtualService]]:
+    """Hosts that VirtualServices route in sidecars and that are no service of the registry."""
+    seen: set[str] = set()
+    for item in scope.mesh_routes:
+        for host in item.hosts if item.http else ():
+            if host not in scope.snapshot.services and host not in seen and host != "*":
+                seen.add(host)
+                yield host, item
+
+
+def _service_listeners(scope: Scope) -> Iterator[Resource]:
+    for number in sorted(_http_ports(scope)):
+        yield scope.memo.get(_http_listener, number)
+    for service in scope.services:
+        for port in _ports(service):
+            if not port.protocol.is_http:
+                yield from _address_listeners(scope, service, port)
+
+
+def _http_listener(port: int) -> Resource:
+    name = f"0.0.0.0_{port}"
+    message = listener(name, "0.0.0.0", port, base_pb2.OUTBOUND, bind=False)
+    inspect(message, http_inspector())
+    _add_http_chain(message, f"outbound_{name}", str(port))
+    _add_passthrough(message)
+    return resource(name, message)
+
+
+def _add_http_chain(message: listener_pb2.Listener, statistics: str, table: str) -> None:
+    chain = message.filter_chains.add(name="http")
+    chain.filter_chain_match.transport_protocol = "raw_buffer"
+    chain.filter_chain_match.application_protocols.extend(HTTP_PROTOCOLS)
+    chain.filters.append(routed_http(Role.OUTBOUND, statistics, table))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """One address a service is called at; `endpoint` is set where the address is one pod's."""
+
+    address: str
+    port: int
+    endpoint: str = ""
+
+
+def _places(service: Service, port: ServicePort, endpoints: Iterable[Endpoint]) -> Iterator[_Place]:
+    for address in service.addresses[:1]:
+        yield _Place(address, port.number)
+    if service.headless:
+        for item in endpoints:
+            if item.healthy:
+                yield _Place(item.address, item.port, f"{item.address}:{item.port}")
+
+
+def _address_listeners(scope: Scope, service: Service, port: ServicePort) -> Iterator[Resource]:
+    endpoints = scope.snapshot.endpoints.get((service.hostname, port.number), ())
+    routes = _connection_routes(scope, service)
+    chains = routed_chains(routes, MESH_GATEWAY, scope, port.number)
+    cluster = cluster_names.outbound(service.hostname, port.number)
+    table = f"{service.hostname}:{port.number}" if port.protocol is Protocol.AUTO and service.addresses else ""
+    for place in _places(service, port, endpoints):
+        yield scope.memo.get(
+            _address_listener, place.address, place.port, place.endpoint, cluster, chains, table, service.hostname
+        )
+
+
+def _connection_routes(scope: Scope, service: Service) -> tuple[ConnectionRoute, ...]:
+    routes = scope.mesh_routes_of(service.hostname)
+    return routes.tls + routes.tcp if routes else ()
+
+
+def _address_listener(
+    address: str, port: int, endpoint: str, cluster: str, chains: tuple[RoutedChain, ...], table: str, host: str
+) -> Resource:
+    name = f"{address}_{port}"
+    message = listener(name, address, port, base_pb2.OUTBOUND, bind=False)
+    if table:
+        inspect(message, http_inspector())
+        _add_http_chain(message, f"outbound_{name}", table)
+    if any(chain.server_names for chain in chains):
+        inspect(message, tls_inspector())
+    for chain in chains:
+        message.filter_chains.append(_chain(chain, host))
+    if not any(chain.matches_everything for chain in chains):
+        message.default_filter_chain.name = "tcp"
+        message.default_filter_chain.filters.append(tcp(cluster, ((cluster, 1),), Reporter.SOURCE, endpoint))
+    return resource(name, message)
+
+
+def _chain(routed: RoutedChain, statistics: str) -> listener_components_pb2.FilterChain:
+    chain = listener_components_pb2.FilterChain(name=routed.name)
+    routed.set_match(chain.filter_chain_match)
+    chain.filters.append(tcp(statistics, routed.clusters, Reporter.SOURCE))
+    return chain
+
+
+def _route_tables(scope: Scope) -> Iterator[Resource]:
+    memo: Memo = scope.memo
+    everything_else = memo.get(passthrough_host)
+    for number, services in sorted(_http_ports(scope).items()):
+        hosts = [_service_host(scope, service, number) for service in services]
+        if number == _HTTP_PORT:
+            hosts += [
+                routed_host(f"{host}:{number}", (host,), item.http, MESH_GATEWAY, scope, number)
+                for host, item in _foreign_hosts(scope)
+            ]
+        yield route_table(str(number), (*hosts, everything_else), memo)
+    for service in scope.services:
+        for port in _ports(service):
+            if port.protocol is Protocol.AUTO and service.addresses:
+                hosts = [_service_host(scope, service, port.number)]
+                yield route_table(f"{service.hostname}:{port.number}", (*hosts, everything_else), memo)
+
+
+def _service_host(scope: Scope, service: Service, number: int) -> bytes:
+    name = f"{service.hostname}:{number}"
+    domains = service_domains(service, scope.namespace)
+    routes = scope.mesh_routes_of(service.hostname)
+    if routes is not None and routes.http:
+        return routed_host(name, domains, routes.http, MESH_GATEWAY, scope, number)
+    return scope.memo.get(plain_host, name, domains, scope.port_target(service, number))

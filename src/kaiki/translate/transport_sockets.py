@@ -1,0 +1,114 @@
+"""TLS, in both directions: certificates always come by SDS over ADS (`default`, `ROOTCA`), which others deliver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+
+from envoy.config.core.v3 import base_pb2, config_source_pb2
+from envoy.extensions.transport_sockets.tls.v3 import common_pb2, secret_pb2, tls_pb2
+from google.protobuf import duration_pb2
+
+from kaiki.model.identity import DEFAULT_TRUST_DOMAIN
+from kaiki.model.policy.destination import ClientTls
+from kaiki.translate.encode import pack, pack_empty
+
+OWN_CERTIFICATE = "default"
+ROOT_CERTIFICATE = "ROOTCA"
+ALPN_HTTP1 = ("istio-http/1.1", "istio", "http/1.1")
+ALPN_HTTP2 = ("istio-h2", "istio", "h2")
+ALPN_TCP = ("istio",)
+_SOCKET = "envoy.transport_sockets.tls"
+
+
+def ads_source() -> config_source_pb2.ConfigSource:
+    """Resources come over the one ADS stream, and are waited for without end."""
+    source = config_source_pb2.ConfigSource(
+        resource_api_version=config_source_pb2.V3, initial_fetch_timeout=duration_pb2.Duration()
+    )
+    source.ads.SetInParent()
+    return source
+
+
+@cache
+def _secret(name: str) -> secret_pb2.SdsSecretConfig:
+    return secret_pb2.SdsSecretConfig(name=name, sds_config=ads_source())
+
+
+def _common(alpn: Iterable[str], matchers: Iterable[common_pb2.SubjectAltNameMatcher]) -> tls_pb2.CommonTlsContext:
+    context = tls_pb2.CommonTlsContext(alpn_protocols=alpn)
+    context.tls_params.tls_minimum_protocol_version = common_pb2.TlsParameters.TLSv1_2
+    context.tls_certificate_sds_secret_configs.append(_secret(OWN_CERTIFICATE))
+    combined = context.combined_validation_context
+    combined.default_validation_context.match_typed_subject_alt_names.extend(matchers)
+    combined.validation_context_sds_secret_config.CopyFrom(_secret(ROOT_CERTIFICATE))
+    return context
+
+
+def _exact_uri(uri: str) -> common_pb2.SubjectAltNameMatcher:
+    matcher = common_pb2.SubjectAltNameMatcher(san_type=common_pb2.SubjectAltNameMatcher.URI)
+    matcher.matcher.exact = uri
+    return matcher
+
+
+def _uri_prefix(prefix: str) -> common_pb2.SubjectAltNameMatcher:
+    matcher = common_pb2.SubjectAltNameMatcher(san_type=common_pb2.SubjectAltNameMatcher.URI)
+    matcher.matcher.prefix = prefix
+    return matcher
+
+
+def mesh_client(
+    server_name: str, alpn: Iterable[str], identities: tuple[str, ...], namespace: str
+) -> base_pb2.TransportSocket:
+    """Mesh mTLS towards a server that must be one of `identities`.
+
+    Before any endpoint is known there is nobody to connect to either; then any identity of the service's namespace
+    stands in, so that the first endpoint does not find an open door.
+    """
+    matchers = [_exact_uri(uri) for uri in identities]
+    if not matchers:
+        matchers = [_uri_prefix(f"spiffe://{DEFAULT_TRUST_DOMAIN}/ns/{namespace}/sa/")]
+    context = tls_pb2.UpstreamTlsContext(sni=server_name, common_tls_context=_common(alpn, matchers))
+    return base_pb2.TransportSocket(name=_SOCKET, typed_config=pack(context))
+
+
+@cache
+def mesh_server(alpn: tuple[str, ...]) -> base_pb2.TransportSocket:
+    """Mesh mTLS towards clients of the trust domain; a client certificate is required."""
+    context = tls_pb2.DownstreamTlsContext(
+        common_tls_context=_common(alpn, [_uri_prefix(f"spiffe://{DEFAULT_TRUST_DOMAIN}/")])
+    )
+    context.require_client_certificate.value = True
+    return base_pb2.TransportSocket(name=_SOCKET, typed_config=pack(context))
+
+
+def plaintext() -> base_pb2.TransportSocket:
+    """No TLS."""
+    return base_pb2.TransportSocket(
+        name="envoy.transport_sockets.raw_buffer",
+        typed_config=pack_empty("envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"),
+    )
+
+
+def plain_client(tls: ClientTls, host: str, alpn: Iterable[str]) -> base_pb2.TransportSocket:
+    """TLS as the DestinationRule says it (SIMPLE or MUTUAL), with files of the proxy's container."""
+    context = tls_pb2.UpstreamTlsContext(sni=tls.sni or host)
+    common = context.common_tls_context
+    common.alpn_protocols.extend(alpn)
+    if tls.client_certificate:
+        certificate = common.tls_certificates.add()
+        certificate.certificate_chain.filename = tls.client_certificate
+        certificate.private_key.filename = tls.private_key
+    if not tls.insecure_skip_verify:
+        _verify(common.validation_context, tls)
+    return base_pb2.TransportSocket(name=_SOCKET, typed_config=pack(context))
+
+
+def _verify(context: common_pb2.CertificateValidationContext, tls: ClientTls) -> None:
+    if tls.ca_certificates and tls.ca_certificates != "system":
+        context.trusted_ca.filename = tls.ca_certificates
+    else:
+        context.system_root_certs.SetInParent()
+    for name in tls.subject_alternative_names:
+        kind = common_pb2.SubjectAltNameMatcher.URI if "://" in name else common_pb2.SubjectAltNameMatcher.DNS
+        context.match_typed_subject_alt_names.add(san_type=kind).matcher.exact = name

@@ -1,0 +1,222 @@
+"""Virtual hosts: the routes of one host at one port, serialized; route tables are put together from cached bytes.
+
+What a virtual host depends on is passed in full, resolved by the scope: names of clusters, which matches exist here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from envoy.config.route.v3 import route_components_pb2, route_pb2
+
+from kaiki.model.finding import ObjectRef
+from kaiki.model.memo import Memo
+from kaiki.model.proxy import ROUTE_TYPE, Resource
+from kaiki.model.route import (
+    NO_HEADER_CHANGES,
+    Destination,
+    DirectResponse,
+    Forward,
+    HttpMatch,
+    HttpRoute,
+    Redirect,
+    WeightedDestination,
+)
+from kaiki.model.service import Service
+from kaiki.translate import cluster_names
+from kaiki.translate.encode import duration, serialize, versioned
+from kaiki.translate.features.cors import set_cors
+from kaiki.translate.features.faults import set_fault
+from kaiki.translate.features.headers import set_header_changes
+from kaiki.translate.features.load_balancing import hash_policies
+from kaiki.translate.features.mirroring import set_mirrors
+from kaiki.translate.features.protocol_selection import follow_client_protocol
+from kaiki.translate.features.redirects import set_direct_response, set_redirect, set_rewrite
+from kaiki.translate.features.retries import set_retries
+from kaiki.translate.features.route_matching import applies, route_match
+from kaiki.translate.scope import BLACK_HOLE, Scope, Target
+
+ANY_MATCH = HttpMatch()
+Targets = tuple[tuple[Destination, Target], ...]
+_VIRTUAL_HOSTS_FIELD = 2
+
+
+def service_domains(service: Service, namespace: str) -> tuple[str, ...]:
+    """The names by which clients in a namespace call a service; ports in Host headers are ignored."""
+    name = f"{service.name}.{service.namespace}"
+    near = (service.name,) if namespace == service.namespace else ()
+    return (service.hostname, *near, name, f"{name}.svc", *service.addresses)
+
+
+def destinations_of(routes: Iterable[HttpRoute]) -> Iterable[Destination]:
+    """All destinations that some routes name, mirrors included."""
+    for route in routes:
+        if isinstance(route.action, Forward):
+            yield from (share.destination for share in route.action.destinations)
+        yield from (mirror.destination for mirror in route.mirrors)
+
+
+def applicable(
+    routes: tuple[HttpRoute, ...], gateway: str, scope: Scope, port: int
+) -> tuple[tuple[HttpRoute, tuple[HttpMatch, ...]], ...]:
+    """The routes that exist in this scope for a port, each with the matches that do."""
+    found = []
+    for route in routes:
+        matches = tuple(
+            match for match in route.matches if applies(match, gateway, scope.namespace, scope.labels, port)
+        )
+        if matches or not route.matches:
+            found.append((route, matches or (ANY_MATCH,)))
+    return tuple(found)
+
+
+def routed_host(
+    name: str, domains: tuple[str, ...], routes: tuple[HttpRoute, ...], gateway: str, scope: Scope, port: int
+) -> bytes:
+    """The virtual host whose routes VirtualServices give."""
+    here = applicable(routes, gateway, scope, port)
+    targets = tuple((item, scope.target(item, port)) for item in destinations_of(route for route, _ in here))
+    return scope.memo.get(_routed_host, name, domains, here, targets, port)
+
+
+def _routed_host(
+    name: str,
+    domains: tuple[str, ...],
+    routes: tuple[tuple[HttpRoute, tuple[HttpMatch, ...]], ...],
+    targets: Targets,
+    port: int,
+) -> bytes:
+    host = route_components_pb2.VirtualHost(name=name, domains=domains, include_request_attempt_count=True)
+    clusters = dict(targets)
+    for route, matches in routes:
+        for match in matches:
+            host.routes.append(_route(route, match, clusters, port))
+    return serialize(host)
+
+
+def plain_host(name: str, domains: tuple[str, ...], target: Target) -> bytes:
+    """The virtual host of a service nobody routes: everything goes to its port."""
+    host = route_components_pb2.VirtualHost(name=name, domains=domains, include_request_attempt_count=True)
+    route = host.routes.add(name="default")
+    route.match.prefix = "/"
+    route.decorator.operation = f"{name}/*"
+    _forward_to(route, target)
+    set_retries(route.route, None)
+    return serialize(host)
+
+
+def passthrough_host() -> bytes:
+    """Every other host: to where the application meant to go."""
+    host = route_components_pb2.VirtualHost(name="allow_any", domains=["*"], include_request_attempt_count=True)
+    route = host.routes.add(name="allow_any")
+    route.match.prefix = "/"
+    route.route.cluster = cluster_names.PASSTHROUGH
+    route.route.timeout.SetInParent()
+    return serialize(host)
+
+
+def route_table(name: str, hosts: tuple[bytes, ...], memo: Memo) -> Resource:
+    """A RouteConfiguration from serialized virtual hosts."""
+    return memo.get(_route_table, name, hosts)
+
+
+def _route_table(name: str, hosts: tuple[bytes, ...]) -> Resource:
+    table = route_pb2.RouteConfiguration(name=name, ignore_port_in_host_matching=True)
+    table.validate_clusters.value = False
+    table.max_direct_response_body_size_bytes.value = 1 << 20
+    body = bytearray(serialize(table))
+    for host in hosts:
+        # Fields of a message may come in any order on the wire, so the cached bytes are appended as they are.
+        body += bytes((_VIRTUAL_HOSTS_FIELD << 3 | 2,)) + _length(len(host)) + host
+    return versioned(name, ROUTE_TYPE, bytes(body))
+
+
+def _length(number: int) -> bytes:
+    found = bytearray()
+    while number > 127:
+        found.append(number & 127 | 128)
+        number >>= 7
+    found.append(number)
+    return bytes(found)
+
+
+def config_path(source: ObjectRef) -> str:
+    """The API path of the object that made a route, as Istio writes it into metadata."""
+    kinds = {"VirtualService": "virtual-service", "DestinationRule": "destination-rule", "Gateway": "gateway"}
+    kind = kinds.get(source.kind, source.kind.lower())
+    return f"/apis/networking.istio.io/v1/namespaces/{source.namespace}/{kind}/{source.name}"
+
+
+def _route(
+    rule: HttpRoute, match: HttpMatch, targets: Mapping[Destination, Target], port: int
+) -> route_components_pb2.Route:
+    name = ".".join(part for part in (rule.name, match.name) if part)
+    route = route_components_pb2.Route(name=name, match=route_match(match), stat_prefix=match.statistics_prefix)
+    fields = route.metadata.filter_metadata["istio"].fields
+    fields["config"].string_value = config_path(rule.source)
+    fields["rule"].string_value = f"http[{rule.index}]"
+    set_header_changes(route, rule.request_headers, rule.response_headers)
+    set_fault(route, rule.fault)
+    set_cors(route, rule.cors)
+    match rule.action:
+        case Redirect() as redirect:
+            set_redirect(route, redirect, port)
+        case DirectResponse() as response:
+            set_direct_response(route, response)
+        case Forward() as forward:
+            _forward(route, rule, forward, match, targets)
+    return route
+
+
+def _forward(
+    route: route_components_pb2.Route,
+    rule: HttpRoute,
+    forward: Forward,
+    match: HttpMatch,
+    targets: Mapping[Destination, Target],
+) -> None:
+    shares = _shares(forward)
+    if len(shares) == 1:
+        _forward_to(route, targets[shares[0].destination])
+        set_header_changes(route, shares[0].request_headers, shares[0].response_headers)
+    else:
+        _forward_by_weight(route, shares, targets)
+    action = route.route
+    if rule.timeout_seconds:
+        action.timeout.CopyFrom(duration(rule.timeout_seconds))
+    else:
+        action.timeout.SetInParent()
+    set_retries(action, rule.retries)
+    set_rewrite(action, forward.rewrite, match.uri)
+    set_mirrors(action, rule.mirrors, lambda destination: targets.get(destination, BLACK_HOLE).cluster)
+
+
+def _shares(forward: Forward) -> tuple[WeightedDestination, ...]:
+    """The destinations that get traffic: a single one always does, of several those that have a weight."""
+    if len(forward.destinations) == 1:
+        return forward.destinations
+    return tuple(share for share in forward.destinations if share.weight > 0) or forward.destinations[:1]
+
+
+def _forward_to(route: route_components_pb2.Route, target: Target) -> None:
+    route.route.cluster = target.cluster
+    route.route.timeout.SetInParent()
+    route.route.hash_policy.extend(hash_policies(target.hash))
+    if target.follows_client:
+        follow_client_protocol(route)
+
+
+def _forward_by_weight(
+    route: route_components_pb2.Route, shares: Iterable[WeightedDestination], targets: Mapping[Destination, Target]
+) -> None:
+    action = route.route
+    for share in shares:
+        target = targets[share.destination]
+        cluster = action.weighted_clusters.clusters.add(name=target.cluster)
+        cluster.weight.value = share.weight
+        if share.request_headers != NO_HEADER_CHANGES or share.response_headers != NO_HEADER_CHANGES:
+            set_header_changes(cluster, share.request_headers, share.response_headers)
+        if target.follows_client:
+            follow_client_protocol(route)
+        if target.hash is not None and not action.hash_policy:
+            action.hash_policy.extend(hash_policies(target.hash))

@@ -1,7 +1,8 @@
 """An Envoy made of dictionaries: it subscribes, warms, accepts and refuses as the real one does.
 
-Clusters are warm only after their endpoints (or the word that there are none) arrived *after* them. Routes and listeners name what they need in their
-bodies: a listener's body is the name of its route table, a route table's body the clusters it sends to.
+Clusters are warm only after their endpoints (or the word that there are none) arrived *after* them. Routes and
+listeners name what they need in their bodies: a listener's body is the name of its route table, a route table's body
+the clusters it sends to.
 """
 
 from collections import deque

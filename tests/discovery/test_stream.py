@@ -219,3 +219,13 @@ def test_a_large_answer_goes_in_parts() -> None:
         seen += len(response.resources)
         stream.receive(DiscoveryRequest(CLUSTER_TYPE, nonce=response.nonce))
     assert seen == 9
+
+
+def test_a_proxy_that_starts_is_told_that_there_is_nothing() -> None:
+    stream = Stream()
+    for type_url in (CLUSTER_TYPE, LISTENER_TYPE):
+        stream.receive(DiscoveryRequest(type_url))
+        response = stream.next({})
+        assert response is not None and (response.type_url, response.resources) == (type_url, ())
+        stream.receive(DiscoveryRequest(type_url, nonce=response.nonce))
+        assert stream.next({}) is None

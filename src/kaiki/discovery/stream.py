@@ -28,6 +28,9 @@ VIRTUAL_HOST_TYPE = "type.googleapis.com/envoy.config.route.v3.VirtualHost"
 
 _ORDER = (SECRET_TYPE, *PUSH_ORDER, VIRTUAL_HOST_TYPE)
 _WILDCARD_TYPES = frozenset((CLUSTER_TYPE, LISTENER_TYPE, VIRTUAL_HOST_TYPE))
+_ANSWERED_TYPES = frozenset((CLUSTER_TYPE, LISTENER_TYPE))
+"""Types whose first answer Envoy waits for before it starts, even if it is empty. An empty answer about virtual hosts,
+on the other hand, keeps listeners from ever becoming ready."""
 _REFERRING_TYPES = frozenset((LISTENER_TYPE, ROUTE_TYPE, VIRTUAL_HOST_TYPE))
 _REMOVED_LAST = frozenset((CLUSTER_TYPE, ENDPOINT_TYPE, ROUTE_TYPE))
 _NOTHING: Target = {}
@@ -82,6 +85,7 @@ class Stream:
     def _open(self, request: DiscoveryRequest) -> Received:
         wildcard = not request.subscribe and request.type_url in _WILDCARD_TYPES
         watch = self.watches[request.type_url] = Watch(request.type_url, wildcard=wildcard)
+        watch.owes_answer = wildcard and not request.initial_versions and request.type_url in _ANSWERED_TYPES
         watch.subscribe(request.subscribe, request.initial_versions)
         if request.type_url == ENDPOINT_TYPE:
             self._force_endpoints(watch)

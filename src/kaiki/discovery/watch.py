@@ -36,7 +36,10 @@ class Rejection:
 
 @dataclass(slots=True)
 class Watch:
-    """The state of one type. `held` is name → acknowledged version; `forced` must be sent whatever its version."""
+    """The state of one type. `held` is name → acknowledged version; `forced` must be sent whatever its version.
+
+    `owes_answer`: a proxy that starts waits for a first answer, be it that there is nothing.
+    """
 
     type_url: str
     wildcard: bool = False
@@ -48,6 +51,7 @@ class Watch:
     pending: DiscoveryResponse | None = None
     trials: deque[tuple[str, ...]] = field(default_factory=deque)
     clean_for: Target | None = None
+    owes_answer: bool = False
 
     # What the proxy says
 
@@ -142,11 +146,16 @@ class Watch:
             return None
         for names in self._groups(target):
             if response := self._build(names, target, nonce, may_remove):
-                self.pending = response
-                return response
+                return self._send(response)
+        if self.owes_answer:
+            return self._send(DiscoveryResponse(self.type_url, nonce, ()))
         if may_remove or not self._has_stale(target):
             self.clean_for = target
         return None
+
+    def _send(self, response: DiscoveryResponse) -> DiscoveryResponse:
+        self.pending, self.owes_answer = response, False
+        return response
 
     def force(self, name: str) -> None:
         """Send a subscribed name at the next opportunity, whatever its version."""

@@ -86,3 +86,24 @@ async def test_a_pod_of_its_own_and_a_namespace(client: KubeClient, cluster: Any
     await kubectl("wait", "--for=condition=Ready", "pod/lonely", "--namespace=shop", "--timeout=20s")
     assert "kaiki" in await kubectl("get", "pod", "lonely", "--namespace=shop", "--output=wide")
     await kubectl("delete", "namespace", "shop", "--timeout=20s")
+
+
+async def test_other_workloads(client: KubeClient, cluster: Any, kubectl: Run) -> None:
+    template = {"metadata": {"labels": {"app": "db"}}, "spec": {"containers": [{"name": "db", "image": "db"}]}}
+    spec = {"selector": {"matchLabels": {"app": "db"}}, "template": template}
+    metadata = {"name": "db", "namespace": "default"}
+    stateful = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata}
+    stateful |= {"spec": {**spec, "replicas": 2, "serviceName": "db"}}
+    daemon = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata, "spec": spec}
+    for document in (stateful, daemon):
+        await kubectl("apply", "-f", "-", text=orjson.dumps(document).decode())
+    assert "complete" in await kubectl("rollout", "status", "statefulset/db", "--timeout=20s")
+    assert "successfully rolled out" in await kubectl("rollout", "status", "daemonset/db", "--timeout=20s")
+    await kubectl("create", "job", "once", "--image=db")
+    pods = "job-name=once"
+    await kubectl("wait", "--for=condition=Ready", "pod", "--selector", pods, "--timeout=20s")
+    (pod,) = await client.list(PODS, "default", label_selector=pods)
+    name = pod["metadata"]["name"]
+    await client.patch(PODS, name, "default", {"status": {"phase": "Succeeded"}}, subresource="status")
+    await kubectl("wait", "--for=condition=Complete", "job/once", "--timeout=20s")
+    await kubectl("delete", "statefulset/db", "daemonset/db", "job/once", "--timeout=20s")

@@ -4,7 +4,10 @@ import asyncio
 
 from kaiki.controllers.action import Effects
 from kaiki.controllers.collector import Collector
+from kaiki.controllers.job import plan_job
 from kaiki.controllers.namespaces import NamespaceController
+from kaiki.controllers.pod_set import plan_daemon_set, plan_stateful_set
+from kaiki.controllers.pod_sets import PodSetController
 from kaiki.controllers.scheduler import SCHEDULER_NAME, Scheduler
 from kaiki.controllers.services import EndpointController
 from kaiki.controllers.stores import Stores
@@ -12,6 +15,7 @@ from kaiki.controllers.workloads import DeploymentController, ReplicaSetControll
 from kaiki.kube.cache import running
 from kaiki.kube.client import KubeClient
 from kaiki.kube.events import EventRecorder
+from kaiki.kube.resource import DAEMON_SETS, JOBS, STATEFUL_SETS
 
 
 async def run_controllers(client: KubeClient, stop: asyncio.Event) -> None:
@@ -27,6 +31,9 @@ async def run_controllers(client: KubeClient, stop: asyncio.Event) -> None:
         NamespaceController(client, stores),
         DeploymentController(stores, effects),
         ReplicaSetController(stores, effects),
+        PodSetController(STATEFUL_SETS, plan_stateful_set, stores, effects),
+        PodSetController(DAEMON_SETS, plan_daemon_set, stores, effects),
+        PodSetController(JOBS, plan_job, stores, effects),
         Scheduler(client, stores, scheduler_effects),
         EndpointController(stores, effects),
         collector,

@@ -6,15 +6,18 @@ from kaiki.kube.cache import Cache, drop_managed_fields
 from kaiki.kube.client import KubeClient
 from kaiki.kube.resource import (
     CONFIG_MAPS,
+    DAEMON_SETS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
     ENDPOINTS,
+    JOBS,
     NAMESPACES,
     PODS,
     REPLICA_SETS,
     SECRETS,
     SERVICE_ACCOUNTS,
     SERVICES,
+    STATEFUL_SETS,
     Object,
     ResourceType,
 )
@@ -26,6 +29,9 @@ WATCHED_TYPES = (
     SECRETS,
     DEPLOYMENTS,
     REPLICA_SETS,
+    STATEFUL_SETS,
+    DAEMON_SETS,
+    JOBS,
     PODS,
     SERVICES,
     ENDPOINT_SLICES,

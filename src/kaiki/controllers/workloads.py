@@ -166,16 +166,21 @@ class ReplicaSetController:
 
 
 def wake_owners(queue: WorkQueue[Key], owners: Cache, event: CacheEvent) -> None:
-    """Adds the owner of what changed, before and after; for an orphan all that would adopt it."""
+    """Adds the owner of what changed; for an orphan all that would adopt it."""
     namespace = key_of(event.object)[0]
-    for state in (event.old, event.new):
-        owner = controller_of(state) if state is not None else None
-        if owner is not None and owner["kind"] == owners.resource.kind:
-            queue.add((namespace, str(owner["name"])))
+    wake_owners_by_reference(queue, owners.resource.kind, event)
     if event.new is not None and controller_of(event.new) is None:
         for candidate in owners.by_index("namespace", namespace):
             if is_matching(candidate["spec"]["selector"], event.new):
                 queue.add(key_of(candidate))
+
+
+def wake_owners_by_reference(queue: WorkQueue[Key], kind: str, event: CacheEvent) -> None:
+    """Adds the controller of what changed, before and after."""
+    for state in (event.old, event.new):
+        owner = controller_of(state) if state is not None else None
+        if owner is not None and owner["kind"] == kind:
+            queue.add((key_of(event.object)[0], str(owner["name"])))
 
 
 def key_of(obj: Object) -> Key:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from kaiki.runtime import relay
 from kaiki.runtime.cluster import Cluster
@@ -23,7 +23,7 @@ from kaiki.runtime.node import Node, container_environment, machine_resources
 from kaiki.runtime.plan import grace_seconds_of
 from kaiki.runtime.pod import PodRunner
 from kaiki.runtime.processes import ProcessKeeper
-from kaiki.runtime.sandbox import GATEWAY, HOST_ALIAS, Network
+from kaiki.runtime.sandbox import GATEWAY, Network
 from kaiki.runtime.services import proxy_table, service_ports
 from kaiki.runtime.settings import NodeSettings
 
@@ -35,16 +35,19 @@ _IMAGE_POLL_SECONDS = 1.0
 
 
 class NameServer(Protocol):
-    """DNS for the pods; `kaiki.names` has one. Made by a factory: `(host_alias) -> NameServer`."""
-
-    async def start(self, address: str, port: int, new_socket: Callable[[], Awaitable[socket.socket]]) -> None:
-        """Answer on the address (UDP and TCP); `new_socket` gives UDP sockets of the host, for names outside."""
+    """DNS for the pods; `kaiki.names` has one."""
 
     def update(self, services: Iterable[Object], slices: Iterable[Object]) -> None:
         """Answer for these from now on."""
 
     async def stop(self) -> None:
         """End."""
+
+
+StartNameServer: TypeAlias = Callable[
+    [str, int, Callable[[], Awaitable[socket.socket]]], Coroutine[Any, Any, NameServer]
+]
+"""Answers on an address and port (UDP and TCP). The third argument gives UDP sockets of the host, for names outside."""
 
 
 class Agent:
@@ -57,13 +60,14 @@ class Agent:
         nursery: socket.socket,
         relay_control: socket.socket,
         sockets: SocketTaker,
-        name_server: NameServer | None = None,
+        start_names: StartNameServer | None = None,
     ) -> None:
         self.settings = settings
         self.processes = ProcessKeeper(nursery)
         self._relay = relay_control
         self._sockets = sockets
-        self._names = name_server
+        self._start_names = start_names
+        self._names: NameServer | None = None
         self._cluster = cluster
         images = ImageMap((*settings.image_maps, BUILT_IN), settings.image_places)
         images.reload()
@@ -91,8 +95,8 @@ class Agent:
         with relay.open_egress_listener(GATEWAY) as listener:
             self._egress_port = listener.getsockname()[1]
             self._order({"op": "listen", "name": "egress"}, (listener.fileno(),))
-        if self._names:
-            await self._names.start(GATEWAY, 53, self._sockets.datagram)
+        if self._start_names:
+            self._names = await self._start_names(GATEWAY, 53, self._sockets.datagram)
         await self.apply_services((), ())
 
     def _order(self, order: dict[str, Any], descriptors: tuple[int, ...]) -> None:
@@ -211,6 +215,3 @@ class Agent:
 
 def _is_over(pod: Object) -> bool:
     return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-
-
-__all__ = ["HOST_ALIAS", "Agent", "NameServer"]

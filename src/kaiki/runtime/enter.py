@@ -108,8 +108,8 @@ def _become_supervisor(boot: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """`argv`: the source folder, then the JSON of `supervisor`, `control`, `host_sockets`, `inherited`, `new_user`,
-    …""" boot = json.loads(sys.argv[2])
+    """`argv`: the source folder, then JSON: `supervisor`, `control`, `host_sockets`, `inherited`, `new_user`, …"""
+    boot = json.loads(sys.argv[2])
     _die_with_parent(boot["launcher"])
     try:
         enter_namespaces(boot["new_user"])

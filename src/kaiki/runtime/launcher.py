@@ -125,7 +125,8 @@ async def _wait_for_end(settings: NodeSettings, inside: subprocess.Popen[bytes],
         loop.add_signal_handler(which, on_signal)
     try:
         stopping = asyncio.create_task(asked.wait())
-        await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)
+        waited: list[asyncio.Future[Any]] = [ended, stopping]
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if asked.is_set():
             with contextlib.suppress(TimeoutError):

@@ -23,7 +23,7 @@ class NodeSettings(msgspec.Struct, frozen=True):
 
     `apiserver_arguments` is the command line of the API server, run inside; `api_descriptors` are listening sockets it
     inherits under the same numbers. `kubeconfig` says how to reach it (the server's address is replaced by `api_url`).
-    `name_server` is `module:function`, a factory of a `NameServer` (see `supervisor.py`); empty for none.
+    `name_server` is `module:function`, a `StartNameServer` (see `agent.py`); empty for none.
     `image_maps` are asked in order, before the built-in one; the user's is the first.
     """
 

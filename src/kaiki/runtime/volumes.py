@@ -99,8 +99,8 @@ def _downward_files(
 
 
 def volume_content(volume: Object, facts: PodFacts, reader: Reader, machine: Mapping[str, str]) -> Content | None:
-    """The content of a volume; None for one that is a directory only (`emptyDir`, `hostPath`). Raises
-    MissingReference.""" namespace = str(facts.pod["metadata"].get("namespace", "default"))
+    """A volume's content; None for one that is only a directory (`emptyDir`, `hostPath`). Raises MissingReference."""
+    namespace = str(facts.pod["metadata"].get("namespace", "default"))
     if (source := volume.get("configMap")) is not None:
         mode = int(source.get("defaultMode") or _DEFAULT_MODE)
         return Content(_keyed_files("configmap", source, source["name"], namespace, reader, mode))

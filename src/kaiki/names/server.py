@@ -1,0 +1,113 @@
+"""DNS over UDP and TCP: thin around `answer.py`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+from dnslib import RCODE
+
+from kaiki.names.answer import Elsewhere, answer, ask, fit_datagram, join, refuse
+from kaiki.names.table import NameTable, build_table
+from kaiki.names.upstream import Upstream
+
+Object = Mapping[str, Any]
+_TCP_IDLE_SECONDS = 10.0
+
+
+class DnsServer:
+    """Answers for the cluster's names from a table, for others through `upstream`."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._table: NameTable = build_table((), ())
+        self._turns = itertools.count()
+        self._datagrams: asyncio.DatagramTransport | None = None
+        self._streams: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def listen(self, address: str, port: int) -> int:
+        """Answer on an address; the port (UDP and TCP alike)."""
+        loop = asyncio.get_running_loop()
+        self._streams = await asyncio.start_server(self._serve_stream, address, port)
+        bound = int(self._streams.sockets[0].getsockname()[1])
+        self._datagrams, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), (address, bound))
+        return bound
+
+    def update(self, services: Iterable[Object], slices: Iterable[Object]) -> None:
+        """Answer for these Services from now on."""
+        self._table = build_table(services, slices)
+
+    async def stop(self) -> None:
+        """Close."""
+        if self._datagrams:
+            self._datagrams.close()
+        if self._streams:
+            self._streams.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._upstream.close()
+
+    def respond(self, question: bytes, send: Callable[[bytes], None]) -> None:
+        """Answer a datagram: at once, or when the host's resolver has."""
+        found = answer(question, self._table, next(self._turns))
+        if isinstance(found, bytes):
+            send(fit_datagram(question, found))
+        elif found is not None:
+            self._do(self._forward_datagram(question, found, send))
+
+    async def _forward_datagram(self, question: bytes, found: Elsewhere, send: Callable[[bytes], None]) -> None:
+        send(fit_datagram(question, await self._forward(question, found)))
+
+    async def _forward(self, question: bytes, found: Elsewhere) -> bytes:
+        asked = ask(question, found.name) if found.prefix else question
+        reply = await self._upstream.ask(asked)
+        if reply is None:
+            return refuse(question, RCODE.SERVFAIL)
+        return join(question, found.prefix, reply) if found.prefix else reply
+
+    def _do(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve_stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+            while True:
+                async with asyncio.timeout(_TCP_IDLE_SECONDS):
+                    length = int.from_bytes(await reader.readexactly(2), "big")
+                    question = await reader.readexactly(length)
+                found = answer(question, self._table, next(self._turns))
+                if found is None:
+                    break
+                reply = await self._forward(question, found) if isinstance(found, Elsewhere) else found
+                writer.write(len(reply).to_bytes(2, "big") + reply)
+                await writer.drain()
+        writer.close()
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    def __init__(self, server: DnsServer) -> None:
+        self._server = server
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.DatagramTransport)
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, address: Any) -> None:  # type: ignore[override]
+        transport = self._transport
+        assert transport is not None
+        self._server.respond(data, lambda reply: transport.sendto(reply, address))
+
+
+async def start(address: str, port: int, new_socket: Callable[[], Awaitable[socket.socket]]) -> DnsServer:
+    """A running server; `new_socket` gives UDP sockets that reach the host's resolvers. Raises OSError."""
+    server = DnsServer(Upstream(new_socket))
+    await server.listen(address, port)
+    return server

@@ -1,0 +1,73 @@
+"""The node's own HTTP, on a unix socket: the logs of its containers, as the kubelet serves them to the API server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+from aiohttp import web
+
+from kaiki.runtime.agent import Agent
+from kaiki.runtime.logs import LogQuery, read_log
+
+
+def _number(request: web.Request, name: str) -> int | None:
+    text = request.query.get(name, "")
+    return int(text) if text.isdecimal() else None
+
+
+def _flag(request: web.Request, name: str) -> bool:
+    return request.query.get(name, "").lower() in ("true", "1")
+
+
+def _query(request: web.Request) -> LogQuery:
+    return LogQuery(
+        follow=_flag(request, "follow"),
+        tail_lines=_number(request, "tailLines"),
+        since_seconds=_number(request, "sinceSeconds"),
+        timestamps=_flag(request, "timestamps"),
+        limit_bytes=_number(request, "limitBytes"),
+    )
+
+
+class NodeHttp:
+    """Serves `GET /containerLogs/{namespace}/{pod}/{container}`."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, path: Path) -> None:
+        """Listen on a unix socket."""
+        path.unlink(missing_ok=True)
+        app = web.Application()
+        app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._serve_logs)
+        app.router.add_get("/healthz", self._serve_health)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5)
+        await self._runner.setup()
+        await web.UnixSite(self._runner, str(path)).start()
+
+    async def stop(self) -> None:
+        """Close."""
+        if self._runner:
+            await self._runner.cleanup()
+
+    async def _serve_health(self, _: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
+    async def _serve_logs(self, request: web.Request) -> web.StreamResponse:
+        place = request.match_info
+        previous = _flag(request, "previous")
+        found = self._agent.find_log(place["namespace"], place["pod"], place["container"], previous)
+        name = f'container "{place["container"]}" in pod "{place["pod"]}"'
+        if found is None:
+            what = f"previous terminated {name} not found" if previous else f"{name} has written nothing yet"
+            return web.Response(status=400, text=what)
+        response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionResetError, asyncio.CancelledError):
+            async for piece in read_log(*found, _query(request)):
+                await response.write(piece)
+            await response.write_eof()
+        return response

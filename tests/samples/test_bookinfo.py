@@ -142,9 +142,9 @@ def test_the_page_shows_its_parts(bookinfo: int) -> None:
     page = body.decode()
     assert status == 200 and headers["content-type"].startswith("text/html")
     assert "<title>Simple Bookstore App</title>" in page
-    assert "Jules Verne" in page and 'class="stars red"' in page and "★★★★☆" in page
+    assert "William Shakespeare" in page and 'class="stars red"' in page and "★★★★☆" in page
     assert ask_json(bookinfo, "/api/v1/products")[1][0]["id"] == 0
-    assert ask_json(bookinfo, "/api/v1/products/0")[1]["author"] == "Jules Verne"
+    assert ask_json(bookinfo, "/api/v1/products/0")[1]["author"] == "William Shakespeare"
     assert ask_json(bookinfo, "/api/v1/products/0/ratings")[1]["ratings"] == STARS
     assert b'requests_total{code="200"} 1' in ask(bookinfo, "/metrics")[1]
 

@@ -28,8 +28,8 @@ public final class Reviews {
           "x-request-id", "traceparent", "tracestate", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid",
           "x-b3-sampled", "x-b3-flags", "x-ot-span-context", "end-user", "user-agent");
   private static final String[][] TEXTS = {
-    {"Reviewer1", "I began it on the ferry and missed my stop. The sea has never felt so close, or so deep."},
-    {"Reviewer2", "Part adventure, part catalogue of fish. Skip the lists if you must; keep the captain."},
+    {"Reviewer1", "Two pairs of twins, one harbour, and nobody asks the obvious question. I laughed all the way home."},
+    {"Reviewer2", "The beatings have not aged well, the abbess has. Read it aloud, with friends, and quickly."},
   };
   private static final HttpClient CLIENT =
       HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).connectTimeout(PATIENCE).build();

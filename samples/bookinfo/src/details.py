@@ -16,11 +16,11 @@ def handle(request: Request) -> Response:
 def details(product: int) -> dict[str, object]:
     return {
         "id": product,
-        "author": "Jules Verne",
-        "year": 1870,
+        "author": "William Shakespeare",
+        "year": 1594,
         "type": "paperback",
-        "pages": 320,
-        "publisher": "Hetzel",
+        "pages": 96,
+        "publisher": "Blount and Jaggard",
         "language": "English",
         "ISBN-10": "1234567890",
         "ISBN-13": "123-1234567890",

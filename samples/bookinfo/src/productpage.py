@@ -13,8 +13,8 @@ from web import Handler, HTTPError, Peer, Request, Response, json_response, peer
 
 PRODUCT = {
     "id": 0,
-    "title": "Twenty Thousand Leagues Under the Sea",
-    "descriptionHtml": "A whale is hunted that turns out to be a ship. Three men come aboard, and nobody may leave.",
+    "title": "The Comedy of Errors",
+    "descriptionHtml": "Twins parted by a shipwreck meet in one town, and for a day nobody knows who owes whom.",
 }
 # One failed try of reviews is tried again: what a reader waits for at most is twice this.
 _DETAILS = peer("details", timeout_seconds=3.0)

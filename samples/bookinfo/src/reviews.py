@@ -15,8 +15,8 @@ _WITH_RATINGS = (os.environ.get("ENABLE_RATINGS") or str(_VERSION != "v1")).lowe
 _POD_NAME = os.environ.get("HOSTNAME") or "unknown"
 _CLUSTER_NAME = os.environ.get("CLUSTER_NAME") or "null"
 _TEXTS = {
-    "Reviewer1": "I began it on the ferry and missed my stop. The sea has never felt so close, or so deep.",
-    "Reviewer2": "Part adventure, part catalogue of fish. Skip the lists if you must; keep the captain.",
+    "Reviewer1": "Two pairs of twins, one harbour, and nobody asks the obvious question. I laughed all the way home.",
+    "Reviewer2": "The beatings have not aged well, the abbess has. Read it aloud, with friends, and quickly.",
 }
 # The patient one waits longer than the page does, the other gives up first: slow ratings look different in each.
 _RATINGS = peer("ratings", timeout_seconds=2.5 if _COLOR == "red" else 10.0)

@@ -61,6 +61,12 @@ async def test_no_server_is_unavailable() -> None:
             await client.get(PODS, "b", "a")
 
 
+async def test_a_closed_client_stays_closed(client: KubeClient) -> None:
+    await client.close()
+    with pytest.raises(Unavailable, match="the client is closed"):
+        await client.list(PODS)
+
+
 async def test_tokens_are_asked_for_and_reviewed(fake: Any, client: KubeClient) -> None:
     path = "/api/v1/namespaces/shop/serviceaccounts/web/token"
     fake.answers["POST", path] = {"status": {"token": "t", "expirationTimestamp": "2030-01-01T00:00:00Z"}}
@@ -114,3 +120,11 @@ async def test_a_renewed_token_file_is_read_again(fake: Any, tmp_path: Path) -> 
         fake.refusals = [401]
         await client.list(PODS)
         assert await client._transport._credential.token() == "new"
+
+
+async def test_logs_come_in_pieces(fake: Any, client: KubeClient) -> None:
+    path = "/api/v1/namespaces/shop/pods/web/log"
+    fake.answers["GET", path] = {"line": 1}
+    pieces = [piece async for piece in client.logs("web", "shop", "app", tail_lines=5, timestamps=True)]
+    assert b"".join(pieces) == b'{"line": 1}'
+    assert fake.requests[-1][2] == {"container": "app", "tailLines": "5", "timestamps": "true"}

@@ -145,7 +145,8 @@ class Cache:
             await self._wait_before_retry(ABSENT_RETRY_SECONDS)
             return False
         except (KubeError, ConfigError) as error:
-            logger.warning("%s; trying again", error)
+            first = self._retry_seconds == FIRST_RETRY_SECONDS
+            logger.log(logging.WARNING if first else logging.DEBUG, "%s; trying again", error)
             await self._wait_before_retry()
             return False
         self._replace(objects, version)

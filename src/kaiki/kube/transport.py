@@ -42,9 +42,11 @@ class Transport:
         self._credential = Credential(config)
         self._user_agent = user_agent
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
 
     async def close(self) -> None:
-        """Closes all connections."""
+        """Closes all connections; requests from now on are Unavailable."""
+        self._closed = True
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -82,6 +84,8 @@ class Transport:
             yield answer
 
     async def _send(self, request: Request) -> aiohttp.ClientResponse:
+        if self._closed:
+            raise Unavailable(f"{request.call}: the client is closed")
         headers = {}
         if token := await self._credential.token():
             headers["Authorization"] = f"Bearer {token}"

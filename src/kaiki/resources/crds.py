@@ -1,0 +1,107 @@
+"""The CustomResourceDefinitions of Istio's networking API, generated from the types that read the objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from kaiki.resources.istio.common import ApiType
+from kaiki.resources.istio.destination_rule import DestinationRuleSpec
+from kaiki.resources.istio.gateway import GatewaySpec
+from kaiki.resources.istio.virtual_service import VirtualServiceSpec
+from kaiki.resources.schema import Schema, schema_of
+
+_GROUP = "networking.istio.io"
+_VERSIONS = ("v1", "v1beta1", "v1alpha3")
+"""The first is the one stored; all have the same schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    kind: str
+    plural: str
+    short: str
+    spec: type[ApiType]
+    columns: tuple[tuple[str, str, str], ...]
+
+
+_KINDS = (
+    _Kind("DestinationRule", "destinationrules", "dr", DestinationRuleSpec, (("Host", ".spec.host", "The host."),)),
+    _Kind("Gateway", "gateways", "gw", GatewaySpec, ()),
+    _Kind(
+        "VirtualService",
+        "virtualservices",
+        "vs",
+        VirtualServiceSpec,
+        (
+            ("Gateways", ".spec.gateways", "The gateways whose traffic is routed."),
+            ("Hosts", ".spec.hosts", "The hosts whose traffic is routed."),
+        ),
+    ),
+)
+
+
+def custom_resource_definitions() -> list[dict[str, Any]]:
+    """The CRDs as JSON, sorted by name; a new value every time."""
+    return [_definition(kind) for kind in _KINDS]
+
+
+def _definition(kind: _Kind) -> dict[str, Any]:
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": f"{kind.plural}.{_GROUP}",
+            "labels": {"app.kubernetes.io/part-of": "kaiki"},
+        },
+        "spec": {
+            "group": _GROUP,
+            "scope": "Namespaced",
+            "names": {
+                "kind": kind.kind,
+                "listKind": f"{kind.kind}List",
+                "plural": kind.plural,
+                "singular": kind.kind.lower(),
+                "shortNames": [kind.short],
+                "categories": ["istio-io", "networking-istio-io"],
+            },
+            "versions": [_version(name, kind) for name in _VERSIONS],
+        },
+    }
+
+
+def _version(name: str, kind: _Kind) -> dict[str, Any]:
+    return {
+        "name": name,
+        "served": True,
+        "storage": name == _VERSIONS[0],
+        "subresources": {"status": {}},
+        "additionalPrinterColumns": [*_columns(kind), _AGE],
+        "schema": {"openAPIV3Schema": _schema(kind)},
+    }
+
+
+_AGE = {
+    "name": "Age",
+    "type": "date",
+    "jsonPath": ".metadata.creationTimestamp",
+    "description": "How long ago the object was made.",
+}
+
+
+def _columns(kind: _Kind) -> list[dict[str, str]]:
+    return [
+        {"name": name, "type": "string", "jsonPath": path, "description": description}
+        for name, path, description in kind.columns
+    ]
+
+
+def _schema(kind: _Kind) -> Schema:
+    return {
+        "type": "object",
+        "description": (kind.spec.__doc__ or "").split("\n")[0],
+        "properties": {
+            "spec": schema_of(kind.spec),
+            "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+        },
+    }

@@ -26,10 +26,9 @@ class AddressPool:
         self._network = ipaddress.ip_network(service_range)
         self._random = random.SystemRandom()
 
-    def assign(self, kind: ResourceType, service: Object, old: Object | None) -> None:
-        """Complete a Service in place: addresses and ports it asks for or had before, else free ones."""
+    def assign(self, kind: ResourceType, service: Object) -> None:
+        """Complete a Service in place: the addresses and ports it asks for, else free ones."""
         spec = service["spec"]
-        self._carry_over(spec, (old or {}).get("spec") or {})
         if spec["type"] == "ExternalName":
             for key in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
                 spec.pop(key, None)
@@ -44,8 +43,9 @@ class AddressPool:
             for port in spec.get("ports") or ():
                 port.pop("nodePort", None)
 
-    def _carry_over(self, spec: Object, old: Object) -> None:
-        """An update that leaves out what was given before keeps it, as in Kubernetes."""
+    def carry_over(self, service: Object, before: Object) -> None:
+        """An update that leaves out what was given before keeps it, as in Kubernetes. In place."""
+        spec, old = service["spec"], before.get("spec") or {}
         if (
             old.get("type") not in (None, "ExternalName")
             and spec["type"] != "ExternalName"

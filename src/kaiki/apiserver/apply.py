@@ -163,6 +163,8 @@ def _remove(value: Any, path: Path, schema: Schema | None) -> None:
     step = path[-1]
     if step.startswith("f:") and isinstance(parent, dict):
         parent.pop(step[2:], None)
+        if not parent and len(path) > 2:
+            _remove(value, path[:-1], schema)
     elif isinstance(parent, list):
         parent_schema = _schema_at(path[:-1], schema)
         element = _element_at(parent, step, parent_schema)
@@ -194,9 +196,7 @@ def server_side_apply(current: Object | None, applied: Object, schema: Schema, m
     )
     _settle_conflicts(base, applied, fields, others, schema, force)
     kept = set().union(*(_owned(entry) for entry in others))
-    for path in sorted((_owned(mine) if mine else set()) - fields, key=len, reverse=True):
-        if path not in kept and not _is_container(path, kept | fields):
-            _remove(base, path, schema)
+    _remove_abandoned(base, (_owned(mine) if mine else set()) - fields, kept | fields, schema)
     result: Object = _merge(base, applied, schema)
     entry = manager.entry(fields)
     if mine and mine.get("fieldsV1") == entry["fieldsV1"]:
@@ -205,13 +205,26 @@ def server_side_apply(current: Object | None, applied: Object, schema: Schema, m
     return result
 
 
+def _remove_abandoned(base: Object, abandoned: set[Path], kept: set[Path], schema: Schema) -> None:
+    """Take away what the manager stated before and nobody states now, whole elements and lists first."""
+    for path in sorted(abandoned, key=len):
+        if path not in kept and not _is_container(path, kept) and not _is_key(path):
+            _remove(base, path, schema)
+
+
+def _is_key(path: Path) -> bool:
+    """Whether the field is part of what identifies its list element: it goes only with the element."""
+    return len(path) > 1 and path[-2].startswith("k:") and path[-1][2:] in orjson.loads(path[-2][2:])
+
+
 def _settle_conflicts(
     base: Object, applied: Object, fields: set[Path], others: list[Object], schema: Schema, force: bool
 ) -> None:
     conflicts = []
     for entry in others:
-        for path in sorted(_owned(entry) & fields):
-            if _is_container(path, fields) or value_at(base, path, schema) == value_at(applied, path, schema):
+        owned = _owned(entry)
+        for path in sorted(owned & fields):
+            if _is_container(path, owned | fields) or value_at(base, path, schema) == value_at(applied, path, schema):
                 continue
             conflicts.append((entry, path))
     if conflicts and not force:

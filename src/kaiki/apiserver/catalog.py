@@ -134,6 +134,8 @@ def _row(group: str, version: str, kind: str, plural: str, flags: str = "", shor
         verbs=CREATE_ONLY if "r" in flags else ALL_VERBS,
         generation="g" in flags,
         definition=_definition(group, version, kind),
+        # Events of both groups are the same objects.
+        storage_name="/events" if plural == "events" else "",
     )
 
 

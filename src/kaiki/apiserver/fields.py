@@ -21,6 +21,7 @@ _SCALARS: dict[str, tuple[type, ...]] = {
     "object": (dict,),
     "array": (list,),
 }
+_GO_SCALARS = {"boolean": "bool", "number": "float64"}
 _GO_KINDS = {str: "string", bool: "bool", int: "number", float: "number", dict: "object", list: "array"}
 
 
@@ -63,9 +64,8 @@ def _go_type(schema: Schema) -> str:
         values = schema.get("additionalProperties")
         if values:
             return f"map[string]{_go_type(values)}"
-        return "v1." + reference.rpartition(".")[2]
-    names = {"boolean": "bool", "number": "float64"}
-    return names.get(kind, kind)
+        return "v1." + str(reference).rpartition(".")[2]
+    return _GO_SCALARS.get(kind, kind)
 
 
 def _object(value: Object, schema: Schema, path: str, unknown: list[str], typed: bool, owner: str) -> Object:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 from typing import Any
 
 import orjson
@@ -161,12 +163,11 @@ class ObjectHandlers:
         response.enable_chunked_encoding()
         seconds = float(request.query.get("timeoutSeconds") or 0) or None
         await response.prepare(http)
-        import asyncio
-
+        stream = watch(self._store, request.kind, options, encoder(request.kind, form, request))
         try:
-            async with asyncio.timeout(seconds):
-                async for line in watch(self._store, request.kind, options, encoder(request.kind, form, request)):
-                    await response.write(line)
+            async with asyncio.timeout(seconds), contextlib.aclosing(stream):
+                async for lines in stream:
+                    await response.write(lines)
         except (TimeoutError, ConnectionResetError):
             pass
         return response

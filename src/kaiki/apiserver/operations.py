@@ -71,7 +71,7 @@ class Operations:
         if self._store.get(request.kind.storage, request.namespace, request.name):
             raise already_exists(request.kind, request.name)
         if request.kind.qualified_name == "services":
-            self._addresses.assign(request.kind, value, None)
+            self._addresses.assign(request.kind, value)
         return self._write(request, value, 0)
 
     def _check_namespace(self, request: ApiRequest) -> None:
@@ -112,7 +112,7 @@ class Operations:
             if asked and asked != str(record.revision):
                 raise conflict(request.kind, request.name)
             new["metadata"]["resourceVersion"] = str(record.revision)
-            preparation.prepare_update(request, old, new)
+            self._prepare_update(request, old, new)
             try:
                 return await self._finish_update(request, record, old, new)
             except RevisionMismatch:
@@ -120,12 +120,17 @@ class Operations:
                     raise not_found(request.kind, request.name) from None
         raise conflict(request.kind, request.name)
 
+    def _prepare_update(self, request: ApiRequest, old: Object, new: Object) -> None:
+        preparation.prepare_update(request, old, new)
+        if request.kind.qualified_name == "services" and not request.subresource:
+            self._addresses.carry_over(new, old)
+
     async def _finish_update(self, request: ApiRequest, record: Record, old: Object, new: Object) -> Record:
         if preparation.is_unchanged(old, new):
             return record
         new = await self._admit(request, "UPDATE", new, old)
         if request.kind.qualified_name == "services" and not request.subresource:
-            self._addresses.assign(request.kind, new, old)
+            self._addresses.assign(request.kind, new)
         preparation.record_ownership(request, new, old)
         if preparation.is_unchanged(old, new):
             return record
@@ -191,12 +196,12 @@ class Operations:
             record = self.read(request)
             old = served_object(request.kind, record)
             new = preparation.read_object(request, produce(served_object(request.kind, record)))
-            preparation.prepare_update(request, old, new)
+            self._prepare_update(request, old, new)
             if preparation.is_unchanged(old, new):
                 return record
             new = await self._admit(request, "UPDATE", new, old)
             if request.kind.qualified_name == "services" and not request.subresource:
-                self._addresses.assign(request.kind, new, old)
+                self._addresses.assign(request.kind, new)
             try:
                 if _is_finished(request.kind, new):
                     return self._remove(request, new, record.revision)

@@ -9,7 +9,7 @@ falls behind the ring is told to list again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ class WatchOptions:
     initial_end: bool = False
 
 
-async def watch(store: Store, kind: ResourceType, options: WatchOptions, encode: Encode) -> AsyncIterator[bytes]:
+async def watch(store: Store, kind: ResourceType, options: WatchOptions, encode: Encode) -> AsyncGenerator[bytes, None]:
     """The watch's lines, until the caller stops. Ends with an ERROR line when the revision has expired."""
     collection = store.collection(kind.storage)
     wake = asyncio.Event()

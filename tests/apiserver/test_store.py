@@ -1,0 +1,127 @@
+"""The store: revisions, durability, and watches that lose nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kaiki.apiserver.catalog import BUILT_IN
+from kaiki.apiserver.selectors import parse_selector
+from kaiki.apiserver.store import RING_LENGTH, RevisionExpired, RevisionMismatch, Store
+from kaiki.apiserver.watch import WatchOptions, watch
+
+PODS = next(kind for kind in BUILT_IN if kind.plural == "pods")
+
+
+def value(name: str, **labels: str) -> dict[str, Any]:
+    return {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": name, "namespace": "a", "labels": labels}}
+
+
+def put(store: Store, name: str, **labels: str) -> int:
+    record = store.get("/pods", "a", name)
+    return store.put("/pods", "a", name, value(name, **labels), record.revision if record else 0).revision
+
+
+def remove(store: Store, name: str) -> None:
+    record = store.get("/pods", "a", name)
+    if record:
+        store.delete("/pods", "a", name, record.load(), record.revision)
+
+
+def test_writes_survive_reopening(tmp_path: Path) -> None:
+    store = Store(tmp_path / "api.sqlite")
+    put(store, "one", app="x")
+    put(store, "two")
+    remove(store, "two")
+    store.close()
+    again = Store(tmp_path / "api.sqlite")
+    assert [record.name for record in again.list("/pods")] == ["one"]
+    assert next(again.list("/pods")).labels == {"app": "x"}
+    # The deletion's revision counts too, or a later write would reuse it.
+    assert again.revision == 3
+    again.close()
+
+
+def test_a_stale_writer_is_refused(tmp_path: Path) -> None:
+    store = Store(":memory:")
+    seen = put(store, "one")
+    put(store, "one", app="x")
+    with pytest.raises(RevisionMismatch):
+        store.put("/pods", "a", "one", value("one"), seen)
+    with pytest.raises(RevisionMismatch):
+        store.put("/pods", "a", "one", value("one"), 0)
+    store.close()
+
+
+def test_the_ring_tells_when_a_revision_has_expired() -> None:
+    store = Store(":memory:")
+    first = put(store, "one")
+    for _ in range(RING_LENGTH + 1):
+        put(store, "one")
+    with pytest.raises(RevisionExpired):
+        store.collection("/pods").events_after(first)
+    assert len(store.collection("/pods").events_after(store.revision - 5)) == 5
+    store.close()
+
+
+OPERATIONS = st.lists(
+    st.tuples(st.sampled_from(["one", "two", "three"]), st.sampled_from(["x", "y", ""]), st.booleans()), max_size=30
+)
+
+
+@given(OPERATIONS, st.integers(min_value=0, max_value=30), st.sampled_from(["", "app=x"]))
+@settings(max_examples=60, deadline=None)
+def test_a_watch_loses_nothing(operations: list[tuple[str, str, bool]], start: int, labels: str) -> None:
+    """Whatever happens, and wherever a watch begins: list plus events make the same state as the store's."""
+    asyncio.run(_follow(operations, start, labels))
+
+
+async def _follow(operations: list[tuple[str, str, bool]], start: int, labels: str) -> None:
+    store = Store(":memory:")
+    selector = parse_selector(labels, "")
+    for operation in operations[:start]:
+        _perform(store, operation)
+    state = {record.name: str(record.revision) for record in store.list("/pods") if selector.matches(record)}
+    stream = watch(store, PODS, WatchOptions("", selector, store.revision), lambda record: record.body)
+    reader = asyncio.create_task(_read(stream, state))
+    for operation in operations[start:]:
+        _perform(store, operation)
+        if operation[2]:
+            await asyncio.sleep(0)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    reader.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await reader
+    assert state == {record.name: str(record.revision) for record in store.list("/pods") if selector.matches(record)}
+    assert not store.collection("/pods").waiters
+    store.close()
+
+
+def _perform(store: Store, operation: tuple[str, str, bool]) -> None:
+    name, label, _ = operation
+    if label:
+        put(store, name, app=label)
+    else:
+        remove(store, name)
+
+
+async def _read(stream: AsyncGenerator[bytes, None], state: dict[str, str]) -> None:
+    async with contextlib.aclosing(stream):
+        async for chunk in stream:
+            for line in chunk.splitlines():
+                event = orjson.loads(line)
+                metadata = event["object"]["metadata"]
+                if event["type"] == "DELETED":
+                    assert state.pop(metadata["name"], None) is not None, "deleted what was never added"
+                else:
+                    assert (event["type"] == "MODIFIED") == (metadata["name"] in state)
+                    state[metadata["name"]] = metadata["resourceVersion"]

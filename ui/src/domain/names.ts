@@ -37,6 +37,14 @@ export function edgeShare(edge: GraphEdge, edges: readonly GraphEdge[]): number 
   return total > 0 ? edge.requestsPerSecond / total : null;
 }
 
+/** The width of a node's card, from its name alone: numbers that change must not move the graph. */
+export function cardWidth(title: string): number {
+  const letters = Math.min([...title].length, MOST_LETTERS);
+  return Math.round(Math.min(232, Math.max(160, 76 + letters * 7.6)));
+}
+
+export const MOST_LETTERS = 21;
+
 /** Cut a text that would not fit; the whole of it is in the title. */
 export function shorten(text: string, length: number): string {
   return text.length <= length ? text : `${text.slice(0, length - 1)}…`;

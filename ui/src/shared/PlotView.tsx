@@ -80,6 +80,8 @@ export default function PlotView({ title, times, lines, format }: Properties) {
 
   useEffect(() => {
     plot.current?.setData([times, ...lines.map((line) => line.values)]);
+    // Without a cursor the legend tells the newest values.
+    if (plot.current?.cursor.idx === null || plot.current?.cursor.idx === undefined) plot.current?.setLegend({ idx: times.length - 1 });
   }, [times, lines]);
 
   return (

@@ -31,7 +31,7 @@ export function GraphPage() {
     placeholderData: keepPreviousData,
   });
   const graph = query.data;
-  const layout = useLayout(graph);
+  const layout = useLayout(graph, t);
   const select = useCallback((chosen: Selection) => change({ selection: chosen }), [change]);
 
   useEffect(() => {

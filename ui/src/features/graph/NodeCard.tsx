@@ -5,7 +5,7 @@ import { useText } from "../../app/language";
 import type { TextKey } from "../../app/texts";
 import type { Selection } from "../../domain/address";
 import type { Box } from "../../domain/layout";
-import { nodeName, shorten } from "../../domain/names";
+import { MOST_LETTERS, nodeName, shorten } from "../../domain/names";
 import { HealthShape } from "../../shared/health";
 import { BADGE_ICONS, InnerIcon } from "../../shared/icons";
 import { bytesText, fullName, nodeTitle, rateText } from "./words";
@@ -50,7 +50,7 @@ export const NodeCard = memo(function NodeCard({ node, box, selected, faded, onS
       <InnerIcon name={node.type} x={21} y={box.height / 2 - 10} size={20} />
       <g className="words">
         <text className="title" x={57} y={box.height / 2 - 4}>
-          {shorten(title, 15)}
+          {shorten(title, MOST_LETTERS)}
         </text>
         <text className="detail" x={57} y={box.height / 2 + 15}>
           {version !== "" && <tspan className="version">{shorten(version, 8)}</tspan>}

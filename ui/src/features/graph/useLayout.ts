@@ -2,7 +2,10 @@
 import { useEffect, useMemo, useState } from "react";
 import type { ELK } from "elkjs/lib/elk-api";
 import type { TrafficGraph } from "../../api/client";
+import type { Translate } from "../../app/language";
 import { layoutRequest, readLayout, topologyKey, type Layout, type Topology } from "../../domain/layout";
+import { cardWidth } from "../../domain/names";
+import { nodeTitle } from "./words";
 
 let engine: Promise<ELK> | null = null;
 
@@ -14,16 +17,20 @@ function layoutEngine(): Promise<ELK> {
   return engine;
 }
 
-export function useLayout(graph: TrafficGraph | undefined): Layout | null {
+export function useLayout(graph: TrafficGraph | undefined, t: Translate): Layout | null {
   const [layout, setLayout] = useState<Layout | null>(null);
-  const topology = useMemo<Topology | null>(() => (graph === undefined ? null : { nodes: graph.nodes, edges: graph.edges }), [graph]);
+  const topology = useMemo<Topology | null>(() => {
+    if (graph === undefined) return null;
+    const nodes = graph.nodes.map((node) => ({ id: node.id, namespace: node.namespace, width: cardWidth(nodeTitle(node, t)) }));
+    return { nodes, edges: graph.edges };
+  }, [graph, t]);
   const key = topology === null ? "" : topologyKey(topology);
 
   useEffect(() => {
     if (topology === null || topology.nodes.length === 0) return;
     let wanted = true;
     void layoutEngine()
-      .then((elk) => elk.layout(layoutRequest(topology)))
+      .then((elk) => elk.layout(layoutRequest(topology)).catch(() => elk.layout(layoutRequest(topology, false))))
       .then((answer) => {
         if (wanted) setLayout(readLayout(key, answer));
       });

@@ -1,0 +1,71 @@
+import { describe, expect, it } from "vitest";
+import type { GraphEdge, GraphNode } from "../api/client";
+import { readAddress, writeAddress } from "./address";
+import { formatMilliseconds, formatNumber, formatRate, formatShare } from "./format";
+import { layoutRequest, routePath, topologyKey } from "./layout";
+import { edgeShare, matchesSearch, nodeName } from "./names";
+import { writeYaml } from "./yaml";
+
+const node = (parts: Partial<GraphNode>): GraphNode =>
+  ({ id: "", type: "workload", namespace: "", workload: "", app: "", version: "", service: "", badges: [], ...parts }) as GraphNode;
+
+describe("numbers", () => {
+  it("never shows a small number as zero", () => {
+    expect(formatNumber(0.000278)).toBe("0.0003");
+    expect(formatRate(1 / 3600)).toEqual({ value: "1", unit: "hour" });
+    expect(formatRate(1 / 60)).toEqual({ value: "1", unit: "minute" });
+    expect(formatShare(0.0001)).toBe("<0.1%");
+    expect(formatShare(0.9999)).toBe(">99.9%");
+  });
+  it("keeps three digits at most", () => {
+    expect(formatNumber(8)).toBe("8");
+    expect(formatNumber(12_345)).toBe("12.3k");
+    expect(formatMilliseconds(1234)).toBe("1.23 s");
+    expect(formatMilliseconds(null)).toBe("–");
+  });
+});
+
+describe("names", () => {
+  it("shows the version apart from the workload's name", () => {
+    expect(nodeName(node({ workload: "reviews-v3", version: "v3" }))).toEqual({ title: "reviews", version: "v3" });
+    expect(nodeName(node({ workload: "reviews", version: "v3" }))).toEqual({ title: "reviews", version: "v3" });
+  });
+  it("finds by every word", () => {
+    const found = node({ id: "workload:default/reviews-v3", namespace: "default", badges: ["faultInjection"] });
+    expect(matchesSearch(found, "reviews fault")).toBe(true);
+    expect(matchesSearch(found, "reviews mirroring")).toBe(false);
+  });
+  it("shares a source's requests among its edges", () => {
+    const edges = [1, 3].map((rate, index) => ({ id: String(index), source: "a", requestsPerSecond: rate }) as GraphEdge);
+    expect(edges.map((edge) => edgeShare(edge, edges))).toEqual([0.25, 0.75]);
+  });
+});
+
+describe("address", () => {
+  it("reads what it wrote", () => {
+    const text = "namespaces=a%2Cb&duration=300&type=app&at=1700000000&idle=true&label=p95&view=table&edge=x%3Ey%7Chttp";
+    expect(writeAddress(readAddress(new URLSearchParams(text))).toString()).toBe(text);
+    expect(writeAddress(readAddress(new URLSearchParams("type=nonsense&duration=-1"))).toString()).toBe("");
+  });
+});
+
+describe("layout", () => {
+  const topology = { nodes: [{ id: "a", namespace: "x", width: 160 }, { id: "b", namespace: "", width: 160 }], edges: [{ id: "e", source: "a", target: "b" }] };
+  it("puts namespaces around their nodes", () => {
+    expect(layoutRequest(topology).children?.map((child) => child.id)).toEqual(["namespace:x", "b"]);
+  });
+  it("changes its key with the topology only", () => {
+    expect(topologyKey(topology)).toBe(topologyKey(structuredClone(topology)));
+    expect(topologyKey(topology)).not.toBe(topologyKey({ ...topology, edges: [] }));
+  });
+  it("rounds corners without leaving the route", () => {
+    expect(routePath([{ x: 0, y: 0 }, { x: 10, y: 0 }, { x: 10, y: 40 }])).toBe("M0 0L5 0Q10 0 10 5L10 40");
+  });
+});
+
+describe("yaml", () => {
+  it("writes what Kubernetes objects hold", () => {
+    const text = writeYaml({ hosts: ["*"], http: [{ route: [{ weight: 50, name: "yes" }], empty: {} }], none: null });
+    expect(text).toBe('hosts:\n- "*"\nhttp:\n- route:\n  - weight: 50\n    name: "yes"\n  empty: {}\nnone: null');
+  });
+});

@@ -86,11 +86,11 @@ class Database:
         with self._write_lock, self._writer:
             self._writer.executemany(
                 "INSERT OR REPLACE INTO series VALUES (?, ?, ?)",
-                [(s.series_id, int(s.counter), orjson.dumps(s.labels)) for s in series],
+                ((s.series_id, int(s.counter), orjson.dumps(s.labels)) for s in series),
             )
             self._writer.executemany(
                 "INSERT INTO log (generation, time, ids, samples) VALUES (?, ?, ?, ?)",
-                [(r.generation, r.time_ms, r.ids.tobytes(), r.values.tobytes()) for r in records],
+                ((r.generation, r.time_ms, r.ids.tobytes(), r.values.tobytes()) for r in records),
             )
             notes = list(notes)
             kept = [note for note in notes if note[1] is not None]

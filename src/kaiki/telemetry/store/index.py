@@ -82,6 +82,10 @@ class SeriesIndex:
             self._cache[series_id] = found
         return found
 
+    def pairs(self, series_id: int) -> tuple[tuple[str, str], ...]:
+        """The labels as the index's own pairs: what other series share is there once."""
+        return tuple(self._items(self._keys[series_id] or b""))
+
     def select(self, matchers: Sequence[Matcher]) -> IdArray:
         """Ids of the series that satisfy all matchers, ascending."""
         wanted: list[IdArray] = []

@@ -104,7 +104,7 @@ class SeriesStore:
                 return None
             made = self._index.add(pairs)
             self._register(made, counter, _LONG_AGO)
-            self._new_series.append(NewSeries(made, counter, pairs))
+            self._new_series.append(NewSeries(made, counter, self._index.pairs(made)))
             return made
 
     def are_counters(self, ids: IdArray) -> IdArray:

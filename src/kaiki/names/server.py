@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from dnslib import RCODE
 
@@ -97,10 +97,9 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)  # it need not be a subclass
 
-    def datagram_received(self, data: bytes, address: Any) -> None:  # type: ignore[override]
+    def datagram_received(self, data: bytes, address: Any) -> None:
         transport = self._transport
         assert transport is not None
         self._server.respond(data, lambda reply: transport.sendto(reply, address))

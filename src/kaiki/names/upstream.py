@@ -69,7 +69,8 @@ class Upstream:
     async def _ask_one(self, resolver: str, question: bytes) -> bytes | None:
         number = secrets.randbelow(1 << 16)
         key = (resolver, number)
-        answer = self._waiting[key] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._waiting[key] = answer
         try:
             connection = await self._open()
             connection.sendto(number.to_bytes(2, "big") + question[2:], (resolver, self._port))

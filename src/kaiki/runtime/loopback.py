@@ -1,7 +1,8 @@
 """Ports of the host's loopback that lead into the mesh: which are wanted (pure), and keeping them open.
 
 Wanted are the forwards of the settings, the node ports of NodePort and LoadBalancer Services, and every port of a
-LoadBalancer: as itself if it is 1024 or higher, 80 as 8080 and 443 as 8443, and where that is taken as any free one.
+LoadBalancer: as itself if it is 1024 or higher, 80 as 8080 and 443 as 8443, and where that is taken as any free one. A
+port that a forward leads to already is not opened twice.
 """
 
 from __future__ import annotations
@@ -26,14 +27,13 @@ _FIRST_FREE_PORT = 1024
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A loopback port. `exact` means that only the first candidate will do; `published` that the Service shows it."""
+    """A loopback port. `exact` means that only the first candidate will do: a node port."""
 
     name: str
     service: ServiceKey
     port: int
     candidates: tuple[int, ...]
     exact: bool = False
-    published: bool = False
 
 
 def wanted_ports(services: Iterable[Object], forwards: Iterable[Forward]) -> tuple[Wanted, ...]:
@@ -47,8 +47,9 @@ def wanted_ports(services: Iterable[Object], forwards: Iterable[Forward]) -> tup
         )
         for one in forwards
     ]
+    forwarded = {(one.service, one.port) for one in found}
     for service in sorted(services, key=key_of):
-        found.extend(_wanted_by(service))
+        found.extend(one for one in _wanted_by(service) if one.exact or (one.service, one.port) not in forwarded)
     return tuple(found)
 
 
@@ -65,7 +66,7 @@ def _wanted_by(service: Object) -> Iterable[Wanted]:
         if kind == "LoadBalancer":
             preferred = _FAMILIAR.get(number, number if number >= _FIRST_FREE_PORT else 0)
             name = f"service:{key[0]}/{key[1]}:{number}"
-            yield Wanted(name, key, number, (preferred,) if preferred else (), published=True)
+            yield Wanted(name, key, number, (preferred,) if preferred else ())
         if node_port := int(port.get("nodePort") or 0):
             yield Wanted(f"node:{key[0]}/{key[1]}:{number}", key, number, (node_port,), exact=True)
 
@@ -95,10 +96,11 @@ class Loopback:
         self._targets: dict[str, tuple[tuple[str, int], ...]] = {}
         self._lock = asyncio.Lock()
 
-    def port_of(self, name: str) -> int | None:
-        """The loopback port open under a name."""
-        found = self._open.get(name)
-        return found[1] if found else None
+    def published(self, service: ServiceKey) -> dict[int, int]:
+        """The loopback ports a LoadBalancer is reached by, by service port."""
+        return {
+            wanted.port: port for wanted, port in self._open.values() if wanted.service == service and not wanted.exact
+        }
 
     def ports(self) -> dict[str, int]:
         """All open ports by name."""

@@ -1,8 +1,8 @@
 """Can this machine run a mesh? Each thing the runtime needs is tried, one after another, and undone by ending.
 
 The trial runs in a process of its own, started as the real one is, so that what is tried is what will happen. A step
-that is refused is named with the reason and the way out; later steps need the earlier ones, so the first refusal is the last
-line.
+that is refused is named with the reason and the way out; later steps need the earlier ones, so the first one
+refused is the last in the list.
 """
 
 from __future__ import annotations

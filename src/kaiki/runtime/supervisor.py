@@ -126,14 +126,10 @@ class Feed:
             await asyncio.sleep(0.02)
 
     async def _publish_ports(self) -> None:
-        ports = self._agent.loopback.ports()
         for service in list(self.services.items()):
-            if (service.get("spec") or {}).get("type") != "LoadBalancer":
-                continue
-            metadata = service["metadata"]
-            prefix = f"service:{metadata['namespace']}/{metadata['name']}:"
-            numbers = {int(name.removeprefix(prefix)): port for name, port in ports.items() if name.startswith(prefix)}
-            await self._publish(service, numbers)
+            if (service.get("spec") or {}).get("type") == "LoadBalancer":
+                key = (service["metadata"]["namespace"], service["metadata"]["name"])
+                await self._publish(service, self._agent.loopback.published(key))
 
     async def _publish(self, service: Any, numbers: dict[int, int]) -> None:
         metadata = service["metadata"]

@@ -128,6 +128,27 @@ async def test_orphans_are_adopted_and_strangers_released(client: KubeClient, cl
     await until(replaced, "the release")
 
 
+async def test_endpoints_written_by_hand_get_slices(client: KubeClient, cluster: Any, until: Until) -> None:
+    outside = service()
+    del outside["spec"]["selector"]
+    await client.apply(outside)
+    metadata = {"name": "web", "namespace": "default"}
+    subsets = [{"addresses": [{"ip": "192.0.2.1"}], "ports": [{"name": "http", "port": 8080}]}]
+    await client.apply({"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata, "subsets": subsets})
+
+    async def slices() -> list[Object]:
+        return await client.list(ENDPOINT_SLICES, "default", label_selector="kubernetes.io/service-name=web")
+
+    (made,) = await until(slices)
+    assert made["endpoints"][0]["addresses"] == ["192.0.2.1"]
+    await client.delete(ENDPOINTS, "web", "default")
+
+    async def none() -> bool:
+        return not await slices()
+
+    await until(none)
+
+
 async def gone(client: KubeClient) -> bool:
     return await client.find(DEPLOYMENTS, "web", "default") is None
 

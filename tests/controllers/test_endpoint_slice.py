@@ -3,7 +3,7 @@
 from typing import Any
 
 from kaiki.controllers.action import Create, Delete, Patch
-from kaiki.controllers.endpoint_slice import desired_endpoints, desired_slices, has_managed_endpoints
+from kaiki.controllers.endpoint_slice import desired_endpoints, desired_slices, has_managed_endpoints, mirrored_slices
 from kaiki.controllers.services import plan_endpoints, plan_slices
 
 Object = dict[str, Any]
@@ -97,6 +97,29 @@ def test_the_legacy_object_tells_ready_from_not_ready() -> None:
     (subset,) = made["subsets"]
     assert [item["ip"] for item in subset["addresses"]] == ["10.97.0.2"]
     assert [item["ip"] for item in subset["notReadyAddresses"]] == ["10.97.0.3"]
+
+
+def test_endpoints_written_by_hand_are_mirrored() -> None:
+    subset = {
+        "addresses": [{"ip": "192.0.2.1"}],
+        "notReadyAddresses": [{"ip": "192.0.2.2"}],
+        "ports": [{"name": "sql", "port": 3306}],
+    }
+    by_hand: Object = {
+        "apiVersion": "v1",
+        "kind": "Endpoints",
+        "metadata": {"name": "web", "namespace": "shop", "uid": "e"},
+        "subsets": [subset],
+    }
+    (made,) = mirrored_slices(service(selector=None), by_hand)
+    assert made["ports"] == [{"name": "sql", "port": 3306, "protocol": "TCP"}]
+    assert [(item["addresses"], item["conditions"]["ready"]) for item in made["endpoints"]] == [
+        (["192.0.2.1"], True),
+        (["192.0.2.2"], False),
+    ]
+    assert made["metadata"]["labels"]["kubernetes.io/service-name"] == "web"
+    by_hand["metadata"]["labels"] = {"endpointslice.kubernetes.io/skip-mirror": "true"}
+    assert mirrored_slices(service(selector=None), by_hand) == []
 
 
 def test_only_differences_are_written() -> None:

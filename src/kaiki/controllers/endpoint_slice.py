@@ -6,11 +6,14 @@ from typing import Any
 
 from kaiki.controllers.conditions import is_true
 from kaiki.controllers.replica_set import owner_reference
+from kaiki.controllers.stores import controller_uid
 from kaiki.kube.resource import Object
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 MANAGED_BY_LABEL = "endpointslice.kubernetes.io/managed-by"
 MANAGER = "endpointslice-controller.k8s.io"
+MIRROR_MANAGER = "endpointslicemirroring-controller.k8s.io"
+SKIP_MIRROR_LABEL = "endpointslice.kubernetes.io/skip-mirror"
 HEADLESS_LABEL = "service.kubernetes.io/headless"
 ENDPOINTS_PER_SLICE = 1000
 
@@ -45,6 +48,46 @@ def desired_slices(service: Object, pods: Iterable[Object]) -> list[Object]:
         for (family, ports), members in sorted(groups.items(), key=lambda item: item[0][0])
         for start in range(0, max(len(members), 1), ENDPOINTS_PER_SLICE)
     ]
+
+
+def mirrored_slices(service: Object, endpoints: Object) -> list[Object]:
+    """EndpointSlices for Endpoints written by hand, as they are for Services without a selector.
+
+    Hand-written slices are left alone, and so are Endpoints that ask not to be mirrored.
+    """
+    labels = endpoints["metadata"].get("labels") or {}
+    if labels.get(SKIP_MIRROR_LABEL) == "true" or controller_uid(endpoints) is not None:
+        return []
+    return [
+        _mirrored(service, endpoints, subset, number) for number, subset in enumerate(endpoints.get("subsets") or ())
+    ]
+
+
+def _mirrored(service: Object, endpoints: Object, subset: Object, number: int) -> Object:
+    metadata = endpoints["metadata"]
+    digest = hashlib.sha256(repr((metadata["uid"], number)).encode()).hexdigest()[:5]
+    found = [(address, True) for address in subset.get("addresses") or ()]
+    found += [(address, False) for address in subset.get("notReadyAddresses") or ()]
+    family = "IPv6" if found and ":" in found[0][0]["ip"] else "IPv4"
+    labels = {**(metadata.get("labels") or {}), SERVICE_NAME_LABEL: service["metadata"]["name"]}
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": f"{metadata['name']}-{digest}",
+            "namespace": metadata["namespace"],
+            "labels": labels | {MANAGED_BY_LABEL: MIRROR_MANAGER},
+            "ownerReferences": [owner_reference(endpoints)],
+        },
+        "addressType": family,
+        "endpoints": [_mirrored_endpoint(address, ready) for address, ready in found],
+        "ports": [{"name": "", "protocol": "TCP", **port} for port in subset.get("ports") or ()],
+    }
+
+
+def _mirrored_endpoint(address: Object, ready: bool) -> Object:
+    kept = {name: address[name] for name in ("hostname", "nodeName", "targetRef") if address.get(name)}
+    return {"addresses": [address["ip"]], "conditions": {"ready": ready}, **kept}
 
 
 def has_address(pod: Object) -> bool:

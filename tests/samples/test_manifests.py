@@ -6,9 +6,12 @@ import fnmatch
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import kubernetes_validate
 import pytest
 import yaml
+
+from kaiki.resources.crds import custom_resource_definitions
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 FILES = sorted([*(SAMPLES / "bookinfo").rglob("*.yaml"), *(SAMPLES / "tcp-echo").glob("*.yaml")])
@@ -66,3 +69,21 @@ def test_routes_name_subsets_that_exist() -> None:
                 assert sum(weights) == 100
                 for destination in route["route"]:
                     assert (destination["destination"]["host"], destination["destination"]["subset"]) in subsets
+
+
+@pytest.mark.parametrize("path", FILES, ids=identity)
+def test_our_definitions_accept_our_kinds(path: Path, schemas: dict[tuple[str, str], Any]) -> None:
+    for one in documents(path):
+        if "istio.io/" in one["apiVersion"]:
+            jsonschema_rs.validator_for(schemas[one["apiVersion"], one["kind"]]).validate(one)
+
+
+@pytest.fixture(scope="module")
+def schemas() -> dict[tuple[str, str], Any]:
+    return {
+        (f"{definition['spec']['group']}/{version['name']}", definition["spec"]["names"]["kind"]): version["schema"][
+            "openAPIV3Schema"
+        ]
+        for definition in custom_resource_definitions()
+        for version in definition["spec"]["versions"]
+    }

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_SCHEDULED_JOB = re.compile(r"^(?P<name>.+)-\d{8,11}$")
+_SCHEDULED_JOB = re.compile(r"^(?P<name>.+)-\d{8,}$")
 
 
 def workload_name(pod: Mapping[str, Any]) -> str:

@@ -136,6 +136,8 @@ def uv() -> Path:
     if not program.exists():
         say("getting uv")
         requirements = ROOT / "requirements" / "uv.txt"
+        if subprocess.run([PYTHON, "-m", "pip", "--version"], check=False, capture_output=True).returncode:
+            run(PYTHON, "-m", "ensurepip", quiet=True)
         run(PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes", "-r", requirements)
     return program
 
@@ -176,7 +178,7 @@ def node_environment() -> tuple[Path, dict[str, str]]:
     """npm and the environment to run it in: the machine's Node.js when it is new enough, else the one from PyPI."""
     npm, environment = find_node()
     if SYSTEM_CERTIFICATES.exists():
-        # Node.js brings its own list of authorities; behind an organisation's proxy only the machine's own has the right one.
+        # Node.js trusts its own list of authorities; behind an organisation's proxy only the machine's is right.
         environment.setdefault("NODE_EXTRA_CA_CERTS", str(SYSTEM_CERTIFICATES))
     return npm, environment
 

@@ -39,6 +39,7 @@ from kaiki.kube.errors import KubeError, Unavailable
 from kaiki.kube.resource import NAMESPACES
 from kaiki.model.finding import Finding
 from kaiki.model.identity import DEFAULT_TRUST_DOMAIN
+from kaiki.model.memo import Memo
 from kaiki.model.proxy import Capture, Proxy, ProxyConfig
 from kaiki.model.snapshot import EMPTY_SNAPSHOT, MeshSnapshot
 from kaiki.reconcile.run import run_reconcilers
@@ -46,7 +47,6 @@ from kaiki.sources.collections import caches_of
 from kaiki.sources.snapshot_source import SnapshotSource
 from kaiki.sources.status import StatusWriter
 from kaiki.translate.generate import generate
-from kaiki.translate.memo import Memo
 
 logger = logging.getLogger(__name__)
 

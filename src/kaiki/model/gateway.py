@@ -59,6 +59,19 @@ class GatewayServer:
         """What the server does with TLS; None for plaintext (also where `tls` only asks for a redirect)."""
         return self.tls.mode if self.tls else None
 
+    @property
+    def is_http(self) -> bool:
+        """Whether the server speaks HTTP (of HTTPS: after TLS is ended here)."""
+        return self.protocol in ("HTTP", "HTTP2", "GRPC", "GRPC-WEB", "HTTPS")
+
+    @property
+    def has_certificate(self) -> bool:
+        """Whether TLS can be ended here: by files, or by the mesh's own certificate."""
+        tls = self.tls
+        if tls is None or tls.mode is None:
+            return False
+        return tls.mode is ServerTlsMode.ISTIO_MUTUAL or bool(tls.server_certificate and tls.private_key)
+
 
 @dataclass(frozen=True, slots=True)
 class Gateway:

@@ -261,12 +261,18 @@ def _static_cluster(name: str, host: str, port: int) -> dict[str, Any]:
 
 def _telemetry_cluster(settings: BootstrapSettings) -> dict[str, Any]:
     options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-    return {
-        **_static_cluster("kaiki-telemetry", settings.telemetry_host, settings.telemetry_port),
-        "type": "STRICT_DNS",
+    resolution = {
+        "@type": _TYPE + "envoy.extensions.clusters.dns.v3.DnsCluster",
         "dns_lookup_family": "V4_ONLY",
         "dns_refresh_rate": "30s",
         "dns_failure_refresh_rate": {"base_interval": "1s", "max_interval": "10s"},
+    }
+    cluster = _static_cluster("kaiki-telemetry", settings.telemetry_host, settings.telemetry_port)
+    del cluster["type"]
+    return {
+        **cluster,
+        "cluster_type": {"name": "envoy.cluster.dns", "typed_config": resolution},
+        # A proxy must get ready without the metrics process, which may come later or be gone.
         "wait_for_warm_on_init": False,
         "typed_extension_protocol_options": {
             options: {"@type": _TYPE + options, "explicit_http_config": {"http2_protocol_options": {}}}

@@ -94,6 +94,8 @@ def outbound_cluster(made_of: OutboundCluster) -> Resource:
     _set_metadata(cluster, made_of)
     _set_http_options(cluster, made_of, pool)
     _set_transport(cluster, made_of)
+    if policy.proxy_protocol is not None:
+        _add_proxy_protocol(cluster, policy.proxy_protocol)
     if made_of.service.headless and made_of.has_endpoints:
         _make_addressable(cluster)
     return resource(made_of.name, cluster)
@@ -199,6 +201,14 @@ def _set_transport(cluster: cluster_pb2.Cluster, made_of: OutboundCluster) -> No
         name="tlsMode-disabled", transport_socket=transport_sockets.plaintext()
     )
     match.match.SetInParent()
+
+
+def _add_proxy_protocol(cluster: cluster_pb2.Cluster, version: int) -> None:
+    for match in cluster.transport_socket_matches:
+        match.transport_socket.CopyFrom(transport_sockets.with_proxy_protocol(match.transport_socket, version))
+    if not cluster.transport_socket_matches:
+        inner = cluster.transport_socket if cluster.HasField("transport_socket") else transport_sockets.plaintext()
+        cluster.transport_socket.CopyFrom(transport_sockets.with_proxy_protocol(inner, version))
 
 
 def mark_options() -> list[socket_option_pb2.SocketOption]:

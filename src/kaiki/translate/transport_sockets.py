@@ -9,6 +9,7 @@ from envoy.config.core.v3 import base_pb2, config_source_pb2
 from envoy.extensions.transport_sockets.tls.v3 import common_pb2, secret_pb2, tls_pb2
 from google.protobuf import duration_pb2
 
+from kaiki.model.gateway import ServerTls, ServerTlsMode
 from kaiki.model.identity import DEFAULT_TRUST_DOMAIN
 from kaiki.model.policy.destination import ClientTls
 from kaiki.translate.encode import pack, pack_empty
@@ -82,6 +83,47 @@ def mesh_server(alpn: tuple[str, ...]) -> base_pb2.TransportSocket:
     return base_pb2.TransportSocket(name=_SOCKET, typed_config=pack(context))
 
 
+_VERSIONS = {
+    "TLSV1_0": common_pb2.TlsParameters.TLSv1_0,
+    "TLSV1_1": common_pb2.TlsParameters.TLSv1_1,
+    "TLSV1_2": common_pb2.TlsParameters.TLSv1_2,
+    "TLSV1_3": common_pb2.TlsParameters.TLSv1_3,
+}
+
+
+def plain_server(tls: ServerTls, alpn: Iterable[str]) -> base_pb2.TransportSocket:
+    """TLS as a server of a Gateway says it (all modes by files), with files of the gateway's container."""
+    context = tls_pb2.DownstreamTlsContext()
+    common = context.common_tls_context
+    common.alpn_protocols.extend(alpn)
+    common.tls_params.tls_minimum_protocol_version = _VERSIONS.get(
+        tls.minimum_version, common_pb2.TlsParameters.TLSv1_2
+    )
+    if tls.maximum_version in _VERSIONS:
+        common.tls_params.tls_maximum_protocol_version = _VERSIONS[tls.maximum_version]
+    common.tls_params.cipher_suites.extend(tls.cipher_suites)
+    certificate = common.tls_certificates.add()
+    certificate.certificate_chain.filename = tls.server_certificate
+    certificate.private_key.filename = tls.private_key
+    if tls.mode in (ServerTlsMode.MUTUAL, ServerTlsMode.OPTIONAL_MUTUAL):
+        context.require_client_certificate.value = tls.mode is ServerTlsMode.MUTUAL
+        common.validation_context.trusted_ca.filename = tls.ca_certificates
+        for name in tls.subject_alternative_names:
+            _add_name(common.validation_context, name)
+    return base_pb2.TransportSocket(name=_SOCKET, typed_config=pack(context))
+
+
+def with_proxy_protocol(inner: base_pb2.TransportSocket, version: int) -> base_pb2.TransportSocket:
+    """Begin each connection with a PROXY protocol header."""
+    from envoy.config.core.v3 import proxy_protocol_pb2
+    from envoy.extensions.transport_sockets.proxy_protocol.v3 import upstream_proxy_protocol_pb2
+
+    wrapper = upstream_proxy_protocol_pb2.ProxyProtocolUpstreamTransport(transport_socket=inner)
+    versions = proxy_protocol_pb2.ProxyProtocolConfig
+    wrapper.config.version = versions.V2 if version == 2 else versions.V1
+    return base_pb2.TransportSocket(name="envoy.transport_sockets.upstream_proxy_protocol", typed_config=pack(wrapper))
+
+
 def plaintext() -> base_pb2.TransportSocket:
     """No TLS."""
     return base_pb2.TransportSocket(
@@ -110,5 +152,9 @@ def _verify(context: common_pb2.CertificateValidationContext, tls: ClientTls) ->
     else:
         context.system_root_certs.SetInParent()
     for name in tls.subject_alternative_names:
-        kind = common_pb2.SubjectAltNameMatcher.URI if "://" in name else common_pb2.SubjectAltNameMatcher.DNS
-        context.match_typed_subject_alt_names.add(san_type=kind).matcher.exact = name
+        _add_name(context, name)
+
+
+def _add_name(context: common_pb2.CertificateValidationContext, name: str) -> None:
+    kind = common_pb2.SubjectAltNameMatcher.URI if "://" in name else common_pb2.SubjectAltNameMatcher.DNS
+    context.match_typed_subject_alt_names.add(san_type=kind).matcher.exact = name

@@ -71,12 +71,18 @@ def applicable(
 
 
 def routed_host(
-    name: str, domains: tuple[str, ...], routes: tuple[HttpRoute, ...], gateway: str, scope: Scope, port: int
+    name: str,
+    domains: tuple[str, ...],
+    routes: tuple[HttpRoute, ...],
+    gateway: str,
+    scope: Scope,
+    port: int,
+    secure_only: bool = False,
 ) -> bytes:
-    """The virtual host whose routes VirtualServices give."""
+    """The virtual host whose routes VirtualServices give; `secure_only` answers plaintext with a redirect to HTTPS."""
     here = applicable(routes, gateway, scope, port)
     targets = tuple((item, scope.target(item, port)) for item in destinations_of(route for route, _ in here))
-    return scope.memo.get(_routed_host, name, domains, here, targets, port)
+    return scope.memo.get(_routed_host, name, domains, here, targets, port, secure_only)
 
 
 def _routed_host(
@@ -85,8 +91,11 @@ def _routed_host(
     routes: tuple[tuple[HttpRoute, tuple[HttpMatch, ...]], ...],
     targets: Targets,
     port: int,
+    secure_only: bool,
 ) -> bytes:
     host = route_components_pb2.VirtualHost(name=name, domains=domains, include_request_attempt_count=True)
+    if secure_only:
+        host.require_tls = route_components_pb2.VirtualHost.ALL
     clusters = dict(targets)
     for route, matches in routes:
         for match in matches:
@@ -102,6 +111,13 @@ def plain_host(name: str, domains: tuple[str, ...], target: Target) -> bytes:
     route.decorator.operation = f"{name}/*"
     _forward_to(route, target)
     set_retries(route.route, None)
+    return serialize(host)
+
+
+def redirecting_host(name: str, domains: tuple[str, ...]) -> bytes:
+    """A host that only sends clients to HTTPS."""
+    host = route_components_pb2.VirtualHost(name=name, domains=domains)
+    host.require_tls = route_components_pb2.VirtualHost.ALL
     return serialize(host)
 
 

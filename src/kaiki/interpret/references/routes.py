@@ -1,0 +1,165 @@
+"""VirtualServices against the mesh (KAI02xx)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kaiki.interpret.hosts import covers, is_visible, overlaps
+from kaiki.model.finding import Finding, ObjectRef, Severity
+from kaiki.model.gateway import Gateway
+from kaiki.model.route import (
+    MESH_GATEWAY,
+    Destination,
+    Forward,
+    HttpMatch,
+    HttpRoute,
+    MatchKind,
+    VirtualService,
+    WeightedDestination,
+)
+from kaiki.model.service import Protocol
+from kaiki.model.snapshot import MeshSnapshot
+
+_WHOLE = 100
+
+
+def route_findings(snapshot: MeshSnapshot, item: VirtualService) -> Iterator[Finding]:
+    """Everything there is to say about one VirtualService."""
+    yield from _hosts(snapshot, item)
+    yield from _gateways(snapshot, item)
+    for route in item.http:
+        yield from _http(snapshot, item.source, route)
+    for kind, routes in (("tls", item.tls), ("tcp", item.tcp)):
+        for connection in routes:
+            path = f"spec.{kind}[{connection.index}].route"
+            yield from _shares(snapshot, item.source, connection.destinations, path, "")
+    yield from _unreachable(item)
+
+
+def _hosts(snapshot: MeshSnapshot, item: VirtualService) -> Iterator[Finding]:
+    if not item.hosts:
+        message = "there is no host, so no request is ever routed by this object."
+        hint = "Name the hosts as clients call them; delegated routes are not in force in this version."
+        yield Finding("KAI0206", Severity.WARNING, item.source, "spec.hosts", message, hint)
+    if MESH_GATEWAY not in item.gateways:
+        return
+    for index, host in enumerate(item.hosts):
+        older = _older(snapshot, item, host)
+        if older is not None:
+            message = f"{host} is already routed in sidecars by {older.source}, which is older and wins."
+            hint = "Put the rules of one host into one object."
+            yield Finding("KAI0207", Severity.WARNING, item.source, f"spec.hosts[{index}]", message, hint)
+
+
+def _older(snapshot: MeshSnapshot, item: VirtualService, host: str) -> VirtualService | None:
+    for other in snapshot.virtual_services.get(MESH_GATEWAY, ()):
+        if other.source == item.source:
+            return None
+        shared = set(other.export_to) & set(item.export_to) or "*" in other.export_to + item.export_to
+        if host in other.hosts and shared:
+            return other
+    return None
+
+
+def _gateways(snapshot: MeshSnapshot, item: VirtualService) -> Iterator[Finding]:
+    known = {gateway.key: gateway for gateway in snapshot.gateways}
+    for index, name in enumerate(item.gateways):
+        path = f"spec.gateways[{index}]"
+        gateway = known.get(name)
+        if name == MESH_GATEWAY:
+            continue
+        if gateway is None:
+            message = f"there is no Gateway {name}, so nothing is routed there."
+            yield Finding("KAI0202", Severity.WARNING, item.source, path, message, _near(known, name))
+        elif not _answered(gateway, item):
+            message = f"Gateway {name} answers for none of the hosts {', '.join(item.hosts)}."
+            yield Finding(
+                "KAI0210", Severity.WARNING, item.source, path, message, "Add the host to one of its servers."
+            )
+
+
+def _near(known: dict[str, Gateway], name: str) -> str:
+    same = [key for key in known if key.split("/")[1] == name.split("/")[-1]]
+    return f"Did you mean {same[0]}?" if same else "Create it, or correct the name."
+
+
+def _answered(gateway: Gateway, item: VirtualService) -> bool:
+    return any(
+        mine.namespace in ("*", item.source.namespace) and overlaps(mine.host, theirs)
+        for server in gateway.servers
+        for mine in server.hosts
+        for theirs in item.hosts
+    )
+
+
+def _http(snapshot: MeshSnapshot, source: ObjectRef, route: HttpRoute) -> Iterator[Finding]:
+    path = f"spec.http[{route.index}]"
+    if isinstance(route.action, Forward):
+        if not route.action.destinations:
+            message = "the rule says neither route, redirect nor directResponse: its requests get an error."
+            yield Finding("KAI0209", Severity.WARNING, source, path, message, "Say where they should go.")
+        yield from _shares(snapshot, source, route.action.destinations, f"{path}.route", route.name)
+    for index, mirror in enumerate(route.mirrors):
+        yield from _destination(snapshot, source, mirror.destination, f"{path}.mirrors[{index}]")
+
+
+def _shares(
+    snapshot: MeshSnapshot, source: ObjectRef, shares: tuple[WeightedDestination, ...], path: str, name: str
+) -> Iterator[Finding]:
+    total = sum(share.weight for share in shares)
+    label = f"the weights of route {name!r}" if name else "the weights"
+    if len(shares) > 1 and total == 0:
+        message = f"{label} are all zero, so everything goes to the first destination."
+        yield Finding("KAI0204", Severity.WARNING, source, path, message, "Give each destination its share.")
+    elif len(shares) > 1 and total != _WHOLE:
+        message = f"{label} add up to {total}; each destination gets its share of that, not of 100."
+        yield Finding("KAI0204", Severity.INFO, source, path, message, "Let them add up to 100 to mean percent.")
+    for index, share in enumerate(shares):
+        yield from _destination(snapshot, source, share.destination, f"{path}[{index}].destination")
+
+
+def _destination(snapshot: MeshSnapshot, source: ObjectRef, destination: Destination, path: str) -> Iterator[Finding]:
+    service = snapshot.services.get(destination.host)
+    if service is None:
+        message = f"there is no service {destination.host}, so requests sent there get 503."
+        hint = "Write the full name of a Service of another namespace." if "." not in destination.host else ""
+        yield Finding(
+            "KAI0201", Severity.WARNING, source, f"{path}.host", message, hint or "Create it, or correct the name."
+        )
+        return
+    ports = [port.number for port in service.ports if port.protocol is not Protocol.UDP]
+    if destination.port and destination.port not in ports:
+        message = f"{service.hostname} has no port {destination.port}; it has {', '.join(map(str, ports)) or 'none'}."
+        yield Finding("KAI0205", Severity.WARNING, source, f"{path}.port", message, "Name one of its ports.")
+    if destination.subset and destination.subset not in _subsets(snapshot, destination.host, source.namespace):
+        message = f"no DestinationRule of {service.hostname} has a subset {destination.subset}: its requests get 503."
+        hint = "Add the subset to the DestinationRule, or correct the name."
+        yield Finding("KAI0203", Severity.WARNING, source, f"{path}.subset", message, hint)
+
+
+def _subsets(snapshot: MeshSnapshot, host: str, namespace: str) -> set[str]:
+    return {
+        subset.name
+        for pattern, rules in snapshot.destination_policies.items()
+        if covers(pattern, host)
+        for rule in rules
+        if is_visible(rule.export_to, namespace)
+        for subset in rule.subsets
+    }
+
+
+def _takes_everything(match: HttpMatch) -> bool:
+    uri = match.uri
+    all_paths = uri is None or (uri.kind is MatchKind.PREFIX and uri.value == "/")
+    rest = (match.scheme, match.method, match.authority)
+    chosen = (match.headers, match.query_parameters, match.port, match.source_labels, match.source_namespace)
+    return all_paths and not any(rest) and not any(chosen) and not match.gateways
+
+
+def _unreachable(item: VirtualService) -> Iterator[Finding]:
+    for position, route in enumerate(item.http[:-1]):
+        if not route.matches or any(map(_takes_everything, route.matches)):
+            message = f"no request gets this far: http[{position}] takes all of them."
+            path = f"spec.http[{position + 1}]"
+            yield Finding("KAI0208", Severity.WARNING, item.source, path, message, "Put the special rules first.")
+            return

@@ -1,0 +1,108 @@
+"""The listeners of a gateway: plain HTTP, TLS ended here or passed through by name, and TCP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from envoy.config.core.v3 import base_pb2
+from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
+
+from kaiki.model.gateway import ServerTlsMode
+from kaiki.model.proxy import Resource
+from kaiki.translate import transport_sockets
+from kaiki.translate.connection_routes import routed_chains
+from kaiki.translate.connections import Role, routed_http, tcp
+from kaiki.translate.encode import resource
+from kaiki.translate.features.telemetry import Reporter
+from kaiki.translate.gateway_routes import BoundServer, connection_routes, plain_table_name
+from kaiki.translate.listeners import inspect, listener, tls_inspector
+from kaiki.translate.scope import Scope
+
+_ALPN = ("h2", "http/1.1")
+
+
+def _listener(port: int) -> listener_pb2.Listener:
+    return listener(f"0.0.0.0_{port}", "0.0.0.0", port, base_pb2.OUTBOUND, bind=True)
+
+
+def plain_listener(port: int) -> Resource:
+    """Plain HTTP by the routes of the port."""
+    message, table = _listener(port), plain_table_name(port)
+    message.filter_chains.add(name=table).filters.append(routed_http(Role.GATEWAY, f"gateway_{port}", table))
+    return resource(message.name, message)
+
+
+def connection_listener(scope: Scope, port: int, servers: Iterable[BoundServer]) -> list[Resource]:
+    """TCP by address; none without routes, because an open port that closes everything says less than a closed one."""
+    message = _listener(port)
+    for bound in servers:
+        for routed in routed_chains(connection_routes(scope, bound), bound.gateway.key, scope, bound.server.port):
+            chain = message.filter_chains.add(name=routed.name)
+            routed.set_match(chain.filter_chain_match)
+            chain.filters.append(tcp(f"gateway_{port}", routed.clusters, Reporter.SOURCE))
+    return _finished(message)
+
+
+def encrypted_listener(scope: Scope, port: int, servers: Iterable[BoundServer]) -> list[Resource]:
+    """TLS: chains by server name, each ending TLS or passing it through."""
+    message = _listener(port)
+    inspect(message, tls_inspector())
+    for bound in servers:
+        if bound.ends_tls:
+            message.filter_chains.append(_ending_chain(bound))
+        elif bound.server.has_certificate:
+            message.filter_chains.extend(_ending_connections(scope, bound))
+        elif bound.server.tls_mode is ServerTlsMode.PASSTHROUGH:
+            for routed in routed_chains(connection_routes(scope, bound), bound.gateway.key, scope, bound.server.port):
+                chain = message.filter_chains.add(name=routed.name)
+                routed.set_match(chain.filter_chain_match)
+                chain.filters.append(tcp(f"gateway_{port}", routed.clusters, Reporter.SOURCE))
+    return _finished(message)
+
+
+def _finished(message: listener_pb2.Listener) -> list[Resource]:
+    """The listener, if it has a chain; of chains with the same conditions, which Envoy refuses, the first."""
+    seen: set[bytes] = set()
+    chains = []
+    for chain in message.filter_chains:
+        conditions = chain.filter_chain_match.SerializeToString(deterministic=True)
+        if conditions not in seen:
+            seen.add(conditions)
+            chains.append(chain)
+    del message.filter_chains[:]
+    message.filter_chains.extend(chains)
+    return [resource(message.name, message)] if chains else []
+
+
+def _named(bound: BoundServer, name: str) -> listener_components_pb2.FilterChain:
+    chain = listener_components_pb2.FilterChain(name=name)
+    names = sorted({mine.host for mine in bound.server.hosts})
+    if "*" not in names:
+        chain.filter_chain_match.server_names.extend(names)
+    chain.filter_chain_match.transport_protocol = "tls"
+    return chain
+
+
+def _socket(bound: BoundServer, alpn: tuple[str, ...]) -> base_pb2.TransportSocket:
+    tls = bound.server.tls
+    if tls is None or tls.mode is ServerTlsMode.ISTIO_MUTUAL:
+        return transport_sockets.mesh_server(alpn)
+    return transport_sockets.plain_server(tls, alpn)
+
+
+def _ending_chain(bound: BoundServer) -> listener_components_pb2.FilterChain:
+    chain = _named(bound, bound.encrypted_table_name)
+    chain.transport_socket.CopyFrom(_socket(bound, _ALPN))
+    chain.filters.append(routed_http(Role.GATEWAY, f"gateway_{bound.port}", bound.encrypted_table_name))
+    return chain
+
+
+def _ending_connections(scope: Scope, bound: BoundServer) -> list[listener_components_pb2.FilterChain]:
+    """TLS ended here with plain bytes inside: to where the first TCP route sends them."""
+    routed = routed_chains(connection_routes(scope, bound), bound.gateway.key, scope, bound.server.port)
+    if not routed:
+        return []
+    chain = _named(bound, routed[0].name)
+    chain.transport_socket.CopyFrom(_socket(bound, ()))
+    chain.filters.append(tcp(f"gateway_{bound.port}", routed[0].clusters, Reporter.SOURCE))
+    return [chain]

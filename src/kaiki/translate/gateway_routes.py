@@ -1,0 +1,107 @@
+"""The route tables of a gateway: which hosts a port answers for, and the routes of all VirtualServices for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from kaiki.model.gateway import Gateway, GatewayServer, ServerHost, ServerTlsMode
+from kaiki.model.proxy import Resource
+from kaiki.model.route import ConnectionRoute, HttpRoute, VirtualService
+from kaiki.translate.scope import Scope, covers, is_visible
+from kaiki.translate.virtual_hosts import redirecting_host, route_table, routed_host
+
+
+class BoundServer(NamedTuple):
+    """One server of a Gateway (its place there) and the port its pod binds for it."""
+
+    gateway: Gateway
+    server: GatewayServer
+    port: int
+    position: int
+
+    @property
+    def ends_tls(self) -> bool:
+        """Whether TLS is ended here and HTTP is spoken inside."""
+        return self.server.is_http and self.server.has_certificate
+
+    @property
+    def encrypted_table_name(self) -> str:
+        source = self.gateway.source
+        name = self.server.port_name or str(self.position)
+        return f"https.{self.server.port}.{name}.{source.name}.{source.namespace}"
+
+
+def plain_table_name(port: int) -> str:
+    """The name of the routes of a port that speaks plain HTTP."""
+    return f"http.{port}"
+
+
+def plain_table(scope: Scope, port: int, servers: Iterable[BoundServer]) -> Resource:
+    """The routes of a port that speaks plain HTTP, for all its servers."""
+    return _table(scope, plain_table_name(port), tuple(servers))
+
+
+def encrypted_table(scope: Scope, bound: BoundServer) -> Resource:
+    """The routes behind the TLS of one server."""
+    return _table(scope, bound.encrypted_table_name, (bound,))
+
+
+def _table(scope: Scope, name: str, servers: tuple[BoundServer, ...]) -> Resource:
+    number = servers[0].server.port
+    redirected = {
+        mine.host
+        for bound in servers
+        if bound.server.tls is not None and bound.server.tls.https_redirect
+        for mine in bound.server.hosts
+    }
+    known = _hosts(scope, servers)
+    hosts = []
+    for host, (key, routes) in sorted(known.items()):
+        secure_only = any(covers(pattern, host) for pattern in redirected)
+        hosts.append(routed_host(f"{host}:{number}", (host,), tuple(routes), key, scope, number, secure_only))
+    for host in sorted(redirected - set(known)):
+        hosts.append(scope.memo.get(redirecting_host, f"{host}:{number}", (host,)))
+    return route_table(name, tuple(hosts), scope.memo)
+
+
+def _hosts(scope: Scope, servers: Iterable[BoundServer]) -> dict[str, tuple[str, list[HttpRoute]]]:
+    """Host → the routes of all VirtualServices for it, the oldest first: routes of one host add up at a gateway."""
+    found: dict[str, tuple[str, list[HttpRoute]]] = {}
+    for bound in servers:
+        for item in routes_at(scope, bound.gateway):
+            for host in answered_hosts(bound.server.hosts, item):
+                _, routes = found.setdefault(host, (bound.gateway.key, []))
+                routes += [route for route in item.http if not any(route is known for known in routes)]
+    return {host: entry for host, entry in found.items() if entry[1]}
+
+
+def routes_at(scope: Scope, gateway: Gateway) -> tuple[VirtualService, ...]:
+    """The VirtualServices for a gateway that it can see, the oldest first."""
+    items = scope.snapshot.virtual_services.get(gateway.key, ())
+    return tuple(item for item in items if is_visible(item.export_to, gateway.source.namespace))
+
+
+def answered_hosts(hosts: Iterable[ServerHost], item: VirtualService) -> list[str]:
+    """The hosts of a VirtualService that a server answers for: the narrower of each overlapping pair."""
+    found: dict[str, None] = {}
+    for mine in hosts:
+        if mine.namespace not in ("*", item.source.namespace):
+            continue
+        for theirs in item.hosts:
+            if covers(mine.host, theirs):
+                found[theirs] = None
+            elif covers(theirs, mine.host):
+                found[mine.host] = None
+    return list(found)
+
+
+def connection_routes(scope: Scope, bound: BoundServer) -> tuple[ConnectionRoute, ...]:
+    """The routes of connections at one server: by server name where TLS passes through, else TCP's."""
+    passes = bound.server.tls_mode in (ServerTlsMode.PASSTHROUGH, ServerTlsMode.AUTO_PASSTHROUGH)
+    return tuple(
+        route
+        for item in routes_at(scope, bound.gateway)
+        if answered_hosts(bound.server.hosts, item)
+        for route in (item.tls if passes else item.tcp)
+    )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from kaiki.runtime import relay
-from kaiki.runtime.cluster import Cluster
+from kaiki.runtime.cluster import Cluster, ClusterUnavailable
 from kaiki.runtime.host_sockets import SocketTaker
 from kaiki.runtime.images import BUILT_IN, ImageMap
 from kaiki.runtime.logs import ContainerLog
@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 _API_ADDRESS = (GATEWAY, 6443)
 _IMAGE_POLL_SECONDS = 1.0
+_RETRY_SECONDS = 1.0
+_DEFAULT_USER = (1000, 1000)
 
 
 class NameServer(Protocol):
@@ -65,6 +67,7 @@ class Agent:
         self.settings = settings
         self.processes = ProcessKeeper(nursery)
         self._relay = relay_control
+        asyncio.get_running_loop().add_reader(relay_control.fileno(), self._note_relay_lost)
         self._sockets = sockets
         self._start_names = start_names
         self._names: NameServer | None = None
@@ -80,7 +83,7 @@ class Agent:
             images=images,
             environment=container_environment(),
             machine=machine_resources(),
-            user=settings.user,
+            user=settings.user or _DEFAULT_USER,
         )
         self.loopback = Loopback(sockets, self._order, self._note_taken, self._note_ports)
         self._services: tuple[Object, ...] = ()
@@ -98,6 +101,13 @@ class Agent:
         if self._start_names:
             self._names = await self._start_names(GATEWAY, 53, self._sockets.datagram)
         await self.apply_services((), ())
+
+    def _note_relay_lost(self) -> None:
+        """The relay says nothing, so this is its end; without it nothing comes in or out."""
+        asyncio.get_running_loop().remove_reader(self._relay.fileno())
+        logger.error("the relay has ended")
+        if not self.processes.lost.done():
+            self.processes.lost.set_result(None)
 
     def _order(self, order: dict[str, Any], descriptors: tuple[int, ...]) -> None:
         relay.send_order(self._relay, order, descriptors)
@@ -124,7 +134,12 @@ class Agent:
 
     async def _confirm(self, uid: str, pod: Object) -> None:
         try:
-            await self._cluster.confirm_deletion(pod)
+            while True:
+                try:
+                    return await self._cluster.confirm_deletion(pod)
+                except ClusterUnavailable as error:
+                    logger.info("pod %s: %s", pod["metadata"]["name"], error)
+                    await asyncio.sleep(_RETRY_SECONDS)
         finally:
             self._tasks.pop(uid, None)
 
@@ -210,6 +225,8 @@ class Agent:
         if self._names:
             await self._names.stop()
         self.processes.close()
+        asyncio.get_running_loop().remove_reader(self._relay.fileno())
+        self._relay.close()
         self.node.network.close()
 
 

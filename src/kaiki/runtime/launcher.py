@@ -17,6 +17,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 import kaiki
 from kaiki.runtime import enter
 from kaiki.runtime.host_sockets import SocketGiver
@@ -86,6 +88,8 @@ async def run_node(settings: NodeSettings) -> int:
     The first signal ends pods in order and in bounded time; a second ends all at once.
     """
     settings.sandbox_folder.mkdir(parents=True, exist_ok=True)
+    if settings.user is None and os.getuid() != 0:
+        settings = msgspec.structs.replace(settings, user=(os.getuid(), os.getgid()))
     state = StateFile(settings.run_folder)
     pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(2)]
     (control, control_inside), (host_sockets, host_sockets_inside) = pairs

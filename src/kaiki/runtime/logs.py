@@ -149,33 +149,48 @@ def _render(line: bytes, timestamps: bool) -> bytes:
     return time + b" " + body if timestamps else body
 
 
+class _Follower:
+    """Reads what a growing, rotating file has gained since the last time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = open(path, "rb")  # noqa: SIM115 — closed by `close`, with a swap in between
+        self._partial = b""
+
+    def read_lines(self) -> list[bytes]:
+        """The new complete lines; those of the file it was rotated to as well."""
+        data = self._file.read()
+        if self._path.exists() and os.fstat(self._file.fileno()).st_ino != os.stat(self._path).st_ino:
+            self._file.close()
+            self._file = open(self._path, "rb")  # noqa: SIM115
+            data += self._file.read()
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        return lines
+
+    def close(self) -> None:
+        self._file.close()
+
+
 async def read_log(path: Path, live: ContainerLog | None, query: LogQuery) -> AsyncIterator[bytes]:
     """A log's text in pieces; with `follow` until the run ends. FileNotFoundError when nothing was ever written."""
     left = query.limit_bytes
-    with open(path, "rb") as file:
-        older = path.with_name(path.name + ".1")
-        earlier = older.read_bytes() if older.exists() else b""
-        data = earlier + file.read()
-        pieces = _select(data.splitlines(), query, datetime.now(UTC))
-        partial = b""
+    older = path.with_name(path.name + ".1")
+    earlier = older.read_bytes().splitlines() if older.exists() else []
+    follower = _Follower(path)
+    try:
+        lines = _select([*earlier, *follower.read_lines()], query, datetime.now(UTC))
         while True:
-            text = b"".join(_render(line, query.timestamps) for line in pieces)
+            text = b"".join(_render(line, query.timestamps) for line in lines)
             if left is not None:
                 text, left = text[:left], left - min(left, len(text))
             if text:
                 yield text
-            if not (query.follow and live is not None and live.open) or left == 0:
+            ended = live is None or not live.open
+            lines = follower.read_lines() if query.follow else []
+            if not query.follow or left == 0 or (ended and not lines):
                 return
-            more = file.read()
-            if not more:
-                if live.path.exists() and os.fstat(file.fileno()).st_ino != live.path.stat().st_ino:
-                    file.close()
-                    file = open(live.path, "rb")  # noqa: SIM115 — the one it became
-                    continue_reading = True
-                else:
-                    continue_reading = False
-                if not continue_reading:
-                    await live.wait_for_more()
-                more = file.read()
-            *lines, partial = (partial + more).split(b"\n")
-            pieces = lines
+            if live is not None and not lines:
+                await live.wait_for_more()
+                lines = follower.read_lines()
+    finally:
+        follower.close()

@@ -145,7 +145,8 @@ class ProcessKeeper:
             return
         if not data:
             self._loop.remove_reader(self._control.fileno())
-            self.lost.set_result(None)
+            if not self.lost.done():
+                self.lost.set_result(None)
             return
         news = json.loads(data)
         if "born" in news:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import platform
 import time
@@ -12,7 +13,7 @@ from typing import Any
 
 from kaiki import __version__
 from kaiki.kube.client import KubeClient
-from kaiki.kube.errors import KubeError
+from kaiki.kube.errors import KubeError, NotFound
 from kaiki.kube.resource import LEASES, NODES
 from kaiki.runtime.node import NODE_NAME
 from kaiki.runtime.sandbox import GATEWAY
@@ -99,8 +100,10 @@ async def keep_registered(client: KubeClient, machine: Mapping[str, str]) -> Non
 
 
 async def _renew_lease(client: KubeClient) -> None:
+    """Heartbeats as other nodes give them; without the namespace for it the status is heartbeat enough."""
     lease = lease_object(time.time())
     if await client.find(LEASES, NODE_NAME, _LEASE_NAMESPACE) is None:
-        await client.create(lease, resource=LEASES)
+        with contextlib.suppress(NotFound):
+            await client.create(lease, resource=LEASES)
     else:
         await client.patch(LEASES, NODE_NAME, _LEASE_NAMESPACE, {"spec": lease["spec"]})

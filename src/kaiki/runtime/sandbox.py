@@ -19,7 +19,7 @@ GATEWAY = "10.97.0.1"
 HOST_ALIAS = "10.97.255.254"
 SERVICE_PREFIX = "10.96.0.0/16"
 MESH_PREFIX = "10.96.0.0/15"  # services and pods
-_FIRST_POD = (10 << 24) + (97 << 16) + (1 << 8)
+_FIRST_POD = (10 << 24) + (97 << 16) + (1 << 8) + 1
 _POD_COUNT = (254 << 8) - 1
 _FIRST_LINK = 100
 

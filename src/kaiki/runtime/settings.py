@@ -24,6 +24,7 @@ class NodeSettings(msgspec.Struct, frozen=True):
     `apiserver_arguments` is the command line of the API server, run inside; `api_descriptors` are listening sockets it
     inherits under the same numbers. `kubeconfig` says how to reach it (the server's address is replaced by `api_url`).
     `name_server` is `module:function`, a `StartNameServer` (see `agent.py`); empty for none.
+    `user` is the (uid, gid) of applications whose pod names none; None for the launcher's, or 1000 for root.
     `image_maps` are asked in order, before the built-in one; the user's is the first.
     """
 
@@ -38,7 +39,7 @@ class NodeSettings(msgspec.Struct, frozen=True):
     forwards: tuple[Forward, ...] = ()
     name_server: str = ""
     supervisor_arguments: tuple[str, ...] = ()
-    user: tuple[int, int] = (1000, 1000)
+    user: tuple[int, int] | None = None
     stop_timeout_seconds: float = 40.0
 
     @property

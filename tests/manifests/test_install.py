@@ -98,6 +98,12 @@ def test_addons_say_nothing_that_the_installation_does_not_say(file_name: str, f
         assert is_part(one, named(installed, one["kind"], one["metadata"]["name"]))
 
 
+def test_addons_name_no_volume() -> None:
+    """Volumes merge with retainKeys: one named without its source would take the source of the installed one away."""
+    text = (ADDONS / "prometheus.yaml").read_text()
+    assert "volume" not in text
+
+
 def is_part(small: Any, whole: Any) -> bool:
     if isinstance(small, dict):
         return isinstance(whole, dict) and all(key in whole and is_part(small[key], whole[key]) for key in small)

@@ -34,8 +34,11 @@ def install_manifests(settings: InstallSettings) -> list[Object]:
 def addon_manifests(settings: InstallSettings) -> dict[str, list[Object]]:
     """The metrics store and the console as files to apply by hand, by file name.
 
-    They hold only what is equal on every platform: applied over a running installation they change nothing of it, and
-    on a cluster with the minimal profile they are complete.
+    They hold only what is equal on every platform, so that applied over a running installation they change nothing of
+    it. On a cluster with the minimal profile they are enough; the store then lives as long as its container.
     """
-    portable = replace(settings, platform=Platform.LOCAL, metrics_folder="")
-    return {"prometheus.yaml": metrics_manifests(portable), "kiali.yaml": console_manifests(portable)}
+    portable = replace(settings, platform=Platform.LOCAL)
+    return {
+        "prometheus.yaml": metrics_manifests(portable, with_volume=False),
+        "kiali.yaml": console_manifests(portable),
+    }

@@ -27,11 +27,16 @@ METRICS_LABELS = {
     "app.kubernetes.io/instance": "prometheus",
 }
 CONSOLE_LABELS = {"app.kubernetes.io/name": "kiali", "app.kubernetes.io/instance": "kiali"}
+STORE_VOLUME = "storage-volume"
 STORE_PATH = "/var/run/kaiki/metrics"
 
 
-def metrics_manifests(settings: InstallSettings) -> list[Object]:
-    """The store, its query API (9090) and the collector of long TCP connections' bytes (9093)."""
+def metrics_manifests(settings: InstallSettings, with_volume: bool = True) -> list[Object]:
+    """The store, its query API (9090) and the collector of long TCP connections' bytes (9093).
+
+    Without the volume the store is a folder of the container. A volume can't be named without its source: `kubectl
+    apply` would take the source of a running one away (volumes are merged with retainKeys).
+    """
     container = {
         **own_container(
             "prometheus-server",
@@ -40,14 +45,15 @@ def metrics_manifests(settings: InstallSettings) -> list[Object]:
             {"http": 9090, "grpc-collector": 9093},
             {"path": "/-/ready", "port": 9090},
         ),
-        "volumeMounts": [{"name": "storage-volume", "mountPath": STORE_PATH}],
         **requests("50m", "128Mi"),
     }
+    if with_volume:
+        container["volumeMounts"] = [{"name": STORE_VOLUME, "mountPath": STORE_PATH}]
     rules = [
         rule("", ["pods", "services", "endpoints", "nodes", "namespaces"], READ),
         rule("discovery.k8s.io", ["endpointslices"], READ),
     ]
-    volumes = [_store_volume(settings)]
+    volumes = [_store_volume(settings)] if with_volume else []
     return [
         service_account("prometheus", settings, METRICS_LABELS),
         *cluster_rights("prometheus", settings, METRICS_LABELS, rules),
@@ -58,14 +64,9 @@ def metrics_manifests(settings: InstallSettings) -> list[Object]:
 
 
 def _store_volume(settings: InstallSettings) -> Object:
-    """A volume without a source is an emptyDir to Kubernetes.
-
-    Naming none has a use: applying the add-on's file over an installation whose store is a folder of the host then
-    leaves that folder in place.
-    """
     if not settings.metrics_folder:
-        return {"name": "storage-volume"}
-    return {"name": "storage-volume", "hostPath": {"path": settings.metrics_folder, "type": "DirectoryOrCreate"}}
+        return {"name": STORE_VOLUME, "emptyDir": {}}
+    return {"name": STORE_VOLUME, "hostPath": {"path": settings.metrics_folder, "type": "DirectoryOrCreate"}}
 
 
 def console_manifests(settings: InstallSettings) -> list[Object]:

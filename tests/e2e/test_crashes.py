@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def test_a_killed_envoy_comes_back(bookinfo: Mesh) -> None:
 
 
 def test_a_killed_application_comes_back(bookinfo: Mesh) -> None:
-    kill(find(bookinfo, lambda process: "ratings" in process.command and "python" in process.command))
+    kill(find(bookinfo, lambda process: process.command.endswith("ratings.py")))
     wait_until(lambda: restarts(bookinfo, "app=ratings", "ratings") == 1, "the application was restarted")
     bookinfo.kubectl("wait", "pod", "-l", "app=ratings", "--for=condition=Ready", "--timeout=60s")
 
@@ -120,18 +121,14 @@ def test_two_meshes_run_side_by_side(bookinfo: Mesh, home: Path) -> None:
 
 def test_demo_stops_with_its_terminal(home: Path) -> None:
     mesh = Mesh(home)
-    process = subprocess.Popen(
-        [mesh.environment["PATH"].split(":")[0] + "/python", "-m", "kaiki", "demo"],
-        env=mesh.environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "Ctrl-C" in line:
-            break
-    below = {entry.number for entry in descendants(launcher(mesh))}
-    process.send_signal(signal.SIGINT)
-    process.stdout.close()
-    assert process.wait(timeout=60) == 0
+    command = [sys.executable, "-m", "kaiki", "demo"]
+    with subprocess.Popen(command, env=mesh.environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "Ctrl-C" in line:
+                break
+        below = {entry.number for entry in descendants(launcher(mesh))}
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+        assert process.wait(timeout=60) == 0, rest
     assert not below & {entry.number for entry in all_processes()}

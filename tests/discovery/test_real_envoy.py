@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from kaiki.discovery.watch import Watch
+
 from .mesh_of_one import (
     WORKLOAD,
     ControlPlane,
@@ -165,3 +167,30 @@ async def test_a_mesh_without_clusters_lets_envoy_start(plane: ControlPlane, tmp
     await plane.start()
     async with envoy(plane, tmp_path):
         assert await eventually(lambda: said(plane, port, "/hello", "one"))
+
+
+async def test_a_cluster_left_warming_by_a_killed_control_plane_gets_its_endpoints(
+    plane: ControlPlane, backend: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    others = (endpoints("a", backend), listener("web", port), routes("web", a="a"))
+    patient = {"eds_config": {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}}
+    plane.desired = config(cluster("a", eds_cluster_config=patient), *others)
+    await plane.start()
+    async with envoy(plane, tmp_path):
+        await eventually(lambda: said(plane, port, "/a", "backend"))
+        await plane.wait_until_synced()
+        with monkeypatch.context() as killed_after_the_cluster:
+            killed_after_the_cluster.setattr(Watch, "force", lambda self, name: None)
+            before = plane.pushes()["cds"]
+            await plane.push(config(cluster("a", eds_cluster_config=patient, connect_timeout="3s"), *others))
+            await eventually(lambda: plane.pushes()["cds"] > before)
+            await asyncio.sleep(0.2)
+            assert not plane.proxies()[0]["synced"]
+            await plane.stop()
+        await plane.start()
+        await eventually(lambda: plane.pushes().get("eds"))
+        await plane.wait_until_synced()
+        await plane.push(config(cluster("b"), endpoints("b", backend), *others[:2], routes("web", a="b")))
+        await eventually(lambda: plane.pushes().get("rds"))
+        assert await said(plane, port, "/a", "backend")

@@ -20,6 +20,8 @@ ALPN_HTTP1 = ("istio-http/1.1", "istio", "http/1.1")
 ALPN_HTTP2 = ("istio-h2", "istio", "h2")
 ALPN_TCP = ("istio",)
 _SOCKET = "envoy.transport_sockets.tls"
+SYSTEM_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
+"""Where Debian, Alpine and Envoy's own images keep public roots (Envoy does not implement `system_root_certs`)."""
 
 
 def ads_source() -> config_source_pb2.ConfigSource:
@@ -150,7 +152,7 @@ def _verify(context: common_pb2.CertificateValidationContext, tls: ClientTls) ->
     if tls.ca_certificates and tls.ca_certificates != "system":
         context.trusted_ca.filename = tls.ca_certificates
     else:
-        context.system_root_certs.SetInParent()
+        context.trusted_ca.filename = SYSTEM_ROOTS
     for name in tls.subject_alternative_names:
         _add_name(context, name)
 

@@ -1,0 +1,102 @@
+# ruff: noqa: E501 (one case, one line)
+"""What is found wrong with objects, against the mesh they are in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import small_mesh
+import yaml
+
+from kaiki.interpret.interpretation import check_object, interpret
+from kaiki.model.finding import Severity
+
+MESH = """
+kind: Workload
+metadata: {name: reviews, namespace: default}
+spec: {ports: [{name: http, port: 9080}]}
+---
+kind: Pod
+metadata: {name: gateway, namespace: istio-system, labels: {istio: ingressgateway}}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: front, namespace: default, creationTimestamp: "2024-01-01T00:00:00Z"}
+spec:
+  selector: {istio: ingressgateway}
+  servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*.example.org", "example.org"]}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: reviews, namespace: default, creationTimestamp: "2024-01-01T00:00:00Z"}
+spec: {host: reviews, subsets: [{name: v1, labels: {version: v1}}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews, namespace: default, creationTimestamp: "2024-01-01T00:00:00Z"}
+spec: {hosts: [reviews], http: [{route: [{destination: {host: reviews, subset: v1}}]}]}
+"""
+
+CASES = [
+    ("VirtualService", "{hosts: [a], http: [{route: [{destination: {host: nobody}}]}]}", "KAI0201", "host"),
+    ("VirtualService", "{hosts: [a], gateways: [nothing]}", "KAI0202", "spec.gateways[0]"),
+    ("VirtualService", "{hosts: [a], gateways: [other/front]}", "KAI0202", "spec.gateways[0]"),
+    ("VirtualService", "{hosts: [a], http: [{route: [{destination: {host: reviews, subset: v9}}]}]}", "KAI0203", "subset"),
+    ("VirtualService", "{hosts: [a], http: [{route: [{destination: {host: reviews}, weight: 0}, {destination: {host: reviews}, weight: 0}]}]}", "KAI0204", "route"),
+    ("VirtualService", "{hosts: [a], http: [{route: [{destination: {host: reviews, port: {number: 1}}}]}]}", "KAI0205", "port"),
+    ("VirtualService", "{http: []}", "KAI0206", "spec.hosts"),
+    ("VirtualService", "{hosts: [reviews], http: [{route: [{destination: {host: reviews}}]}]}", "KAI0207", "spec.hosts[0]"),
+    ("VirtualService", "{hosts: [a], http: [{redirect: {uri: /}}, {redirect: {uri: /b}}]}", "KAI0208", "spec.http[1]"),
+    ("VirtualService", "{hosts: [a], http: [{name: empty}]}", "KAI0209", "spec.http[0]"),
+    ("VirtualService", "{hosts: [example.com], gateways: [front], http: [{redirect: {uri: /}}]}", "KAI0210", "spec.gateways[0]"),
+    ("DestinationRule", "{host: nobody}", "KAI0301", "spec.host"),
+    ("DestinationRule", "{host: reviews}", "KAI0302", "spec.host"),
+    ("DestinationRule", "{host: reviews, subsets: [{name: x}, {name: x}]}", "KAI0303", "spec.subsets[1]"),
+    ("DestinationRule", "{host: reviews, subsets: [{name: x, labels: {version: v7}}]}", "KAI0304", "spec.subsets[0]"),
+    ("Gateway", "{selector: {a: b}, servers: []}", "KAI0401", "spec.selector"),
+    ("Gateway", "{selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: x, protocol: TCP}, hosts: ['*']}]}", "KAI0402", "port"),
+    ("Gateway", "{selector: {istio: ingressgateway}, servers: [{port: {number: 443, name: x, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE}}]}", "KAI0403", "tls"),
+    ("Gateway", "{selector: {istio: ingressgateway}, servers: [{port: {number: 1, name: x, protocol: SPDY}, hosts: ['*']}]}", "KAI0405", "protocol"),
+]  # fmt: skip
+
+
+def _documents() -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(MESH))
+
+
+def _object(kind: str, spec: str) -> dict[str, Any]:
+    metadata = {"name": "new", "namespace": "default", "creationTimestamp": "2024-02-01T00:00:00Z"}
+    return {"apiVersion": "networking.istio.io/v1", "kind": kind, "metadata": metadata, "spec": yaml.safe_load(spec)}
+
+
+def test_a_mesh_without_problems_has_no_findings() -> None:
+    assert interpret(small_mesh.inputs(_documents())).findings == ()
+
+
+@pytest.mark.parametrize(("kind", "spec", "code", "place"), CASES, ids=[f"{case[2]}-{case[0]}" for case in CASES])
+def test_findings_are_the_same_at_admission_and_afterwards(kind: str, spec: str, code: str, place: str) -> None:
+    new = _object(kind, spec)
+    snapshot = interpret(small_mesh.inputs(_documents())).snapshot
+    at_admission = check_object(new, snapshot)
+    assert code in {finding.code for finding in at_admission}
+    found = next(finding for finding in at_admission if finding.code == code)
+    assert place in found.path
+    assert found.severity is Severity.WARNING
+    assert found.message.endswith(".")
+    afterwards = interpret(small_mesh.inputs([*_documents(), new])).findings
+    assert set(at_admission) == {finding for finding in afterwards if finding.resource == found.resource}
+
+
+def test_an_object_with_an_error_is_not_in_force_and_the_rest_is() -> None:
+    broken = _object("VirtualService", "{hosts: [other], http: [{match: [{uri: {regex: '('}}]}]}")
+    interpretation = interpret(small_mesh.inputs([*_documents(), broken]))
+    (finding,) = interpretation.findings
+    assert finding.severity is Severity.ERROR
+    assert [item.source.name for item in interpretation.snapshot.virtual_services["mesh"]] == ["reviews"]
+
+
+def test_a_gateway_of_the_gateway_api_is_somebody_elses() -> None:
+    other = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "g"}, "spec": {}}
+    assert interpret(small_mesh.inputs([other])).findings == ()
+    assert check_object(other, interpret({}).snapshot) == []

@@ -1,0 +1,93 @@
+"""The CRDs: valid for Kubernetes, complete, and strict about what the code would refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema_rs
+import kubernetes_validate
+import pytest
+
+from kaiki.resources.crds import custom_resource_definitions
+
+CRDS = {crd["spec"]["names"]["kind"]: crd for crd in custom_resource_definitions()}
+
+
+def _schema(kind: str) -> dict[str, Any]:
+    found: dict[str, Any] = CRDS[kind]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return found
+
+
+def _accepts(kind: str, spec: dict[str, Any]) -> bool:
+    return jsonschema_rs.is_valid(_schema(kind), {"spec": spec})
+
+
+@pytest.mark.parametrize("kind", sorted(CRDS))
+def test_kubernetes_accepts_the_definition(kind: str) -> None:
+    kubernetes_validate.validate(CRDS[kind], "1.33", strict=True)
+
+
+@pytest.mark.parametrize("kind", sorted(CRDS))
+def test_versions_and_names_are_istios(kind: str) -> None:
+    spec = CRDS[kind]["spec"]
+    assert [version["name"] for version in spec["versions"]] == ["v1", "v1beta1", "v1alpha3"]
+    assert [version["storage"] for version in spec["versions"]] == [True, False, False]
+    assert CRDS[kind]["metadata"]["name"] == f"{spec['names']['plural']}.networking.istio.io"
+    assert spec["names"]["categories"] == ["istio-io", "networking-istio-io"]
+
+
+def _names(schema: dict[str, Any]) -> set[str]:
+    found = set(schema.get("properties", {}))
+    for item in [*schema.get("properties", {}).values(), schema.get("items"), schema.get("additionalProperties")]:
+        if isinstance(item, dict):
+            found |= _names(item)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("VirtualService", "delegate uriRegexRewrite retryIgnorePreviousHosts unmatchedPreflights statPrefix sniHosts"),
+        ("VirtualService", "http2Error mirrorPercent derivePort withoutHeaders sourceSubnet ignoreUriCase exportTo"),
+        ("DestinationRule", "consecutive5xxErrors http1MaxPendingRequests http2MaxRequests h2UpgradePolicy caCrl"),
+        ("DestinationRule", "failoverPriority from warmupDurationSecs maglev tunnel proxyProtocol retryBudget"),
+        ("Gateway", "verifyCertificateSpki credentialNames caCertCredentialName minProtocolVersion defaultEndpoint"),
+    ],
+)
+def test_fields_are_spelled_as_in_the_reference(kind: str, names: str) -> None:
+    assert set(names.split()) <= _names(_schema(kind))
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        ("VirtualService", {"hosts": ["a"], "http": [{"timeout": "2s", "route": [{"destination": {"host": "a"}}]}]}),
+        ("VirtualService", {"hosts": ["a"], "http": [{"match": [{"uri": {"prefix": "/"}}], "redirect": {"uri": "/"}}]}),
+        ("DestinationRule", {"host": "a", "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL"}}}),
+        ("Gateway", {"servers": [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}]}),
+    ],
+)
+def test_what_users_write_is_accepted(kind: str, spec: dict[str, Any]) -> None:
+    assert _accepts(kind, spec)
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        ("VirtualService", {"http": [{"timeout": "2"}]}),
+        ("VirtualService", {"http": [{"route": [{"destination": {}}]}]}),
+        ("VirtualService", {"http": [{"match": [{"uri": {"prefix": "/", "exact": "/"}}]}]}),
+        ("VirtualService", {"http": [{"route": [], "redirect": {"uri": "/"}}]}),
+        ("VirtualService", {"http": [{"route": [{"destination": {"host": "a"}, "weight": -1}]}]}),
+        ("DestinationRule", {"host": "a", "trafficPolicy": {"tls": {"mode": "SOMETHING"}}}),
+        ("DestinationRule", {"trafficPolicy": {}}),
+        ("Gateway", {"servers": [{"port": {"number": 80, "name": "http"}, "hosts": ["*"]}]}),
+    ],
+)
+def test_what_cannot_mean_anything_is_refused(kind: str, spec: dict[str, Any]) -> None:
+    assert not _accepts(kind, spec)
+
+
+def test_definitions_are_new_values_each_time() -> None:
+    custom_resource_definitions()[0]["spec"].clear()
+    assert custom_resource_definitions()[0]["spec"]

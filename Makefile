@@ -12,7 +12,7 @@ setup: ## Get what running needs (Envoy, kubectl, libraries, the built console)
 	@$(PYTHON) tools/setup.py
 
 setup-dev:
-	@$(PYTHON) tools/setup.py --dev --browser
+	@$(PYTHON) tools/setup.py --dev --system
 
 demo: setup ## Start a mesh with Bookinfo, its gateway, traffic and the console; Ctrl-C stops all
 	@$(VENV)/kaiki demo $(ARGS)

@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Make this checkout ready to run.")
     parser.add_argument("--dev", action="store_true", help="also install what tests and checks need")
     parser.add_argument(
-        "--browser", action="store_true", help="also install Chromium (Debian package) for the end-to-end tests"
+        "--system", action="store_true", help="also install the Debian packages that end-to-end tests use"
     )
     parser.add_argument("--no-ui", action="store_true", help="leave the console's frontend alone")
     options = parser.parse_args(arguments)
@@ -49,8 +49,8 @@ def main(arguments: list[str]) -> int:
         install_requirements("dev" if options.dev else "runtime")
         if not options.no_ui:
             build_console()
-        if options.browser:
-            install_browser()
+        if options.system:
+            install_test_programs()
     except SetupError as error:
         print(f"\nsetup: {error}", file=sys.stderr)
         return 1
@@ -232,17 +232,28 @@ def build_console() -> None:
     mark_done("console", value)
 
 
-def install_browser() -> None:
-    if any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+# Programs that only end-to-end tests start: any one of the names does; else the Debian packages bring one.
+TEST_PROGRAMS = (
+    (("chromium", "chromium-browser", "google-chrome"), ("chromium", "fonts-noto-cjk")),
+    (("ruby",), ("ruby",)),
+    (("java",), ("default-jdk-headless",)),
+    (("node",), ("nodejs",)),
+)
+
+
+def install_test_programs() -> None:
+    """What the browser tests and the polyglot sample need of the system; tests say so and skip where it is missing."""
+    packages = [name for names, wanted in TEST_PROGRAMS if not any(map(shutil.which, names)) for name in wanted]
+    if not packages:
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        say("Chromium is missing: the browser tests will say so and be skipped (apt-get install chromium as root)")
+        say(f"some tests will be skipped; for them, as root: apt-get install -y {' '.join(packages)}")
         return
-    say("installing the Debian package chromium for the browser tests")
+    say(f"installing the Debian packages {', '.join(packages)} for the end-to-end tests")
     try:
-        install_debian_packages("chromium", "fonts-noto-cjk")
+        install_debian_packages(*packages)
     except subprocess.CalledProcessError:
-        say("Chromium could not be installed: the browser tests will say so and be skipped")
+        say("they could not be installed: some tests will say so and be skipped")
 
 
 if __name__ == "__main__":

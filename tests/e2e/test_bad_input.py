@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from mesh import Mesh
+from mesh import Mesh, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -77,7 +77,7 @@ def test_two_gateways_for_one_port_are_both_served_or_told_of(mesh: Mesh) -> Non
 
 def test_an_unknown_image_is_explained_on_the_pod(mesh: Mesh) -> None:
     mesh.kubectl("run", "strange", "--image=registry.example/strange:1", "--labels=sidecar.istio.io/inject=false")
-    mesh.kubectl("wait", "pod/strange", "--for=jsonpath={.status.containerStatuses[0].state.waiting.reason}=ImagePullBackOff")
+    wait_until(lambda: "ImagePull" in mesh.kubectl("get", "pod", "strange"), "the pod's status says what it waits for")
     description = mesh.kubectl("describe", "pod", "strange")
     assert "registry.example/strange:1" in description
     assert "images.yaml" in description

@@ -38,7 +38,7 @@ def chosen_environment(extra: tuple[str, ...]) -> dict[str, str]:
     return values
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command()
 @click.argument("name")
 @click.option("--port", "-p", type=click.IntRange(1, 65535), required=True, help="The port the command listens on.")
 @click.option("--version", "-v", "version", default="v1", show_default=True, help="The workload's version label.")
@@ -68,14 +68,13 @@ def command(
     from kaiki.app.guest import Guest, host_guest
 
     home = current_home()
-    command_line = arguments[1:] if arguments[0] == "--" else arguments
     guest = Guest(
         name=name,
         namespace=namespace,
         version=version,
         port=port,
         protocol=protocol,
-        command=command_line,
+        command=arguments,
         working_folder=os.getcwd(),
         environment=tuple(chosen_environment(env).items()),
         user_id=os.getuid(),

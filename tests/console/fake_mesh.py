@@ -226,7 +226,7 @@ class FakeKubernetes:
             *_, plural, name = parts
             found = [item for item in self.collections.get(plural, []) if item["metadata"]["name"] == name]
             return web.json_response(found[0]) if found else self._missing()
-        plural = parts[-1]
+        plural = parts[-1] if "gateway.networking.k8s.io" not in parts else f"gateway-api-{parts[-1]}"
         if plural not in self.collections:
             return self._missing()
         if request.query.get("watch") == "true":

@@ -9,7 +9,7 @@ _TEXTS = {
     "en": {
         "title": "Log in · Kaiki",
         "heading": "Log in to the console",
-        "explain": "Paste the access token, or open the link that <code>kaiki console</code> prints.",
+        "explain": "Paste the access token, or open the link that <code>kaiki dashboard</code> prints.",
         "label": "Access token",
         "button": "Log in",
         "wrongToken": "That token is not right.",
@@ -19,7 +19,7 @@ _TEXTS = {
     "ko": {
         "title": "로그인 · Kaiki",
         "heading": "콘솔 로그인",
-        "explain": "액세스 토큰을 붙여 넣거나 <code>kaiki console</code> 명령이 출력하는 링크를 여세요.",
+        "explain": "액세스 토큰을 붙여 넣거나 <code>kaiki dashboard</code> 명령이 출력하는 링크를 여세요.",
         "label": "액세스 토큰",
         "button": "로그인",
         "wrongToken": "토큰이 올바르지 않습니다.",

@@ -29,11 +29,11 @@ class MetricsClient:
         self._url = url.rstrip("/")
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._session: aiohttp.ClientSession | None = None
-        self._pending: dict[tuple[int, int], asyncio.Task[TrafficSeries]] = {}
+        self._shared: dict[tuple[int, int], asyncio.Task[TrafficSeries]] = {}
 
     async def close(self) -> None:
         """Drop connections and unfinished queries."""
-        for task in self._pending.values():
+        for task in self._shared.values():
             task.cancel()
         if self._session is not None:
             await self._session.close()
@@ -41,11 +41,12 @@ class MetricsClient:
     async def traffic(self, duration_seconds: int, timestamp: float) -> TrafficSeries:
         """The six vectors of a graph for the window that ends at `timestamp`. Raises MetricsUnavailable."""
         key = duration_seconds, int(timestamp)
-        task = self._pending.get(key)
-        if task is None:
-            self._pending = {known: other for known, other in self._pending.items() if not other.done()}
+        task = self._shared.get(key)
+        if task is None or _failed(task):
+            self._shared = {known: other for known, other in self._shared.items() if not other.done()}
             task = asyncio.create_task(self._ask_traffic(duration_seconds, timestamp))
-            self._pending[key] = task
+            task.add_done_callback(_failed)  # Looks at the failure, should everybody who waited be gone.
+            self._shared[key] = task
         return await asyncio.shield(task)
 
     async def _ask_traffic(self, duration_seconds: int, timestamp: float) -> TrafficSeries:
@@ -85,3 +86,7 @@ class MetricsClient:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=self._timeout)
         return self._session
+
+
+def _failed(task: asyncio.Task[TrafficSeries]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)

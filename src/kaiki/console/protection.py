@@ -82,7 +82,11 @@ def _turn_away(request: web.Request) -> web.StreamResponse:
     """Pages go to the login form; everything else is told 401."""
     if request.method == "GET" and "text/html" in request.headers.get("Accept", "") and not _is_api(request):
         return web.Response(status=303, headers={"Location": "/login"})
-    error = {"code": "unauthorized", "message": "Log in first.", "hint": "`kaiki console` prints a login link."}
+    error = {
+        "code": "unauthorized",
+        "message": "Log in first.",
+        "hint": "`kaiki dashboard` opens the console logged in.",
+    }
     return answer_json({"error": error}, status=401)
 
 

@@ -6,6 +6,7 @@ import type { ElkExtendedEdge, ElkNode, LayoutOptions } from "elkjs/lib/elk-api"
 
 export const NODE_HEIGHT = 58;
 const LABEL = { width: 106, height: 22 };
+const MANY_NODES = 120;
 const NAMESPACE_PADDING = "[top=44,left=22,bottom=22,right=22]";
 
 export interface Point {
@@ -37,49 +38,58 @@ export interface Layout {
 export interface Topology {
   nodes: readonly { id: string; namespace: string; width: number }[];
   edges: readonly { id: string; source: string; target: string }[];
+  direction: Direction;
 }
 
+/** The way traffic flows: to the right, or downwards on narrow screens. */
+export type Direction = "RIGHT" | "DOWN";
+
 /** Equal for equal topologies: the layout is only computed anew when this changes. */
-export function topologyKey({ nodes, edges }: Topology): string {
-  return [...nodes.map((node) => `${node.id}\u0001${node.namespace}\u0001${node.width}`), ...edges.map((edge) => edge.id)].join("\u0000");
+export function topologyKey({ nodes, edges, direction }: Topology): string {
+  return [direction, ...nodes.map((node) => `${node.id}\u0001${node.namespace}\u0001${node.width}`), ...edges.map((edge) => edge.id)].join("\u0000");
 }
 
 /**
  * `ordered` keeps edges, and with them v1, v2, v3, in the order of their ids where that costs no crossing. The engine is
  * known to fail on some graphs with it; they are laid out again without.
  */
-export function layoutRequest({ nodes, edges }: Topology, ordered = true): ElkNode {
+export function layoutRequest({ nodes, edges, direction }: Topology, ordered = true): ElkNode {
+  // Laying out all namespaces as one takes minutes for a thousand nodes; one by one it takes half a second, and the edges
+  // between namespaces are then drawn as plain curves (`readLayout`).
+  const large = nodes.length > MANY_NODES;
   const order: LayoutOptions = ordered ? { "elk.layered.considerModelOrder.strategy": "PREFER_EDGES" } : {};
+  const placement: LayoutOptions = {
+    "elk.layered.nodePlacement.strategy": large ? "BRANDES_KOEPF" : "NETWORK_SIMPLEX",
+    "elk.layered.thoroughness": large ? "1" : "7",
+    "elk.spacing.nodeNode": "30",
+    "elk.spacing.edgeNode": "18",
+    "elk.spacing.edgeEdge": "14",
+    "elk.layered.spacing.nodeNodeBetweenLayers": "38",
+    "elk.layered.spacing.edgeNodeBetweenLayers": "18",
+    "elk.layered.spacing.edgeEdgeBetweenLayers": "14",
+  };
   const leaf = ({ id, width }: Topology["nodes"][number]): ElkNode => ({ id, width, height: NODE_HEIGHT });
   const namespaces = [...new Set(nodes.map((node) => node.namespace))].filter((name) => name !== "").sort();
   const members = (namespace: string): ElkNode[] =>
     nodes.filter((node) => node.namespace === namespace).map(leaf);
-  const large = nodes.length > 250;
   return {
     id: "root",
     layoutOptions: {
       "elk.algorithm": "layered",
       ...order,
-      "elk.direction": "RIGHT",
-      "elk.hierarchyHandling": "INCLUDE_CHILDREN",
+      "elk.direction": direction,
+      "elk.hierarchyHandling": large ? "SEPARATE_CHILDREN" : "INCLUDE_CHILDREN",
       "elk.edgeRouting": "ORTHOGONAL",
       "elk.json.shapeCoords": "ROOT",
       "elk.json.edgeCoords": "ROOT",
-      "elk.layered.nodePlacement.strategy": large ? "BRANDES_KOEPF" : "NETWORK_SIMPLEX",
-      "elk.layered.thoroughness": large ? "1" : "7",
-      "elk.spacing.nodeNode": "30",
-      "elk.spacing.edgeNode": "18",
-      "elk.spacing.edgeEdge": "14",
+      ...placement,
       "elk.spacing.componentComponent": "40",
-      "elk.layered.spacing.nodeNodeBetweenLayers": "38",
-      "elk.layered.spacing.edgeNodeBetweenLayers": "18",
-      "elk.layered.spacing.edgeEdgeBetweenLayers": "14",
       "elk.padding": "[top=12,left=12,bottom=12,right=12]",
     },
     children: [
       ...namespaces.map((namespace) => ({
         id: `namespace:${namespace}`,
-        layoutOptions: { "elk.padding": NAMESPACE_PADDING, ...order },
+        layoutOptions: { "elk.padding": NAMESPACE_PADDING, ...order, ...(large ? { ...placement, "elk.algorithm": "layered", "elk.direction": direction, "elk.edgeRouting": "ORTHOGONAL" } : {}) },
         children: members(namespace),
       })),
       ...members(""),
@@ -105,7 +115,10 @@ export function readLayout(key: string, answer: ElkNode): Layout {
     }
   }
   const routes = new Map<string, Route>();
-  for (const edge of collectEdges(answer)) routes.set(edge.id, route(edge));
+  for (const edge of collectEdges(answer)) {
+    const curve = edge.sections === undefined ? directRoute(edge, nodes) : route(edge);
+    if (curve !== null) routes.set(edge.id, curve);
+  }
   return { key, width: answer.width ?? 0, height: answer.height ?? 0, nodes, namespaces, routes };
 }
 
@@ -115,6 +128,18 @@ function collectEdges(node: ElkNode): ElkExtendedEdge[] {
 
 function box(node: ElkNode): Box {
   return { id: node.id, x: node.x ?? 0, y: node.y ?? 0, width: node.width ?? 0, height: node.height ?? 0 };
+}
+
+/** From the right side of one node to the left side of the other, through the middle between them. */
+function directRoute(edge: ElkExtendedEdge, nodes: ReadonlyMap<string, Box>): Route | null {
+  const source = nodes.get(edge.sources[0] ?? "");
+  const target = nodes.get(edge.targets[0] ?? "");
+  if (source === undefined || target === undefined) return null;
+  const from = { x: source.x + source.width, y: source.y + source.height / 2 };
+  const to = { x: target.x, y: target.y + target.height / 2 };
+  const middle = (from.x + to.x) / 2;
+  const label = { x: middle, y: (from.y + to.y) / 2 };
+  return { id: edge.id, points: [from, { x: middle, y: from.y }, { x: middle, y: to.y }, to], label };
 }
 
 function route(edge: ElkExtendedEdge): Route {

@@ -59,7 +59,11 @@ export default function PlotView({ title, times, lines, format }: Properties) {
             width: 2,
             points: { show: false },
             ...(line.dash === undefined ? {} : { dash: line.dash }),
-            value: (_: uPlot, value: number | null) => (value === null ? "–" : format(value)),
+            // Without a cursor the legend tells the newest value.
+            value: (drawn: uPlot, value: number | null, index: number) => {
+              const told = drawn.cursor.idx === null || drawn.cursor.idx === undefined ? newest(drawn.data[index]) : value;
+              return told === null || told === undefined ? "–" : format(told);
+            },
           })),
         ],
       },
@@ -80,8 +84,6 @@ export default function PlotView({ title, times, lines, format }: Properties) {
 
   useEffect(() => {
     plot.current?.setData([times, ...lines.map((line) => line.values)]);
-    // Without a cursor the legend tells the newest values.
-    if (plot.current?.cursor.idx === null || plot.current?.cursor.idx === undefined) plot.current?.setLegend({ idx: times.length - 1 });
   }, [times, lines]);
 
   return (
@@ -90,4 +92,8 @@ export default function PlotView({ title, times, lines, format }: Properties) {
       <div ref={place} />
     </figure>
   );
+}
+
+function newest(values: ArrayLike<number | null | undefined> | undefined): number | null | undefined {
+  return Array.from(values ?? []).findLast((value) => value !== null && value !== undefined);
 }

@@ -11,10 +11,8 @@ export function FailureBanner({ error, staleTime }: { error: Error; staleTime?: 
       <Icon name="warning" size={20} />
       <div>
         <strong>{t("errorTitle")}</strong>
-        <p>
-          {unreachable ? t("consoleUnreachable") : error.message}
-          {error instanceof ApiError && error.hint !== "" && ` ${error.hint}`}
-        </p>
+        <p>{unreachable ? t("consoleUnreachable") : error.message}</p>
+        {error instanceof ApiError && error.hint !== "" && <p>{error.hint}</p>}
         <p className="soft">
           {staleTime !== undefined && `${t("errorStale", { time: staleTime })} `}
           {t("errorRetry")}

@@ -1,6 +1,6 @@
 /** The graph: asks every three seconds, draws, and shows the details of what is selected. */
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { lazy, Suspense, useCallback, useEffect, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useState, useSyncExternalStore } from "react";
 import { ApiError, fetchGraph, type TrafficGraph } from "../../api/client";
 import { useLanguage } from "../../app/language";
 import type { Selection } from "../../domain/address";
@@ -17,6 +17,7 @@ import { useLayout } from "./useLayout";
 
 const SidePanel = lazy(() => import("./SidePanel"));
 const REFRESH_MILLISECONDS = 3000;
+const NARROW = window.matchMedia("(max-width: 640px)");
 
 export function GraphPage() {
   const { t, language } = useLanguage();
@@ -31,7 +32,7 @@ export function GraphPage() {
     placeholderData: keepPreviousData,
   });
   const graph = query.data;
-  const layout = useLayout(graph, t);
+  const layout = useLayout(graph, t, useNarrow() ? "DOWN" : "RIGHT");
   const select = useCallback((chosen: Selection) => change({ selection: chosen }), [change]);
 
   useEffect(() => {
@@ -89,6 +90,17 @@ export function GraphPage() {
         </footer>
       )}
     </div>
+  );
+}
+
+/** Phones and narrow windows: traffic then flows downwards. */
+function useNarrow(): boolean {
+  return useSyncExternalStore(
+    (changed) => {
+      NARROW.addEventListener("change", changed);
+      return () => NARROW.removeEventListener("change", changed);
+    },
+    () => NARROW.matches,
   );
 }
 

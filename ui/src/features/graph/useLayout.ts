@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from "react";
 import type { ELK } from "elkjs/lib/elk-api";
 import type { TrafficGraph } from "../../api/client";
 import type { Translate } from "../../app/language";
-import { layoutRequest, readLayout, topologyKey, type Layout, type Topology } from "../../domain/layout";
+import { layoutRequest, readLayout, topologyKey, type Direction, type Layout, type Topology } from "../../domain/layout";
 import { cardWidth } from "../../domain/names";
 import { nodeTitle } from "./words";
 
@@ -17,13 +17,13 @@ function layoutEngine(): Promise<ELK> {
   return engine;
 }
 
-export function useLayout(graph: TrafficGraph | undefined, t: Translate): Layout | null {
+export function useLayout(graph: TrafficGraph | undefined, t: Translate, direction: Direction): Layout | null {
   const [layout, setLayout] = useState<Layout | null>(null);
   const topology = useMemo<Topology | null>(() => {
     if (graph === undefined) return null;
     const nodes = graph.nodes.map((node) => ({ id: node.id, namespace: node.namespace, width: cardWidth(nodeTitle(node, t)) }));
-    return { nodes, edges: graph.edges };
-  }, [graph, t]);
+    return { nodes, edges: graph.edges, direction };
+  }, [graph, t, direction]);
   const key = topology === null ? "" : topologyKey(topology);
 
   useEffect(() => {

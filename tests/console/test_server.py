@@ -1,0 +1,281 @@
+"""The console over HTTP, against a Prometheus and a Kubernetes API made of numbers."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import importlib.util
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import aiohttp
+import msgspec
+import orjson
+import pytest
+
+from kaiki.console.server import running
+from kaiki.console.settings import ConsoleSettings
+from kaiki.graph import TrafficGraph
+from kaiki.kube.config import KubeConfig
+
+TOKEN = "a-token-for-tests"
+
+
+def load_fake_mesh() -> ModuleType:
+    """Test folders are no packages; the fake is a file beside this one."""
+    spec = importlib.util.spec_from_file_location("fake_mesh", Path(__file__).parent / "fake_mesh.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["fake_mesh"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+fake_mesh = load_fake_mesh()
+
+
+class Console:
+    """A running console, with a client that has the token (`ask`) and one that has nothing (`client`)."""
+
+    def __init__(self, url: str, client: aiohttp.ClientSession, prometheus: Any) -> None:
+        self.url = url
+        self.client = client
+        self.prometheus = prometheus
+
+    async def ask(self, path: str, status: int = 200) -> Any:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        async with self.client.get(self.url + path, headers=headers) as answer:
+            assert answer.status == status, await answer.text()
+            return await answer.json()
+
+    async def wait_for_kubernetes(self) -> None:
+        while (await self.ask("/api/namespaces"))["warnings"]:
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def started(*, kubernetes: bool = True, **settings: Any) -> AsyncIterator[Console]:
+    prometheus = fake_mesh.FakePrometheus()
+    api = fake_mesh.FakeKubernetes(base64.b64encode(TOKEN.encode()).decode())
+    async with (
+        fake_mesh.listening(prometheus.application()) as metrics_url,
+        fake_mesh.listening(api.application()) as kubernetes_url,
+        running(
+            ConsoleSettings(
+                listen=("127.0.0.1", 0),
+                metrics_url=metrics_url,
+                kube=KubeConfig(server=kubernetes_url) if kubernetes else None,
+                **({"token": TOKEN} | settings),
+            )
+        ) as (host, port),
+        aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client,
+    ):
+        yield Console(f"http://{host}:{port}", client, prometheus)
+
+
+@pytest.fixture
+async def console() -> AsyncIterator[Console]:
+    async with started() as found:
+        yield found
+
+
+async def test_graph_is_what_its_type_says(console: Console) -> None:
+    await console.wait_for_kubernetes()
+    answer = await console.ask("/api/graph?duration=2m&at=1700000000")
+    graph = msgspec.convert(answer, TrafficGraph, strict=False)
+    assert (graph.duration_seconds, graph.timestamp) == (120, 1_700_000_000)
+    edges = {edge.id: edge for edge in graph.edges}
+    first = edges["gateway:istio-system/istio-ingressgateway>workload:default/productpage-v1|http"]
+    assert first.request_count == pytest.approx(960)
+    assert first.mtls_ratio == 1
+    badges = {node.id: node.badges for node in graph.nodes}
+    assert badges["workload:default/reviews-v2"] == ("trafficSplit", "virtualService")
+
+
+async def test_a_graph_costs_six_queries(console: Console) -> None:
+    await console.ask("/api/graph")
+    assert len(console.prometheus.queries) == 6
+
+
+async def test_viewers_at_the_same_moment_share_the_queries(console: Console) -> None:
+    await asyncio.gather(*(console.ask("/api/graph?at=1700000000") for _ in range(5)))
+    assert len(console.prometheus.queries) == 6
+
+
+async def test_without_kubernetes_the_series_are_shown_alone() -> None:
+    async with started(kubernetes=False) as console:
+        answer = await console.ask("/api/graph")
+        assert [warning["code"] for warning in answer["warnings"]] == ["noKubernetes"]
+        assert len(answer["nodes"]) == 8
+
+
+async def test_an_unreachable_store_is_told(console: Console) -> None:
+    console.prometheus.up = False
+    answer = await console.ask("/api/graph", status=503)
+    assert answer["error"]["code"] == "metricsUnavailable"
+    assert "deployment prometheus" in answer["error"]["hint"]
+    console.prometheus.up = True
+    assert (await console.ask("/api/graph"))["nodes"]
+
+
+async def test_nothing_listens_at_the_store() -> None:
+    async with (
+        running(ConsoleSettings(listen=("127.0.0.1", 0), metrics_url="http://127.0.0.1:9", token=TOKEN)) as (
+            host,
+            port,
+        ),
+        aiohttp.ClientSession() as client,
+    ):
+        answer = await Console(f"http://{host}:{port}", client, None).ask("/api/graph", status=503)
+        assert "cannot be reached" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "graphType=nonsense",
+        "duration=0s",
+        "duration=-5",
+        "duration=31d",
+        "duration=٣s",
+        "at=yesterday",
+        "at=nan",
+        "at=2024-01-01T00:00:00",
+    ],
+)
+async def test_wrong_parameters_are_named(console: Console, query: str) -> None:
+    answer = await console.ask(f"/api/graph?{query}", status=400)
+    assert query.partition("=")[0] in answer["error"]["message"]
+
+
+async def test_time_as_rfc3339(console: Console) -> None:
+    answer = await console.ask("/api/graph?at=2024-01-01T00:00:00Z")
+    assert answer["timestamp"] == 1_704_067_200
+
+
+async def test_series_of_a_node_and_an_edge(console: Console) -> None:
+    span = "from=1700000000&to=1700000060&step=10"
+    node = await console.ask(f"/api/series?node=workload:default/reviews-v3&{span}")
+    edge = await console.ask(
+        f"/api/series?edge=workload:default/productpage-v1%3Eworkload:default/reviews-v3%7Chttp&{span}"
+    )
+    assert node == edge
+    assert len(node["times"]) == 7
+    assert all(line is not None for line in node["requestsPerSecond"]["serverError"])
+    assert node["latencyMilliseconds"]["p50"][0] == pytest.approx(15.25, abs=0.1)
+
+
+async def test_series_needs_one_subject(console: Console) -> None:
+    for query in ("", "node=a&edge=b", "node=nonsense", "edge=nonsense", "node=workload:a/b&direction=up"):
+        await console.ask(f"/api/series?{query}", status=400)
+    await console.ask("/api/series?node=workload:a/b&from=0&to=1e9&step=1", status=400)
+
+
+async def test_lists(console: Console) -> None:
+    await console.wait_for_kubernetes()
+    namespaces = (await console.ask("/api/namespaces"))["items"]
+    assert [(item["name"], item["injected"]) for item in namespaces] == [("default", True), ("istio-system", False)]
+    services = (await console.ask("/api/services?namespaces=default"))["items"]
+    reviews = next(item for item in services if item["name"] == "reviews")
+    assert reviews["workloads"] == ["reviews-v1", "reviews-v2", "reviews-v3"]
+    workloads = (await console.ask("/api/workloads?namespaces=istio-system"))["items"]
+    assert [(item["name"], item["gateway"]) for item in workloads] == [("istio-ingressgateway", True)]
+    kinds = [item["kind"] for item in (await console.ask("/api/config"))["items"]]
+    assert kinds == ["DestinationRule", "Gateway", "VirtualService"]
+
+
+async def test_nothing_answers_strangers(console: Console) -> None:
+    for path in ("/api/graph", "/api/openapi.json", "/assets/x.js", "/favicon.svg", "/api/nothing"):
+        async with console.client.get(console.url + path) as answer:
+            assert answer.status == 401, path
+    async with console.client.get(
+        console.url + "/graph", headers={"Accept": "text/html"}, allow_redirects=False
+    ) as answer:
+        assert (answer.status, answer.headers["Location"]) == (303, "/login")
+    for path in ("/healthz", "/kiali/healthz"):
+        async with console.client.get(console.url + path, headers={"Host": "10.0.0.1:20001"}) as answer:
+            assert answer.status == 200
+
+
+async def test_foreign_hosts_are_refused(console: Console) -> None:
+    headers = {"Host": "evil.example", "Authorization": f"Bearer {TOKEN}"}
+    for path in ("/api/graph", "/login", "/"):
+        async with console.client.get(console.url + path, headers=headers) as answer:
+            assert answer.status == 421
+    for host in ("localhost:1", "[::1]:20001", "kiali.istio-system:20001", "kiali"):
+        headers = {"Host": host, "Authorization": f"Bearer {TOKEN}"}
+        async with console.client.get(console.url + "/api/namespaces", headers=headers) as answer:
+            assert answer.status == 200
+
+
+async def test_a_login_link_opens_a_session_once(console: Console) -> None:
+    async with console.client.post(console.url + "/api/login-links") as answer:
+        assert answer.status == 401
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with console.client.post(console.url + "/api/login-links", headers=headers) as answer:
+        assert answer.status == 201
+        path = (await answer.json())["path"]
+    async with console.client.get(console.url + path) as answer:
+        assert answer.status == 200
+    async with console.client.get(console.url + "/api/graph") as answer:
+        assert answer.status == 200
+    async with console.client.post(console.url + "/api/login-links") as answer:
+        assert answer.status == 401, "a session does not invite others"
+    console.client.cookie_jar.clear()
+    async with console.client.get(console.url + path) as answer:
+        assert answer.status == 401
+
+
+async def test_login_form(console: Console) -> None:
+    async with console.client.post(console.url + "/login", data={"token": "wrong"}) as answer:
+        assert answer.status == 401
+        assert "not right" in await answer.text()
+    async with console.client.post(console.url + "/login", data={"token": TOKEN}) as answer:
+        assert answer.status == 200
+    async with console.client.get(console.url + "/api/graph") as answer:
+        assert answer.status == 200
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_the_token_comes_from_its_secret() -> None:
+    async with started(token=None) as console:
+        while True:
+            headers = {"Authorization": f"Bearer {TOKEN}"}
+            async with console.client.get(console.url + "/api/namespaces", headers=headers) as answer:
+                if answer.status == 200:
+                    break
+            await asyncio.sleep(0.01)
+        text = str([await console.ask(f"/api/{name}") for name in ("config", "workloads", "services", "graph")])
+        assert TOKEN not in text
+
+
+async def test_kialis_paths_arrive(console: Console) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with console.client.get(
+        console.url + "/kiali/console/graph", headers=headers, allow_redirects=False
+    ) as answer:
+        assert (answer.status, answer.headers["Location"]) == (302, "/")
+
+
+async def test_openapi_says_what_is_answered(console: Console) -> None:
+    document = await console.ask("/api/openapi.json")
+    schemas = document["components"]["schemas"]
+    (_,), components = msgspec.json.schema_components([TrafficGraph], ref_template="#/components/schemas/{name}")
+    for name, schema in components.items():
+        known = set(schemas[name].get("properties", {})) - {"warnings"}
+        assert known == set(schema.get("properties", {})), f"{name} differs: regenerate openapi.json and ui's schema.ts"
+    answer = await console.ask("/api/graph")
+    assert set(schemas["TrafficGraph"]["required"]) == set(answer)
+    assert orjson.dumps(document)
+
+
+async def test_files_outside_of_the_ui_are_not_served(console: Console) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    for path in ("/assets/..%2f..%2fserver.py", "/assets/%2e%2e/server.py"):
+        async with console.client.get(console.url + path, headers=headers) as answer:
+            assert "Joins" not in await answer.text() and "import" not in await answer.text()

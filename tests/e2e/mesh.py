@@ -54,7 +54,14 @@ class Mesh:
     ) -> str:
         environment = self.environment | ({"KUBECONFIG": str(self.home / "kubeconfig")} if kubeconfig else {})
         done = subprocess.run(
-            arguments, env=environment, cwd=REPOSITORY, input=given, capture_output=True, text=True, timeout=timeout, check=False
+            arguments,
+            env=environment,
+            cwd=REPOSITORY,
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
         if check and done.returncode:
             raise CommandError(f"{' '.join(arguments)}\nexit code {done.returncode}\n{done.stdout}\n{done.stderr}")
@@ -83,7 +90,7 @@ class Mesh:
     def objects(self, *arguments: str) -> list[dict[str, Any]]:
         """`kubectl get … -o json` as objects."""
         document = json.loads(self.kubectl("get", *arguments, "-o", "json"))
-        items: list[dict[str, Any]] = document["items"] if "items" in document else [document]
+        items: list[dict[str, Any]] = document.get("items", [document])
         return items
 
     def pods(self, namespace: str = "default", selector: str = "") -> list[dict[str, Any]]:
@@ -136,7 +143,9 @@ class Mesh:
         wait_until(lambda: self.get(f"{self.gateway}/productpage")[0] == 200, "the product page answers")
 
 
-def wait_until(condition: Callable[[], bool], what: str, timeout_seconds: float = 60.0, every_seconds: float = 0.2) -> None:
+def wait_until(
+    condition: Callable[[], bool], what: str, timeout_seconds: float = 60.0, every_seconds: float = 0.2
+) -> None:
     """Return as soon as `condition` holds; an OSError counts as not yet."""
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:

@@ -51,7 +51,9 @@ def test_a_weight_that_cannot_be_is_refused_with_the_field(mesh: Mesh) -> None:
 
 
 def test_a_host_that_does_not_exist_is_warned_of(mesh: Mesh) -> None:
-    answer = apply(mesh, virtual_service("lost", hosts=["nowhere"], http=[{"route": [{"destination": {"host": "nowhere"}}]}]))
+    answer = apply(
+        mesh, virtual_service("lost", hosts=["nowhere"], http=[{"route": [{"destination": {"host": "nowhere"}}]}])
+    )
     assert "Warning:" in answer
     assert "nowhere" in answer
     assert "spec.http[0].route[0].destination.host" in answer

@@ -41,7 +41,9 @@ def test_traffic_goes_on_without_the_control_plane(bookinfo: Mesh) -> None:
         old = find(bookinfo, lambda process: "kaiki control-plane" in process.command)
         kill(old)
         load.wait_for_more(60)
-        bookinfo.kubectl("wait", "-n", "istio-system", "--for=condition=Available", "deployment/istiod", "--timeout=60s")
+        bookinfo.kubectl(
+            "wait", "-n", "istio-system", "--for=condition=Available", "deployment/istiod", "--timeout=60s"
+        )
         load.wait_for_more(40)
     assert load.failures == {}
     assert find(bookinfo, lambda process: "kaiki control-plane" in process.command).number != old.number

@@ -52,7 +52,7 @@ def test_public_image_names_of_bookinfo(mesh: Mesh) -> None:
 
 
 def addon(name: str, labels: dict[str, str], image: str, arguments: list[str], port: int) -> str:
-    """A monitoring add-on as public manifests write it: the names and labels users know, a foreign image and its flags."""
+    """A monitoring add-on as public manifests write it: known names and labels, a foreign image and its flags."""
     documents = [
         {
             "apiVersion": "v1",
@@ -93,7 +93,9 @@ def test_public_monitoring_images_get_our_store_and_console(mesh: Mesh) -> None:
     console = {f"app.kubernetes.io/{key}": "kiali" for key in ("name", "instance")}
     flags = ["--config.file=/etc/config/prometheus.yml", "--storage.tsdb.path=/data"]
     mesh.kubectl("apply", "-f", "-", given=addon("prometheus", metrics, "prom/prometheus:v3.5.0", flags, 9090))
-    mesh.kubectl("apply", "-f", "-", given=addon("kiali", console, "quay.io/kiali/kiali:v2.17", ["-config", "/kiali"], 20001))
+    mesh.kubectl(
+        "apply", "-f", "-", given=addon("kiali", console, "quay.io/kiali/kiali:v2.17", ["-config", "/kiali"], 20001)
+    )
     for name in ("prometheus", "kiali"):
         mesh.kubectl("rollout", "status", f"deployment/{name}", "-n", "istio-system", "--timeout=60s")
     mesh.get(f"{mesh.gateway}/productpage")

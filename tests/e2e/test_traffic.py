@@ -21,7 +21,8 @@ def edges(mesh: Mesh, reporter: str) -> Edges:
     """Requests counted so far, by (source, destination) workload."""
     rows = mesh.query(EDGES % reporter)
     return {
-        (row["metric"]["source_workload"], row["metric"]["destination_workload"]): float(row["value"][1]) for row in rows
+        (row["metric"]["source_workload"], row["metric"]["destination_workload"]): float(row["value"][1])
+        for row in rows
     }
 
 
@@ -99,7 +100,11 @@ def test_both_ends_report_mutual_tls(bookinfo: Mesh) -> None:
         '(istio_requests_total{destination_workload=~"reviews-.*", reporter="destination"})'
     )
     assert {
-        (row["metric"]["connection_security_policy"], row["metric"]["source_principal"], row["metric"]["destination_principal"])
+        (
+            row["metric"]["connection_security_policy"],
+            row["metric"]["source_principal"],
+            row["metric"]["destination_principal"],
+        )
         for row in rows
     } == {
         (
@@ -137,7 +142,9 @@ def run_pod(mesh: Mesh, name: str, command: list[str], namespace: str = "default
     }
     mesh.kubectl("apply", "-f", "-", given=json.dumps(pod))
     try:
-        mesh.kubectl("wait", f"pod/{name}", "-n", namespace, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+        mesh.kubectl(
+            "wait", f"pod/{name}", "-n", namespace, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s"
+        )
         return mesh.kubectl("logs", name, "-n", namespace, "-c", "main")
     finally:
         mesh.kubectl("delete", "pod", name, "-n", namespace, "--wait=true")
@@ -166,6 +173,10 @@ with socket.create_connection(("tcp-echo", 9000), timeout=10) as connection:
 """
 
 
+def wait_for_value(mesh: Mesh, expression: str, value: float, what: str) -> None:
+    wait_until(lambda: mesh.value(expression) == value, what, 60)
+
+
 def test_tcp_bytes_are_exact_and_show_while_the_connection_lives(bookinfo: Mesh) -> None:
     mesh, lines = bookinfo, 500
     mesh.kubectl("apply", "-f", str(SAMPLES / "tcp-echo" / "tcp-echo.yaml"))
@@ -177,7 +188,11 @@ def test_tcp_bytes_are_exact_and_show_while_the_connection_lives(bookinfo: Mesh)
         "spec": {
             "restartPolicy": "Never",
             "containers": [
-                {"name": "main", "image": "kaiki/host:local", "command": ["python3", "-c", TCP_SCRIPT, str(lines), "600"]}
+                {
+                    "name": "main",
+                    "image": "kaiki/host:local",
+                    "command": ["python3", "-c", TCP_SCRIPT, str(lines), "600"],
+                }
             ],
         },
     }
@@ -185,7 +200,7 @@ def test_tcp_bytes_are_exact_and_show_while_the_connection_lives(bookinfo: Mesh)
     for reporter in ("source", "destination"):
         labels = f'{{reporter="{reporter}", source_workload="tcp-client", destination_service_name="tcp-echo"}}'
         received = f"sum(istio_tcp_received_bytes_total{labels})"
-        wait_until(lambda: mesh.value(received) == lines * 100, f"all bytes of a living connection at the {reporter}", 60)  # noqa: B023
+        wait_for_value(mesh, received, lines * 100, f"all bytes of a living connection at the {reporter}")
         assert mesh.value(f"sum(istio_tcp_connections_opened_total{labels})") == 1
         assert mesh.value(f"sum(istio_tcp_connections_closed_total{labels})") == 0
         assert mesh.value(f"sum(istio_tcp_sent_bytes_total{labels})") >= lines * 100
@@ -225,7 +240,9 @@ def test_a_delay_shows_on_its_edge_only(bookinfo: Mesh) -> None:
             }
 
         wait_until(lambda: p95().get("productpage-v1>details-v1", 0) >= 1900, "the delayed edge's p95", 30)
-        others = {edge: value for edge, value in p95().items() if edge.startswith(("productpage-v1>reviews", "reviews"))}
+        others = {
+            edge: value for edge, value in p95().items() if edge.startswith(("productpage-v1>reviews", "reviews"))
+        }
         assert others
         assert all(value < 1000 for value in others.values()), others
     finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,9 @@ pytestmark = pytest.mark.e2e
 
 ENGLISH = REPOSITORY / "docs" / "guides" / "tutorial.md"
 KOREAN = REPOSITORY / "docs" / "ko" / "guides" / "tutorial.md"
-BLOCK = re.compile(r"^```bash\n(?P<commands>.*?)^```\n(?P<expected>(?:\s*<!-- expect: .*? -->)*)", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"^```bash\n(?P<commands>.*?)^```\n(?P<expected>(?:\s*<!-- expect: .*? -->)*)", re.MULTILINE | re.DOTALL
+)
 EXPECTATION = re.compile(r"<!-- expect: (.*?) -->")
 BLOCK_TIMEOUT_SECONDS = 180
 
@@ -65,8 +66,8 @@ class Reader:
 
 
 @pytest.fixture
-def reader(home: Path) -> Iterator[Reader]:
-    yield Reader(Mesh(home))
+def reader(home: Path) -> Reader:
+    return Reader(Mesh(home))
 
 
 def test_both_languages_have_the_same_commands() -> None:
@@ -94,7 +95,13 @@ def test_the_browser_shows_the_page_and_the_graph(bookinfo: Mesh) -> None:
     link = bookinfo.kaiki("dashboard", "--no-open").strip()
     from playwright.sync_api import expect, sync_playwright
 
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    flags = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=flags)
         page = browser.new_page(viewport={"width": 1440, "height": 900})

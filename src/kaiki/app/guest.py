@@ -105,9 +105,8 @@ async def host_guest(
             await client.create(service(guest))
         try:
             await client.apply(deployment(guest), "kaiki-run")
-            say(
-                f"{guest.deployment_name} joins the mesh as http://{guest.name}.{guest.namespace}:{guest.port} (Ctrl-C leaves)"
-            )
+            url = f"http://{guest.name}.{guest.namespace}:{guest.port}"
+            say(f"{guest.deployment_name} joins the mesh as {url} (Ctrl-C leaves)")
             follower = asyncio.create_task(follow_output(client, guest, say, show))
             await stop.wait()
             follower.cancel()

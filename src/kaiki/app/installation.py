@@ -6,8 +6,6 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 
-from kaiki.resources.crds import custom_resource_definitions
-
 import kaiki
 from kaiki.app.home import Home
 from kaiki.app.proxies import gateway_arguments
@@ -16,6 +14,7 @@ from kaiki.kube.manifest import Progress, apply_objects
 from kaiki.kube.resource import Object
 from kaiki.manifests.install import install_manifests
 from kaiki.manifests.settings import InstallSettings, Platform, Profile
+from kaiki.resources.crds import custom_resource_definitions
 
 
 def console_token(home: Home) -> str:

@@ -15,7 +15,7 @@ def is_ready(deployment: Object) -> bool:
     """Whether a rollout is complete: the newest generation was seen, and all its replicas are available."""
     status, metadata = deployment.get("status") or {}, deployment["metadata"]
     wanted = deployment["spec"].get("replicas", 1)
-    return (
+    return bool(
         status.get("observedGeneration", 0) >= metadata.get("generation", 1)
         and status.get("updatedReplicas", 0) >= wanted
         and status.get("availableReplicas", 0) >= wanted

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 
-class Address(click.ParamType):
+class Address(click.ParamType[tuple[str, int]]):
     """`0.0.0.0:9090` → ("0.0.0.0", 9090)."""
 
     name = "HOST:PORT"

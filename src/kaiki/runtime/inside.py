@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kaiki.runtime.host_sockets import SocketTaker
@@ -43,8 +44,14 @@ def reap_orphans() -> None:
             continue
 
 
-def behave_as_first_process(sockets: SocketTaker) -> None:
-    """Reap what is orphaned, and end at SIGTERM. To be called inside the event loop."""
+@contextlib.contextmanager
+def first_process(sockets: SocketTaker) -> Iterator[None]:
+    """Reap what is orphaned, and end at SIGTERM. To be entered inside the event loop."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGCHLD, reap_orphans)
     loop.add_signal_handler(signal.SIGTERM, sockets.stopped.set)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGCHLD)
+        loop.remove_signal_handler(signal.SIGTERM)

@@ -237,7 +237,7 @@ class PodRunner:
     async def _refill_volumes(self) -> None:
         while True:
             await self._refill.wait()
-            if not self.state.volumes_ready:
+            if not self.state.volumes_ready or self._sandbox is None:
                 await asyncio.sleep(0.05)
                 continue
             self._refill.clear()
@@ -333,6 +333,8 @@ class PodRunner:
     # The end
 
     async def _remove(self) -> None:
+        """Confirm only when nothing is left: who waits for the deletion may count on that."""
+        self._clean_up()
         while self._exists:
             try:
                 await self._node.cluster.confirm_deletion(self.pod)

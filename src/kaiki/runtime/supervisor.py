@@ -25,7 +25,7 @@ from kaiki.kube.errors import KubeError
 from kaiki.kube.resource import ENDPOINT_SLICES, PODS, SERVICES
 from kaiki.runtime.agent import Agent, StartNameServer
 from kaiki.runtime.host_sockets import SocketTaker
-from kaiki.runtime.inside import Inheritance, behave_as_first_process, take_inheritance
+from kaiki.runtime.inside import Inheritance, first_process, take_inheritance
 from kaiki.runtime.kube_cluster import KubeCluster
 from kaiki.runtime.loopback import load_balancer_status
 from kaiki.runtime.node import NODE_NAME
@@ -171,8 +171,8 @@ async def _tasks(*work: Any) -> AsyncIterator[None]:
 async def _serve(inheritance: Inheritance) -> int:
     settings = inheritance.settings
     sockets = SocketTaker(inheritance.control)
-    behave_as_first_process(sockets)
     async with AsyncExitStack() as stack:
+        stack.enter_context(first_process(sockets))
         client = await stack.enter_async_context(KubeClient(_api_config(settings), user_agent="kaiki-node"))
         cluster = KubeCluster(client)
         start_names = _find_name_server(settings.name_server)

@@ -30,9 +30,9 @@ def _server(server: api.Server, namespace: str) -> model.GatewayServer:
 
 
 def _host(text: str, namespace: str) -> model.ServerHost:
-    space, slash, host = text.rpartition("/")
+    space, slash, host = text.lower().rpartition("/")
     if not slash:
-        return model.ServerHost("*", text)
+        return model.ServerHost("*", host)
     return model.ServerHost(namespace if space == "." else space, host)
 
 

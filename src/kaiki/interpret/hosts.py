@@ -10,9 +10,10 @@ from kaiki.model.route import MESH_GATEWAY
 
 def resolve_host(host: str, namespace: str) -> str:
     """A host's full name: a name without a dot is a Service of the object's own namespace (Istio's rule)."""
-    if "." in host or host.startswith("*") or not host:
-        return host
-    return full_host(host, namespace)
+    name = host.lower()
+    if "." in name or name.startswith("*") or not name:
+        return name
+    return full_host(name, namespace)
 
 
 def resolve_gateway(name: str, namespace: str) -> str:

@@ -85,12 +85,19 @@ def _services_by_workload(
     by_namespace: dict[str, list[Service]] = defaultdict(list)
     for service in services:
         by_namespace[service.namespace].append(service)
-    candidates = {namespace: tuple(items) for namespace, items in by_namespace.items()}
+    # One object per namespace, so that the many pods of a namespace are not each keyed by all its services.
+    candidates = {namespace: memo.get(_Candidates, tuple(items)) for namespace, items in by_namespace.items()}
+    none = memo.get(_Candidates, ())
     return {
-        key: memo.get(_selecting, candidates.get(workload.namespace, ()), workload)
+        key: memo.get(_selecting, candidates.get(workload.namespace, none), workload)
         for key, workload in workloads.items()
     }
 
 
-def _selecting(services: tuple[Service, ...], workload: WorkloadInstance) -> tuple[Service, ...]:
-    return tuple(service for service in services if workload.matches(service.selector))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Candidates:
+    services: tuple[Service, ...]
+
+
+def _selecting(candidates: _Candidates, workload: WorkloadInstance) -> tuple[Service, ...]:
+    return tuple(service for service in candidates.services if workload.matches(service.selector))

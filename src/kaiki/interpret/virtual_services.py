@@ -37,7 +37,7 @@ def virtual_service(source: ObjectRef, spec: api.VirtualServiceSpec, created: st
     namespace = source.namespace
     return model.VirtualService(
         source=source,
-        hosts=tuple(resolve_host(host, namespace) for host in spec.hosts),
+        hosts=tuple(dict.fromkeys(resolve_host(host, namespace) for host in spec.hosts if host)),
         gateways=_gateways(spec.gateways, namespace) or (model.MESH_GATEWAY,),
         http=tuple(_http_route(source, index, rule) for index, rule in enumerate(spec.http)),
         tls=tuple(

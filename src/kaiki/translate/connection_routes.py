@@ -27,12 +27,14 @@ class RoutedChain(NamedTuple):
 
     def set_match(self, match: listener_components_pb2.FilterChainMatch) -> None:
         """Write the conditions into a filter chain match."""
-        match.server_names.extend(name for name in self.server_names if name != "*")
+        match.server_names.extend(dict.fromkeys(name for name in self.server_names if name != "*"))
         if self.server_names:
             match.transport_protocol = "tls"
         for subnet in self.subnets:
             address, _, length = subnet.partition("/")
-            match.prefix_ranges.add(address_prefix=address).prefix_len.value = int(length or 32)
+            match.prefix_ranges.add(address_prefix=address).prefix_len.value = int(
+                length or (128 if ":" in address else 32)
+            )
 
 
 def routed_chains(

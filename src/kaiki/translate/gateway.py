@@ -21,6 +21,7 @@ from kaiki.translate.gateway_listeners import (
     plain_listener,
 )
 from kaiki.translate.gateway_routes import BoundServer, encrypted_table, plain_table
+from kaiki.translate.listeners import RESERVED_PORTS
 from kaiki.translate.scope import Scope
 from kaiki.translate.sidecar_outbound import Resources, service_clusters
 
@@ -60,7 +61,7 @@ def _by_port(servers: Iterable[BoundServer]) -> dict[int, list[BoundServer]]:
     """Servers by the port bound; only those that speak as the first one there. HTTPS without TLS cannot be served."""
     found: dict[int, list[BoundServer]] = defaultdict(list)
     for bound in servers:
-        if bound.server.protocol == "HTTPS" and bound.server.tls_mode is None:
+        if bound.port in RESERVED_PORTS or (bound.server.protocol == "HTTPS" and bound.server.tls_mode is None):
             continue
         there = found[bound.port]
         if not there or _kind(there[0].server) == _kind(bound.server):

@@ -15,7 +15,7 @@ from kaiki.translate.connections import Role, routed_http, tcp
 from kaiki.translate.encode import resource
 from kaiki.translate.features.telemetry import Reporter
 from kaiki.translate.gateway_routes import BoundServer, connection_routes, plain_table_name
-from kaiki.translate.listeners import inspect, listener, tls_inspector
+from kaiki.translate.listeners import inspect, listener, remove_overlaps, tls_inspector
 from kaiki.translate.scope import Scope
 
 _ALPN = ("h2", "http/1.1")
@@ -61,22 +61,16 @@ def encrypted_listener(scope: Scope, port: int, servers: Iterable[BoundServer]) 
 
 
 def _finished(message: listener_pb2.Listener) -> list[Resource]:
-    """The listener, if it has a chain; of chains with the same conditions, which Envoy refuses, the first."""
-    seen: set[bytes] = set()
-    chains = []
-    for chain in message.filter_chains:
-        conditions = chain.filter_chain_match.SerializeToString(deterministic=True)
-        if conditions not in seen:
-            seen.add(conditions)
-            chains.append(chain)
-    del message.filter_chains[:]
-    message.filter_chains.extend(chains)
-    return [resource(message.name, message)] if chains else []
+    """The listener, if it has a chain."""
+    remove_overlaps(message)
+    return [resource(message.name, message)] if message.filter_chains else []
 
 
 def _named(bound: BoundServer, name: str) -> listener_components_pb2.FilterChain:
     chain = listener_components_pb2.FilterChain(name=name)
-    names = sorted({mine.host for mine in bound.server.hosts})
+    # Envoy takes a wildcard only for whole first parts of a server name.
+    names = sorted({mine.host for mine in bound.server.hosts if mine.host == "*" or "*" not in mine.host[1:]})
+    names = [name for name in names if not name.startswith("*") or name == "*" or name.startswith("*.")]
     if "*" not in names:
         chain.filter_chain_match.server_names.extend(names)
     chain.filter_chain_match.transport_protocol = "tls"

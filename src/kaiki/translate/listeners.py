@@ -10,10 +10,12 @@ from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 
 from kaiki.translate import cluster_names
 from kaiki.translate.connections import dropped
-from kaiki.translate.encode import duration, pack_empty
+from kaiki.translate.encode import duration, pack_empty, serialize
 
 INSPECTION_SECONDS = 5.0
 """How long a listener waits for bytes to look at. Short waits turn a late TLS hello into plaintext."""
+RESERVED_PORTS = frozenset((15000, 15001, 15006, 15020, 15021, 15090))
+"""Ports at which every proxy listens for itself."""
 HTTP_PROTOCOLS = ("http/1.0", "http/1.1", "h2c")
 _LISTENER_FILTERS = "envoy.extensions.filters.listener"
 
@@ -71,6 +73,33 @@ def http_inspector(except_ports: Iterable[int] = ()) -> listener_components_pb2.
 def _set_port(predicate: listener_components_pb2.ListenerFilterChainMatchPredicate, port: int) -> None:
     predicate.destination_port_range.start = port
     predicate.destination_port_range.end = port + 1
+
+
+def remove_overlaps(message: listener_pb2.Listener) -> None:
+    """Take from each chain the server names (or subnets) an earlier chain has: Envoy refuses overlapping conditions."""
+    claimed: set[tuple[str, str, bytes]] = set()
+    kept = []
+    for chain in message.filter_chains:
+        match = chain.filter_chain_match
+        subnets = [f"{item.address_prefix}/{item.prefix_len.value}" for item in match.prefix_ranges] or [""]
+        other = _other_conditions(match)
+        taken = {name for name, subnet, conditions in claimed if subnet in subnets and conditions == other}
+        free = [name for name in list(match.server_names) or [""] if name not in taken]
+        claimed |= {(name, subnet, other) for name in free for subnet in subnets}
+        if free:
+            match.ClearField("server_names")
+            match.server_names.extend(name for name in free if name)
+            kept.append(chain)
+    del message.filter_chains[:]
+    message.filter_chains.extend(kept)
+
+
+def _other_conditions(match: listener_components_pb2.FilterChainMatch) -> bytes:
+    rest = listener_components_pb2.FilterChainMatch()
+    rest.CopyFrom(match)
+    rest.ClearField("server_names")
+    rest.ClearField("prefix_ranges")
+    return serialize(rest)
 
 
 def drop_own_port(message: listener_pb2.Listener, port: int) -> None:

@@ -28,7 +28,16 @@ from kaiki.translate.connections import Role, routed_http, tcp
 from kaiki.translate.encode import by_name, resource
 from kaiki.translate.endpoints import load_assignment, select
 from kaiki.translate.features.telemetry import Reporter
-from kaiki.translate.listeners import HTTP_PROTOCOLS, drop_own_port, http_inspector, inspect, listener, tls_inspector
+from kaiki.translate.listeners import (
+    HTTP_PROTOCOLS,
+    RESERVED_PORTS,
+    drop_own_port,
+    http_inspector,
+    inspect,
+    listener,
+    remove_overlaps,
+    tls_inspector,
+)
 from kaiki.translate.scope import Scope
 from kaiki.translate.virtual_hosts import passthrough_host, plain_host, route_table, routed_host, service_domains
 
@@ -92,7 +101,7 @@ def _http_ports(scope: Scope) -> dict[int, list[Service]]:
     found: dict[int, list[Service]] = defaultdict(list)
     for service in scope.services:
         for port in _ports(service):
-            if port.protocol.is_http:
+            if port.protocol.is_http and port.number not in RESERVED_PORTS:
                 found[port.number].append(service)
     if any(True for _ in _foreign_hosts(scope)):
         found.setdefault(_HTTP_PORT, [])
@@ -181,6 +190,7 @@ def _address_listener(
         inspect(message, tls_inspector())
     for chain in chains:
         message.filter_chains.append(_chain(chain, host))
+    remove_overlaps(message)
     if not any(chain.matches_everything for chain in chains):
         message.default_filter_chain.name = "tcp"
         message.default_filter_chain.filters.append(tcp(cluster, ((cluster, 1),), Reporter.SOURCE, endpoint))
@@ -200,9 +210,12 @@ def _route_tables(scope: Scope) -> Iterator[Resource]:
     for number, services in sorted(_http_ports(scope).items()):
         hosts = [_service_host(scope, service, number) for service in services]
         if number == _HTTP_PORT:
+            # A short name of a service is that service's; Envoy refuses a table that has a name twice.
+            taken = {name for service in services for name in service_domains(service, scope.namespace)}
             hosts += [
                 routed_host(f"{host}:{number}", (host,), item.http, MESH_GATEWAY, scope, number)
                 for host, item in _foreign_hosts(scope)
+                if host not in taken
             ]
         yield route_table(str(number), (*hosts, everything_else), memo)
     for service in scope.services:

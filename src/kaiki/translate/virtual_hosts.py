@@ -27,7 +27,7 @@ from kaiki.translate import cluster_names
 from kaiki.translate.encode import duration, serialize, versioned
 from kaiki.translate.features.cors import set_cors
 from kaiki.translate.features.faults import set_fault
-from kaiki.translate.features.headers import set_header_changes
+from kaiki.translate.features.headers import authority_change, set_header_changes
 from kaiki.translate.features.load_balancing import hash_policies
 from kaiki.translate.features.mirroring import set_mirrors
 from kaiki.translate.features.protocol_selection import follow_client_protocol
@@ -192,7 +192,9 @@ def _forward(
     targets: Mapping[Destination, Target],
 ) -> None:
     shares = _shares(forward)
-    if len(shares) == 1:
+    if not shares:
+        _forward_to(route, BLACK_HOLE)
+    elif len(shares) == 1:
         _forward_to(route, targets[shares[0].destination])
         set_header_changes(route, shares[0].request_headers, shares[0].response_headers)
     else:
@@ -203,6 +205,8 @@ def _forward(
     else:
         action.timeout.SetInParent()
     set_retries(action, rule.retries)
+    if host := authority_change(rule.request_headers):
+        action.host_rewrite_literal = host
     set_rewrite(action, forward.rewrite, match.uri)
     set_mirrors(action, rule.mirrors, lambda destination: targets.get(destination, BLACK_HOLE).cluster)
 

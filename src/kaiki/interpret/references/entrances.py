@@ -26,10 +26,16 @@ def gateway_findings(snapshot: MeshSnapshot, item: Gateway) -> Iterator[Finding]
         yield from _conflict(snapshot, item, server, path)
 
 
+_RESERVED = (15000, 15001, 15006, 15020, 15021, 15090)
+
+
 def _server(item: Gateway, server: GatewayServer, path: str) -> Iterator[Finding]:
     if server.protocol not in _KNOWN:
         message = f"{server.protocol} is not a protocol of a server; known are {', '.join(_KNOWN)}."
         yield Finding("KAI0405", Severity.WARNING, item.source, f"{path}.port.protocol", message, "The port is closed.")
+    if server.port in _RESERVED:
+        message = f"every proxy listens at port {server.port} for itself; the server is not in force."
+        yield Finding("KAI0404", Severity.WARNING, item.source, f"{path}.port.number", message, "Use another port.")
     if server.protocol == "HTTPS" and server.tls_mode is None:
         message = "an HTTPS server needs tls.mode; the port stays closed."
         yield Finding("KAI0403", Severity.WARNING, item.source, f"{path}.tls", message, "Say SIMPLE or PASSTHROUGH.")

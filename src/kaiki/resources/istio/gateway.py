@@ -64,7 +64,7 @@ class ServerTLSSettings(ApiType, frozen=True):
 class Server(ApiType, frozen=True):
     """One port and the hosts it answers for (`host`, `*.host`, `*`, each with an optional `namespace/`)."""
 
-    NOT_IN_FORCE = ("defaultEndpoint",)
+    NOT_IN_FORCE = ("defaultEndpoint", "bind")
 
     port: Port
     hosts: tuple[str, ...]

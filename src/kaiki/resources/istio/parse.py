@@ -7,6 +7,7 @@ fields that are stored but do nothing in this version.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +21,12 @@ from kaiki.resources import core
 from kaiki.resources.istio.common import ApiType, StringMatch
 from kaiki.resources.istio.destination_rule import DestinationRuleSpec
 from kaiki.resources.istio.gateway import GatewaySpec
-from kaiki.resources.istio.virtual_service import RegexRewrite, VirtualServiceSpec
+from kaiki.resources.istio.virtual_service import (
+    L4MatchAttributes,
+    RegexRewrite,
+    TLSMatchAttributes,
+    VirtualServiceSpec,
+)
 
 GROUP = "networking.istio.io"
 SPECS: Mapping[str, type[ApiType]] = {
@@ -94,10 +100,30 @@ def _problems_here(reference: ObjectRef, value: ApiType, path: str) -> Iterator[
         if name in is_set:
             message = f"{name} is accepted but not in force in this version."
             yield Finding("KAI0103", Severity.WARNING, reference, f"{path}.{name}", message)
+    for name, code, cause in _connection_problems(value):
+        yield Finding(code, Severity.ERROR, reference, f"{path}.{name}", cause)
     expression = _expression(value)
     if expression and (cause := expression_error(expression)):
         message = f"the expression {expression!r} does not compile: {cause}."
         yield Finding("KAI0104", Severity.ERROR, reference, path, message, "Expressions are RE2's.")
+
+
+def _connection_problems(value: ApiType) -> Iterator[tuple[str, str, str]]:
+    """(field, code, cause) of what Envoy would refuse in the conditions of a TLS or TCP route."""
+    if isinstance(value, TLSMatchAttributes | L4MatchAttributes):
+        for subnet in value.destination_subnets:
+            try:
+                ipaddress.ip_network(subnet, strict=False)
+            except ValueError:
+                yield "destinationSubnets", "KAI0105", f"{subnet!r} is not an address or a subnet."
+    if isinstance(value, TLSMatchAttributes):
+        for name in value.sni_hosts:
+            if (name != "*" and "*" in name.removeprefix("*.")) or not name:
+                yield (
+                    "sniHosts",
+                    "KAI0106",
+                    f"{name!r} is not a server name; `*.` may only begin it.",
+                )
 
 
 def _set_fields(value: ApiType) -> set[str]:

@@ -109,7 +109,7 @@ class HTTPBody(ApiType, frozen=True):
 class HTTPDirectResponse(ApiType, frozen=True):
     """Answer with a fixed status and body."""
 
-    status: Annotated[int, Meta(ge=100, le=599)]
+    status: Annotated[int, Meta(ge=200, le=599)]
     body: HTTPBody | None = None
 
 
@@ -194,6 +194,7 @@ class HTTPRoute(ApiType, frozen=True):
     """One rule: the first whose conditions hold decides what happens to a request."""
 
     ONE_OF = (("route", "redirect", "directResponse", "delegate"),)
+    NOT_IN_FORCE = ("delegate",)
 
     name: str = ""
     match: tuple[HTTPMatchRequest, ...] = ()

@@ -26,7 +26,7 @@ def set_fault(route: route_components_pb2.Route, fault: Fault | None) -> None:
     from envoy.extensions.filters.http.fault.v3 import fault_pb2
 
     config = fault_pb2.HTTPFault()
-    if fault.delay is not None:
+    if fault.delay is not None and fault.delay.seconds > 0:
         config.delay.fixed_delay.CopyFrom(duration(fault.delay.seconds))
         config.delay.percentage.CopyFrom(fraction(fault.delay.percent))
     if fault.abort is not None:

@@ -9,7 +9,7 @@ from google.protobuf.internal.containers import RepeatedCompositeFieldContainer,
 
 from kaiki.model.route import HeaderChanges
 
-_PSEUDO = {"host": ":authority"}
+_AUTHORITY = ("host", ":authority")
 
 
 class HeaderTarget(Protocol):
@@ -24,9 +24,9 @@ class HeaderTarget(Protocol):
 def set_header_changes(target: HeaderTarget, request: HeaderChanges, response: HeaderChanges) -> None:
     """Put the changes of requests and responses into a message."""
     target.request_headers_to_add.extend(_options(request))
-    target.request_headers_to_remove.extend(request.remove)
+    target.request_headers_to_remove.extend(key for key in request.remove if _is_plain(key))
     target.response_headers_to_add.extend(_options(response))
-    target.response_headers_to_remove.extend(response.remove)
+    target.response_headers_to_remove.extend(key for key in response.remove if _is_plain(key))
 
 
 def _options(changes: HeaderChanges) -> list[base_pb2.HeaderValueOption]:
@@ -34,13 +34,21 @@ def _options(changes: HeaderChanges) -> list[base_pb2.HeaderValueOption]:
         base_pb2.HeaderValueOption.APPEND_IF_EXISTS_OR_ADD,
         base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
     )
-    return [_option(key, value, replace) for key, value in changes.set] + [
-        _option(key, value, append) for key, value in changes.add
-    ]
+    wanted = [(*pair, replace) for pair in changes.set] + [(*pair, append) for pair in changes.add]
+    return [_option(key, value, action) for key, value, action in wanted if _is_plain(key)]
+
+
+def _is_plain(key: str) -> bool:
+    """Envoy refuses to change `Host` and pseudo headers as headers; the authority is rewritten instead."""
+    return bool(key) and not key.startswith(":") and key.lower() not in _AUTHORITY
+
+
+def authority_change(changes: HeaderChanges) -> str:
+    """What a request's authority is set to by header changes; empty if it is left alone."""
+    return next((value for key, value in changes.set if key.lower() in _AUTHORITY), "")
 
 
 def _option(
     key: str, value: str, action: base_pb2.HeaderValueOption.HeaderAppendAction.ValueType
 ) -> base_pb2.HeaderValueOption:
-    name = _PSEUDO.get(key.lower(), key)
-    return base_pb2.HeaderValueOption(header=base_pb2.HeaderValue(key=name, value=value), append_action=action)
+    return base_pb2.HeaderValueOption(header=base_pb2.HeaderValue(key=key, value=value), append_action=action)

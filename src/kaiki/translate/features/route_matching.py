@@ -18,9 +18,11 @@ def route_match(match: HttpMatch) -> route_components_pb2.RouteMatch:
         if text is not None:
             _add_header(message, NamedMatch(pseudo, text))
     for header in match.headers:
-        _add_header(message, header)
+        if header.name:
+            _add_header(message, header)
     for parameter in match.query_parameters:
-        _add_parameter(message, parameter)
+        if parameter.name:
+            _add_parameter(message, parameter)
     return message
 
 

@@ -260,12 +260,15 @@ async def case_waiting(case: Case) -> None:
     case.apply("image", {"name": "app", "image": "nobody/knows:1"})
     volume = {"name": "late", "configMap": {"name": "late"}}
     case.apply("volume", case.script("app", "import signal; signal.pause()"), volumes=[volume])
-    await case.until(lambda: case.cluster.container("image", "app"))
+
+    def image_wait() -> Any:
+        return ((case.cluster.container("image", "app") or {}).get("state") or {}).get("waiting") or {}
+
+    await case.until(lambda: image_wait().get("reason") == "ErrImagePull")
     watching = asyncio.create_task(case.agent.watch_images())
     await case.until(lambda: any(reason == "FailedMount" for _, reason, _ in case.cluster.events))
-    waiting = case.cluster.container("image", "app")["state"]["waiting"]
-    assert waiting["reason"] == "ErrImagePull" and "nobody/knows:1" in waiting["message"], waiting
-    assert "images.yaml" in waiting["message"] and "command:" in waiting["message"], waiting
+    message = image_wait()["message"]
+    assert all(part in message for part in ("nobody/knows:1", "images.yaml", "command:")), message
     (case.agent.settings.home / "images.yaml").write_text("- {image: 'nobody/*', command: [sleep, '1000']}\n")
     case.cluster.config_maps["late"] = {"data": {}}
     case.agent.retry_pods()

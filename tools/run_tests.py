@@ -14,13 +14,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTEST = str(ROOT / ".venv" / "bin" / "pytest")
+UNPACKED_PROGRAMS = ROOT / ".tools" / "prometheus" / "usr" / "bin"
 NO_TESTS_COLLECTED = 5
 
 
 def run_group(title: str, arguments: list[str]) -> tuple[int, dict[str, int]]:
     """Run pytest once, showing its output; answers the exit code and the counts of its closing line."""
     print(f"\n== {title}", flush=True)
-    process = subprocess.Popen([PYTEST, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    path = f"{os.environ.get('PATH', '')}:{UNPACKED_PROGRAMS}"
+    environment = {**os.environ, "PATH": path}
+    process = subprocess.Popen([PYTEST, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None
     last = ""
     for line in process.stdout:

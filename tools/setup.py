@@ -243,6 +243,7 @@ TEST_PROGRAMS = (
 
 def install_test_programs() -> None:
     """What the browser tests and the polyglot sample need of the system; tests say so and skip where it is missing."""
+    unpack_prometheus()
     packages = [name for names, wanted in TEST_PROGRAMS if not any(map(shutil.which, names)) for name in wanted]
     if not packages:
         return
@@ -254,6 +255,22 @@ def install_test_programs() -> None:
         install_debian_packages(*packages)
     except subprocess.CalledProcessError:
         say("they could not be installed: some tests will say so and be skipped")
+
+
+def unpack_prometheus() -> None:
+    """The real Prometheus, to compare with; its Debian package is only unpacked, because installing it starts a server."""
+    folder = ROOT / ".tools" / "prometheus"
+    if shutil.which("prometheus") or (folder / "usr" / "bin" / "prometheus").exists() or not shutil.which("apt-get"):
+        return
+    say("getting the Debian package prometheus to compare with")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        if os.geteuid() == 0:
+            run("apt-get", "update", "-qq", quiet=True)
+        run("apt-get", "download", "-qq", "prometheus", cwd=folder, quiet=True)
+        run("dpkg-deb", "-x", next(folder.glob("prometheus_*.deb")), folder)
+    except (subprocess.CalledProcessError, StopIteration):
+        say("it could not be had: the comparison will say so and be skipped")
 
 
 if __name__ == "__main__":

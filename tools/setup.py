@@ -258,7 +258,7 @@ def install_test_programs() -> None:
 
 
 def unpack_prometheus() -> None:
-    """The real Prometheus, to compare with; its Debian package is only unpacked, because installing it starts a server."""
+    """The real Prometheus to compare with; its Debian package is only unpacked: installing it would start a server."""
     folder = ROOT / ".tools" / "prometheus"
     if shutil.which("prometheus") or (folder / "usr" / "bin" / "prometheus").exists() or not shutil.which("apt-get"):
         return

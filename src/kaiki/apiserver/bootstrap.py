@@ -12,7 +12,7 @@ from kaiki.apiserver.registry import Registry
 from kaiki.apiserver.requests import timestamp
 from kaiki.apiserver.store import Event, Store
 
-NAMESPACES = ("default", "kube-public", "kube-system")
+NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 Object = dict[str, Any]
 
 

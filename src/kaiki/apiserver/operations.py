@@ -27,7 +27,7 @@ Object = dict[str, Any]
 Produce = Callable[[Object], Object]
 ATTEMPTS = 8
 NAMESPACES = "/namespaces"
-PROTECTED_NAMESPACES = ("default", "kube-system", "kube-public")
+PROTECTED_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
 class Webhooks(Protocol):

@@ -12,6 +12,7 @@ from kaiki.model.identity import workload_labels
 Object = dict[str, Any]
 
 PROXY_CONTAINER = "istio-proxy"
+ROOT_NAMESPACE = "istio-system"
 
 
 @dataclass(slots=True)
@@ -61,6 +62,7 @@ def _describe(
         available_replicas=available,
         sidecar=pods.with_proxy == pods.count,
         gateway=_is_gateway(labels),
+        infrastructure=namespace == ROOT_NAMESPACE,
     )
 
 

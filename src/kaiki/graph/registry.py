@@ -10,7 +10,8 @@ import msgspec
 class RegistryWorkload(msgspec.Struct, frozen=True, rename="camel"):
     """One workload: what its pods' owner wants and has. `sidecar` is true when every running pod has a proxy.
 
-    `app` and `version` are the canonical ones (`model.identity.workload_labels`), empty when unknown.
+    `infrastructure` is part of the mesh itself (control plane, metrics, console), which needs no sidecar. `app` and
+    `version` are the canonical ones (`model.identity.workload_labels`), empty when unknown.
     """
 
     namespace: str
@@ -23,6 +24,7 @@ class RegistryWorkload(msgspec.Struct, frozen=True, rename="camel"):
     available_replicas: int = 1
     sidecar: bool = True
     gateway: bool = False
+    infrastructure: bool = False
 
 
 class RegistryService(msgspec.Struct, frozen=True, rename="camel"):

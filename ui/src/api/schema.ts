@@ -563,6 +563,7 @@ export interface components {
             availableReplicas: number;
             sidecar: boolean;
             gateway: boolean;
+            infrastructure: boolean;
         };
         Service: {
             namespace: string;

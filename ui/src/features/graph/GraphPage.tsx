@@ -48,6 +48,7 @@ export function GraphPage() {
   const failure = query.error ?? (query.failureReason instanceof ApiError ? query.failureReason : null);
   return (
     <div className="graph-page">
+      <h1 className="hidden">{t("graph")}</h1>
       <Toolbar
         address={address}
         change={change}
@@ -84,7 +85,7 @@ export function GraphPage() {
         )}
       </div>
       {graph !== undefined && (
-        <footer className="status" role="status">
+        <footer className="status">
           <span>{t("summary.nodes", { nodes: graph.nodes.length, edges: graph.edges.length })}</span>
           <span>{t(at === null ? "updated" : "asOf", { time: time ?? "" })}</span>
         </footer>

@@ -8,7 +8,7 @@ import type { Box } from "../../domain/layout";
 import { MOST_LETTERS, nodeName, shorten } from "../../domain/names";
 import { HealthShape } from "../../shared/health";
 import { BADGE_ICONS, InnerIcon } from "../../shared/icons";
-import { bytesText, fullName, nodeTitle, rateText } from "./words";
+import { bytesText, nodeTitle, rateText } from "./words";
 
 interface Properties {
   node: GraphNode;
@@ -25,6 +25,10 @@ export const NodeCard = memo(function NodeCard({ node, box, selected, faded, onS
   const { version } = nodeName(node);
   const title = nodeTitle(node, t);
   const load = useLoad(node);
+  const badges = node.badges.slice(0, MOST_BADGES).map((badge) => t(`badge.${badge}` as TextKey));
+  // What is written on the card comes first, then what only its shape and colour tell.
+  const written = [title, [version, load].filter((part) => part !== "").join(" · ")].join(" ").trim();
+  const spoken = [written, ...badges, t(`kind.${node.type}`), node.namespace, t(`health.${node.health.status}`)].join(", ");
   const select = () => onSelect({ kind: "node", id: node.id });
   const classes = ["node", `node-${node.type}`, `node-is-${node.health.status}`, selected && "selected", faded && "faded"];
   return (
@@ -34,7 +38,7 @@ export const NodeCard = memo(function NodeCard({ node, box, selected, faded, onS
       role="button"
       tabIndex={0}
       aria-pressed={selected}
-      aria-label={`${t(`kind.${node.type}`)} ${fullName(node, t)}, ${node.namespace}, ${t(`health.${node.health.status}`)}, ${load}`}
+      aria-label={spoken}
       data-node={node.id}
       onClick={select}
       onKeyDown={(event) => {
@@ -44,14 +48,14 @@ export const NodeCard = memo(function NodeCard({ node, box, selected, faded, onS
         }
       }}
     >
-      <title>{fullName(node, t)}</title>
+      {title.length > MOST_LETTERS && <title>{title}</title>}
       <rect className="card" width={box.width} height={box.height} rx={node.type === "service" ? box.height / 2 : 12} />
       <circle className="emblem" cx={31} cy={box.height / 2} r={17} />
       <InnerIcon name={node.type} x={21} y={box.height / 2 - 10} size={20} />
       <g className="words">
         <text className="title" x={57} y={box.height / 2 - 4}>
           {shorten(title, MOST_LETTERS)}
-        </text>
+        </text>{" "}
         <text className="detail" x={57} y={box.height / 2 + 15}>
           {version !== "" && <tspan className="version">{shorten(version, 8)}</tspan>}
           {version !== "" && load !== "" && <tspan> · </tspan>}
@@ -61,7 +65,7 @@ export const NodeCard = memo(function NodeCard({ node, box, selected, faded, onS
       <HealthShape status={node.health.status} x={box.width - 3} y={5} />
       {node.badges.slice(0, MOST_BADGES).map((badge, index) => (
         <g key={badge} className={`badge badge-${badge}`} transform={`translate(${57 + index * 23} ${box.height})`}>
-          <title>{t(`badge.${badge}` as TextKey)}</title>
+          <title>{badges[index]}</title>
           <circle r={10} />
           <InnerIcon name={BADGE_ICONS[badge] ?? "route"} x={-6.5} y={-6.5} size={13} />
         </g>

@@ -34,7 +34,9 @@ export default function WorkloadsPage() {
             {item.availableReplicas}/{item.desiredReplicas}
           </td>
           <td>
-            {item.sidecar || item.gateway ? (
+            {item.infrastructure && !item.gateway ? (
+              <span className="soft">–</span>
+            ) : item.sidecar || item.gateway ? (
               <span className="with-icon">
                 <Icon name="lock" size={15} /> {t("yes")}
               </span>

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kaiki.app.home import samples_path
+from kaiki.app.readiness import wait_for_deployments
 from kaiki.kube.client import KubeClient
 from kaiki.kube.errors import Unavailable
 from kaiki.kube.manifest import apply_objects, load_file
@@ -55,6 +56,13 @@ async def deploy(client: KubeClient, files: DemoFiles) -> None:
             if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(POLL_SECONDS)
+
+
+async def wait_for_workloads(client: KubeClient, files: DemoFiles) -> None:
+    """Wait until the demo's Deployments are ready: asking for pages before would be counted as failures."""
+    names = [obj["metadata"]["name"] for obj in load_file(files.workloads) if obj["kind"] == "Deployment"]
+    async for _ in wait_for_deployments(client, "default", names, GATEWAY_TIMEOUT_SECONDS):
+        pass
 
 
 async def wait_for_page(url: str) -> None:

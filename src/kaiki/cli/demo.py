@@ -21,7 +21,7 @@ LINK_TIMEOUT_SECONDS = 30
 
 async def run_demo(home: Home, state: MachineState, polyglot: bool, requests_per_second: float, started: float) -> None:
     """Install, deploy, send traffic and wait for Ctrl-C; says what happens as it happens."""
-    from kaiki.app.demo import demo_files, deploy, start_load, wait_for_page
+    from kaiki.app.demo import demo_files, deploy, start_load, wait_for_page, wait_for_workloads
     from kaiki.app.installation import install, local_settings
     from kaiki.kube.client import KubeClient
     from kaiki.kube.config import load_config
@@ -32,8 +32,10 @@ async def run_demo(home: Home, state: MachineState, polyglot: bool, requests_per
     async with KubeClient(load_config(home.kubeconfig)) as client:
         await install(client, local_settings(home))
         click.echo(f"✔ control plane, gateway, metrics store and console installed ({elapsed(started)})")
-        await deploy(client, demo_files(polyglot))
-        click.echo(f"✔ Bookinfo deployed ({elapsed(started)})")
+        files = demo_files(polyglot)
+        await deploy(client, files)
+        await wait_for_workloads(client, files)
+        click.echo(f"✔ Bookinfo ready, a sidecar before each service ({elapsed(started)})")
     gateway = await wait_for_url(home, "gateway")
     page = f"{gateway}/productpage"
     await wait_for_page(page)

@@ -121,7 +121,8 @@ def test_two_meshes_run_side_by_side(bookinfo: Mesh, home: Path) -> None:
     assert bookinfo.get(f"{bookinfo.gateway}/productpage")[0] == 200
 
 
-def test_demo_stops_with_its_terminal(home: Path) -> None:
+@pytest.mark.parametrize("how", ["interrupt", "down"])
+def test_demo_stops_with_its_terminal_and_with_its_mesh(home: Path, how: str) -> None:
     mesh = Mesh(home)
     command = [sys.executable, "-m", "kaiki", "demo"]
     with subprocess.Popen(command, env=mesh.environment, stdout=subprocess.PIPE, text=True) as process:
@@ -130,7 +131,10 @@ def test_demo_stops_with_its_terminal(home: Path) -> None:
             if "Ctrl-C" in line:
                 break
         below = {entry.number for entry in descendants(launcher(mesh))}
-        process.send_signal(signal.SIGINT)
+        if how == "down":
+            mesh.kaiki("down")
+        else:
+            process.send_signal(signal.SIGINT)
         rest = process.stdout.read()
         assert process.wait(timeout=60) == 0, rest
     assert not below & {entry.number for entry in all_processes()}

@@ -11,7 +11,7 @@ import webbrowser
 import click
 
 from kaiki.app.home import Home, current_home
-from kaiki.app.machine import MachineError, MachineState, read_state, stop_node
+from kaiki.app.machine import MachineError, MachineState, is_running, read_state, stop_node
 from kaiki.cli.dashboard import can_open_browser, one_time_link
 from kaiki.cli.failure import explained
 from kaiki.cli.up import print_urls, start
@@ -45,12 +45,22 @@ async def run_demo(home: Home, state: MachineState, polyglot: bool, requests_per
         await show_console(home)
         print_urls(read_state(home) or state)
         click.echo("Ctrl-C stops everything.")
-        await stop.wait()
+        await wait_for_end(home, stop)
     finally:
         if load is not None:
             with contextlib.suppress(ProcessLookupError):
                 load.terminate()
             await load.wait()
+
+
+async def wait_for_end(home: Home, stop: asyncio.Event) -> None:
+    """Return at Ctrl-C, and when the mesh was stopped from elsewhere: traffic must not go on to whoever comes next."""
+    while is_running(home):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), timeout=0.5)
+        if stop.is_set():
+            return
+    click.echo("the mesh was stopped from elsewhere")
 
 
 async def wait_for_url(home: Home, name: str) -> str:

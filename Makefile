@@ -31,7 +31,7 @@ check: setup-dev ## Format, lint, types and layers, Python and frontend
 	@$(VENV)/python tools/check_ui.py
 
 golden: setup-dev ## Rewrite the golden files; look at the difference before you commit it
-	KAIKI_UPDATE_GOLDEN=1 $(VENV)/pytest -n 2 -m "not e2e" -k golden
+	KAIKI_UPDATE_GOLDEN=1 $(VENV)/pytest -n 2 tests/translate tests/inject tests/manifests tests/graph
 
 dev: setup-dev ## The console's frontend with live reload, against a running mesh
 	@cd ui && npm run dev

@@ -1,6 +1,6 @@
 """Golden cases: cases/<name>/in.yaml is a pod and its namespace's labels, local.yaml and cluster.yaml the results.
 
-`KAIKI_GOLDEN=write pytest tests/inject` rewrites them. The bootstrap is replaced by the request for it, so that cases
+`make golden` rewrites them. The bootstrap is replaced by the request for it, so that cases
 show what injection says and not what translation makes of it. The cluster's form is the one whose bootstrap can answer
 every kind of probe.
 """
@@ -45,7 +45,7 @@ def test_injected_pod_equals_golden(case: Path, form: str) -> None:
     assert given_case == before, "the input was changed"
     text = yaml.safe_dump(injected, sort_keys=True, width=120)
     golden = case / f"{form}.yaml"
-    if os.environ.get("KAIKI_GOLDEN") == "write":
+    if os.environ.get("KAIKI_UPDATE_GOLDEN"):
         golden.write_text(text)
     assert text == golden.read_text()
 

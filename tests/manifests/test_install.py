@@ -1,4 +1,4 @@
-"""What is installed, in both forms: golden/<form>.yaml. `KAIKI_GOLDEN=write pytest tests/manifests` rewrites them."""
+"""What is installed, in both forms: golden/<form>.yaml. `make golden` rewrites them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WORKLOADS = ("istiod", "istio-ingressgateway", "prometheus", "kiali")
 
 
 def compare(text: str, golden: Path) -> None:
-    if os.environ.get("KAIKI_GOLDEN") == "write":
+    if os.environ.get("KAIKI_UPDATE_GOLDEN"):
         golden.write_text(text)
     assert text == golden.read_text()
 

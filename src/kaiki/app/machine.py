@@ -126,16 +126,40 @@ def end_with_parent() -> Callable[[], None]:
 
 
 def wait_for_state(home: Home, node: subprocess.Popen[bytes]) -> MachineState:
-    """Wait until the launcher has opened the API's socket; raises MachineError with its log's end when it died."""
+    """Wait until the Kubernetes API answers; MachineError says what is refused, or the log's end, when it died."""
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         state = read_state(home)
-        if state is not None and "api" in state.urls:
+        if state is not None and "api" in state.urls and answers(state.urls["api"]):
             return state
         if node.poll() is not None:
-            raise MachineError(f"the mesh did not start:\n{last_lines(home.node_log)}")
+            raise MachineError(f"the mesh did not start:\n{refusals() or last_lines(home.node_log)}")
         time.sleep(POLL_SECONDS)
     raise MachineError(f"the mesh did not start within {START_TIMEOUT_SECONDS:.0f} s; see {home.node_log}")
+
+
+def answers(url: str) -> bool:
+    """Whether the API server says it is ready. No secret is sent, so its certificate need not be checked for this."""
+    import http.client
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    connection = http.client.HTTPSConnection(url.removeprefix("https://"), timeout=1.0, context=context)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.client.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def refusals() -> str:
+    """What this machine refuses of what the runtime needs, and the way out; empty when it refuses nothing."""
+    command = [sys.executable, "-m", "kaiki", "probe"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode else ""
 
 
 def stop_node(home: Home) -> bool:

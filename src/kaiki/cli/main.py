@@ -64,15 +64,14 @@ def root() -> None:
 def main() -> int:
     """Run the command line; exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     try:
-        root.main(prog_name="kaiki", standalone_mode=False)
+        code = root.main(prog_name="kaiki", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except click.Abort:
         return 130
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    return 0
+    # A command that ends by click's Exit has its code returned here; others return None.
+    return code if isinstance(code, int) else 0
 
 
 if __name__ == "__main__":

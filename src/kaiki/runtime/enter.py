@@ -123,5 +123,5 @@ def main() -> None:
         write_network_settings()
         _become_supervisor(boot)
     except OSError as error:
-        print(f"kaiki: cannot enter the mesh's namespaces: {error}; run `kaiki doctor`", file=sys.stderr)
+        print(f"kaiki: cannot enter the mesh's namespaces: {error}; see `kaiki probe`", file=sys.stderr)
         os._exit(125)

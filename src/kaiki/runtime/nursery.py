@@ -238,7 +238,7 @@ def _change_user(request: dict[str, Any], joined: int | None) -> None:
     if request["mark"] is not None and not syscalls.can_set_mark(request["mark"]):
         raise PermissionError(
             f"this container may not set the socket mark {request['mark']} (CAP_NET_RAW): its traffic would loop; "
-            "run `kaiki doctor`, or start the mesh as root"
+            "see `kaiki probe`, or start the mesh as root"
         )
 
 

@@ -1,0 +1,90 @@
+"""The command line without a mesh: help, exit codes, and mistakes that are explained."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kaiki.app.guest import Guest, deployment, escape
+from kaiki.app.home import Home, HomeError
+from kaiki.cli.install import parse_settings
+from kaiki.cli.main import COMMANDS, INTERNAL
+from kaiki.cli.status import summarise_pods
+
+
+def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "KAIKI_HOME": str(home)}
+    command = [sys.executable, "-m", "kaiki", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+
+# These pass all their arguments, --help included, to the program behind them.
+WRAPPERS = ("kubectl", "redirect")
+
+
+@pytest.mark.parametrize("name", [name for name in (*COMMANDS, *INTERNAL) if name not in WRAPPERS])
+def test_every_command_has_help(tmp_path: Path, name: str) -> None:
+    done = run(tmp_path, name, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "Usage: kaiki " + name in done.stdout
+
+
+def test_status_without_a_mesh_exits_with_3(tmp_path: Path) -> None:
+    done = run(tmp_path, "status", "-o", "json")
+    assert done.returncode == 3
+    assert json.loads(done.stdout) == {"running": False, "home": str(tmp_path)}
+
+
+def test_a_failed_command_exits_with_1_and_says_the_way_out(tmp_path: Path) -> None:
+    done = run(tmp_path, "env")
+    assert done.returncode == 1
+    assert "kaiki up" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_wrong_usage_exits_with_2(tmp_path: Path) -> None:
+    assert run(tmp_path, "nonsense").returncode == 2
+    assert run(tmp_path, "install", "--set", "colour=red").returncode == 2
+
+
+def test_settings_are_parsed() -> None:
+    assert parse_settings(("profile=minimal",)) == {"profile": "minimal"}
+
+
+def test_a_home_that_cannot_be_written_names_the_variable() -> None:
+    with pytest.raises(HomeError, match="KAIKI_HOME /proc/none"):
+        Home(Path("/proc/none")).prepare()
+
+
+def test_a_guests_words_are_not_expanded() -> None:
+    guest = Guest("a", "default", "v1", 80, "http", ("sh", "-c", "echo $(HOME) $HOME"), "/", (), 1000)
+    container = deployment(guest)["spec"]["template"]["spec"]["containers"][0]
+    assert container["command"] == ["sh", "-c", "echo $$(HOME) $HOME"]
+    assert escape("plain") == "plain"
+
+
+def test_pods_are_summed_up_by_workload() -> None:
+    owner = {"kind": "ReplicaSet", "name": "web-abc"}
+
+    def pod(name: str, ready: str, restarts: int) -> dict[str, object]:
+        return {
+            "metadata": {
+                "name": name,
+                "namespace": "default",
+                "labels": {"pod-template-hash": "abc"},
+                "ownerReferences": [owner],
+            },
+            "spec": {"initContainers": [{"name": "istio-proxy"}]},
+            "status": {
+                "conditions": [{"type": "Ready", "status": ready}],
+                "containerStatuses": [{"restartCount": restarts}],
+            },
+        }
+
+    rows = summarise_pods([pod("web-abc-1", "True", 0), pod("web-abc-2", "False", 2)])
+    assert rows == [{"namespace": "default", "workload": "web", "pods": 2, "ready": 1, "sidecars": 2, "restarts": 2}]

@@ -61,6 +61,11 @@ def test_a_home_that_cannot_be_written_names_the_variable() -> None:
         Home(Path("/proc/none")).prepare()
 
 
+def test_a_home_too_deep_for_sockets_is_refused_with_the_limit(tmp_path: Path) -> None:
+    with pytest.raises(HomeError, match="shorter"):
+        Home(tmp_path / ("a" * 110)).prepare()
+
+
 def test_a_guests_words_are_not_expanded() -> None:
     guest = Guest("a", "default", "v1", 80, "http", ("sh", "-c", "echo $(HOME) $HOME"), "/", (), 1000)
     container = deployment(guest)["spec"]["template"]["spec"]["containers"][0]

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import kaiki
+
+
+# sun_path holds 108 bytes with its terminating zero (unix(7)); 104 on macOS.
+SOCKET_PATH_LIMIT_BYTES = 107 if sys.platform == "linux" else 103
 
 
 class HomeError(Exception):
@@ -38,6 +43,11 @@ class Home:
         return self.run / "api.url"
 
     @property
+    def node_socket(self) -> Path:
+        """The node's own HTTP: container logs, asked for by the API server."""
+        return self.run / "node.sock"
+
+    @property
     def node_log(self) -> Path:
         return self.path / "logs" / "node.log"
 
@@ -55,6 +65,11 @@ class Home:
 
     def prepare(self) -> None:
         """Create the folders, readable by their owner only; raises HomeError where that is refused."""
+        if len(os.fsencode(self.node_socket)) > SOCKET_PATH_LIMIT_BYTES:
+            raise HomeError(
+                f"KAIKI_HOME {self.path}: the path is too long for the unix sockets below it "
+                f"(at most {SOCKET_PATH_LIMIT_BYTES - len('/run/node.sock')} bytes). Set KAIKI_HOME to a shorter one."
+            )
         try:
             for folder in (self.path, self.run, self.path / "logs", self.path / "pki", self.metrics):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)

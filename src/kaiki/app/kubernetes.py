@@ -19,7 +19,7 @@ async def run_kubernetes(home: Home, listen_fds: tuple[int, ...]) -> None:
         home=home.path,
         listen_fds=listen_fds,
         listen_addresses=(INSIDE_API_ADDRESS,),
-        node_socket=home.run / "node.sock",
+        node_socket=home.node_socket,
     )
     stop = asyncio.Event()
     controllers = asyncio.create_task(control(home, stop))

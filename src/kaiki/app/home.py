@@ -9,7 +9,6 @@ from pathlib import Path
 
 import kaiki
 
-
 # sun_path holds 108 bytes with its terminating zero (unix(7)); 104 on macOS.
 SOCKET_PATH_LIMIT_BYTES = 107 if sys.platform == "linux" else 103
 

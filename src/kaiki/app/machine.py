@@ -94,6 +94,11 @@ def start_node(home: Home, *, detach: bool, arguments: tuple[str, ...] = ()) -> 
 
     Attached, it ends with this process, however that ends; detached, it stays.
     """
+    if not sys.platform.startswith("linux"):
+        raise MachineError(
+            f"the local runtime needs Linux's namespaces, and this is {sys.platform}. Run Kaiki in a Linux virtual machine "
+            "(Lima, Colima, OrbStack, WSL 2); its loopback ports are reachable from here."
+        )
     home.prepare()
     if is_running(home):
         raise MachineError(f"a mesh already runs from {home.path}. See `kaiki status`; stop it by `kaiki down`.")

@@ -96,7 +96,7 @@ def start_node(home: Home, *, detach: bool, arguments: tuple[str, ...] = ()) -> 
     """
     if not sys.platform.startswith("linux"):
         raise MachineError(
-            f"the local runtime needs Linux's namespaces, and this is {sys.platform}. Run Kaiki in a Linux virtual machine "
+            f"the local runtime needs Linux, and this is {sys.platform}. Run Kaiki in a Linux virtual machine "
             "(Lima, Colima, OrbStack, WSL 2); its loopback ports are reachable from here."
         )
     home.prepare()

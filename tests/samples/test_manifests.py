@@ -14,7 +14,13 @@ import yaml
 from kaiki.resources.crds import custom_resource_definitions
 
 SAMPLES = Path(__file__).parents[2] / "samples"
-FILES = sorted([*(SAMPLES / "bookinfo").rglob("*.yaml"), *(SAMPLES / "tcp-echo").glob("*.yaml")])
+FILES = sorted(
+    [
+        *(SAMPLES / "bookinfo").rglob("*.yaml"),
+        *(SAMPLES / "tcp-echo").glob("*.yaml"),
+        *(SAMPLES / "echo").glob("*.yaml"),
+    ]
+)
 IMAGES: list[dict[str, Any]] = yaml.safe_load((SAMPLES / "images.yaml").read_text())
 
 

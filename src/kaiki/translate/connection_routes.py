@@ -14,12 +14,13 @@ _ANY = ConnectionMatch()
 
 
 class RoutedChain(NamedTuple):
-    """One filter chain: what it takes, and the clusters it sends to by weight."""
+    """One filter chain: what it takes, and the clusters it sends to by weight; the first one's patience counts."""
 
     name: str
     server_names: tuple[str, ...]
     subnets: tuple[str, ...]
     clusters: tuple[tuple[str, int], ...]
+    idle_timeout_seconds: float | None = None
 
     @property
     def matches_everything(self) -> bool:
@@ -43,14 +44,16 @@ def routed_chains(
     """The chains for one port. Two with the same conditions cannot stand side by side: the first wins."""
     found: dict[tuple[tuple[str, ...], tuple[str, ...]], RoutedChain] = {}
     for route in routes:
-        names = tuple(scope.target(share.destination, port).cluster for share in route.destinations)
-        if not names:
+        targets = tuple(scope.target(share.destination, port) for share in route.destinations)
+        if not targets:
             continue
+        clusters = weights(route.destinations, tuple(target.cluster for target in targets))
+        idle = targets[0].tcp_idle_timeout_seconds
         for match in route.matches or (_ANY,):
             if _applies(match, gateway, scope, port):
                 conditions = (match.sni_hosts, match.destination_subnets)
                 name = f"{route.source.namespace}/{route.source.name}-{len(found)}"
-                found.setdefault(conditions, RoutedChain(name, *conditions, weights(route.destinations, names)))
+                found.setdefault(conditions, RoutedChain(name, *conditions, clusters, idle))
     return tuple(found.values())
 
 

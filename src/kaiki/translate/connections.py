@@ -94,9 +94,16 @@ def inbound_http(statistics: str, cluster: str, reporter: Reporter) -> listener_
 
 
 def tcp(
-    statistics: str, clusters: tuple[tuple[str, int], ...], reporter: Reporter, endpoint: str = ""
+    statistics: str,
+    clusters: tuple[tuple[str, int], ...],
+    reporter: Reporter,
+    endpoint: str = "",
+    idle_timeout_seconds: float | None = None,
 ) -> listener_components_pb2.Filter:
-    """A TCP proxy to clusters by weight; `endpoint` (`address:port`) asks for that one of a headless service."""
+    """A TCP proxy to clusters by weight; `endpoint` (`address:port`) asks for that one of a headless service.
+
+    A silent connection ends after `idle_timeout_seconds`; 0 never, None: Envoy's hour.
+    """
     proxy = tcp_proxy_pb2.TcpProxy(stat_prefix=statistics)
     if len(clusters) == 1:
         proxy.cluster = clusters[0][0]
@@ -104,6 +111,8 @@ def tcp(
         proxy.weighted_clusters.clusters.add(name=name, weight=weight)
     if endpoint:
         proxy.metadata_match.filter_metadata["envoy.lb"].fields[ADDRESS_KEY].string_value = endpoint
+    if idle_timeout_seconds is not None:
+        proxy.idle_timeout.CopyFrom(duration(idle_timeout_seconds))
     proxy.access_log.extend(tcp_loggers(reporter))
     proxy.access_log.append(tcp_access_log(reporter))
     proxy.access_log_options.flush_access_log_on_connected = True

@@ -39,7 +39,14 @@ def connection_listener(scope: Scope, port: int, servers: Iterable[BoundServer])
         for routed in routed_chains(connection_routes(scope, bound), bound.gateway.key, scope, bound.server.port):
             chain = message.filter_chains.add(name=routed.name)
             routed.set_match(chain.filter_chain_match)
-            chain.filters.append(tcp(f"gateway_{port}", routed.clusters, Reporter.SOURCE))
+            chain.filters.append(
+                tcp(
+                    f"gateway_{port}",
+                    routed.clusters,
+                    Reporter.SOURCE,
+                    idle_timeout_seconds=routed.idle_timeout_seconds,
+                )
+            )
     return _finished(message)
 
 
@@ -56,7 +63,14 @@ def encrypted_listener(scope: Scope, port: int, servers: Iterable[BoundServer]) 
             for routed in routed_chains(connection_routes(scope, bound), bound.gateway.key, scope, bound.server.port):
                 chain = message.filter_chains.add(name=routed.name)
                 routed.set_match(chain.filter_chain_match)
-                chain.filters.append(tcp(f"gateway_{port}", routed.clusters, Reporter.SOURCE))
+                chain.filters.append(
+                    tcp(
+                        f"gateway_{port}",
+                        routed.clusters,
+                        Reporter.SOURCE,
+                        idle_timeout_seconds=routed.idle_timeout_seconds,
+                    )
+                )
     return _finished(message)
 
 
@@ -98,5 +112,6 @@ def _ending_connections(scope: Scope, bound: BoundServer) -> list[listener_compo
         return []
     chain = _named(bound, routed[0].name)
     chain.transport_socket.CopyFrom(_socket(bound, ()))
-    chain.filters.append(tcp(f"gateway_{bound.port}", routed[0].clusters, Reporter.SOURCE))
+    first, name = routed[0], f"gateway_{bound.port}"
+    chain.filters.append(tcp(name, first.clusters, Reporter.SOURCE, idle_timeout_seconds=first.idle_timeout_seconds))
     return [chain]

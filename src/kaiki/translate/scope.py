@@ -29,6 +29,7 @@ class Target(NamedTuple):
     cluster: str
     follows_client: bool = False
     hash: ConsistentHash | None = None
+    tcp_idle_timeout_seconds: float | None = None
 
 
 BLACK_HOLE = Target(cluster_names.BLACK_HOLE)
@@ -173,11 +174,12 @@ class Scope:
 
 def target_of(made_of: OutboundCluster) -> Target:
     """What a route to a cluster must know of it."""
-    balancer = made_of.policy.load_balancer
+    balancer, pool = made_of.policy.load_balancer, made_of.policy.connection_pool
     return Target(
         cluster=made_of.name,
         follows_client=made_of.follows_client and made_of.is_mesh_tls,
         hash=balancer.hash if balancer else None,
+        tcp_idle_timeout_seconds=pool.tcp_idle_timeout_seconds if pool else None,
     )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from envoy.config.core.v3 import base_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
@@ -143,8 +143,7 @@ def _add_http_chain(message: listener_pb2.Listener, statistics: str, table: str)
     chain.filters.append(routed_http(Role.OUTBOUND, statistics, table))
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     """One address a service is called at; `endpoint` is set where the address is one pod's."""
 
     address: str
@@ -165,11 +164,17 @@ def _address_listeners(scope: Scope, service: Service, port: ServicePort) -> Ite
     endpoints = scope.snapshot.endpoints.get((service.hostname, port.number), ())
     routes = _connection_routes(scope, service)
     chains = routed_chains(routes, MESH_GATEWAY, scope, port.number)
-    cluster = cluster_names.outbound(service.hostname, port.number)
+    target = scope.port_target(service, port.number)
     table = f"{service.hostname}:{port.number}" if port.protocol is Protocol.AUTO and service.addresses else ""
     for place in _places(service, port, endpoints):
         yield scope.memo.get(
-            _address_listener, place.address, place.port, place.endpoint, cluster, chains, table, service.hostname
+            _address_listener,
+            place,
+            chains,
+            table,
+            service.hostname,
+            target.cluster,
+            target.tcp_idle_timeout_seconds,
         )
 
 
@@ -179,8 +184,14 @@ def _connection_routes(scope: Scope, service: Service) -> tuple[ConnectionRoute,
 
 
 def _address_listener(
-    address: str, port: int, endpoint: str, cluster: str, chains: tuple[RoutedChain, ...], table: str, host: str
+    place: _Place,
+    chains: tuple[RoutedChain, ...],
+    table: str,
+    host: str,
+    cluster: str,
+    idle_timeout_seconds: float | None,
 ) -> Resource:
+    address, port, endpoint = place
     name = f"{address}_{port}"
     message = listener(name, address, port, base_pb2.OUTBOUND, bind=False)
     if table:
@@ -193,14 +204,18 @@ def _address_listener(
     remove_overlaps(message)
     if not any(chain.matches_everything for chain in chains):
         message.default_filter_chain.name = "tcp"
-        message.default_filter_chain.filters.append(tcp(cluster, ((cluster, 1),), Reporter.SOURCE, endpoint))
+        message.default_filter_chain.filters.append(
+            tcp(cluster, ((cluster, 1),), Reporter.SOURCE, endpoint, idle_timeout_seconds)
+        )
     return resource(name, message)
 
 
 def _chain(routed: RoutedChain, statistics: str) -> listener_components_pb2.FilterChain:
     chain = listener_components_pb2.FilterChain(name=routed.name)
     routed.set_match(chain.filter_chain_match)
-    chain.filters.append(tcp(statistics, routed.clusters, Reporter.SOURCE))
+    chain.filters.append(
+        tcp(statistics, routed.clusters, Reporter.SOURCE, idle_timeout_seconds=routed.idle_timeout_seconds)
+    )
     return chain
 
 

@@ -131,6 +131,8 @@ class HTTPRewrite(ApiType, frozen=True):
 class HTTPRetry(ApiType, frozen=True):
     """When and how often a failed request is tried again."""
 
+    NOT_IN_FORCE = ("retryRemoteLocalities",)
+
     attempts: Annotated[int, Meta(ge=0, le=2147483647)] = 0
     per_try_timeout: Duration | None = None
     retry_on: str = ""

@@ -65,6 +65,8 @@ def _add_header(message: route_components_pb2.RouteMatch, condition: NamedMatch)
         header.present_match = True
     else:
         set_text(header.string_match, condition.match)
+        # A header that is not there does not have the value; Envoy would call that no match, inverted or not.
+        header.treat_missing_header_as_empty = condition.invert
 
 
 def _add_parameter(message: route_components_pb2.RouteMatch, condition: NamedMatch) -> None:

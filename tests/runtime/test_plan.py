@@ -73,6 +73,14 @@ def test_restarts_wait_for_their_time() -> None:
     assert plan(pod(), state(init=DONE, proxy=STARTED, after=DONE, app=waiting, extra=STARTED), 40) == [WakeAt(50.0)]
 
 
+def test_a_deleted_pod_serves_until_the_news_has_spread() -> None:
+    deleted = replace(
+        state(init=DONE, proxy=STARTED, after=DONE, app=STARTED, extra=STARTED), grace_seconds=5.0, drain_until=50.0
+    )
+    assert plan(pod(), deleted, 49) == [WakeAt(50.0)]
+    assert plan(pod(), deleted, 50) == [StopContainer("app", 5.0), StopContainer("extra", 5.0)]
+
+
 def test_completion_stops_the_sidecars() -> None:
     complete = state(init=DONE, proxy=STARTED, after=DONE, app=DONE, extra=DONE)
     assert plan(pod("OnFailure"), complete, 0) == [StopContainer("proxy", 30.0)]

@@ -4,7 +4,7 @@ from typing import Any
 
 from kaiki.runtime.loopback import Wanted, wanted_ports
 from kaiki.runtime.rules import as_text
-from kaiki.runtime.services import proxy_table, service_ports
+from kaiki.runtime.services import proxy_table, ready_pods, service_ports
 from kaiki.runtime.settings import Forward
 
 API = ("10.97.0.1", 6443)
@@ -44,6 +44,14 @@ def test_the_rest_leaves_by_the_relay() -> None:
 def test_without_ready_endpoints_there_is_no_rule() -> None:
     ports = service_ports([service()], [endpoints("10.97.1.2", ready=False)])
     assert "10.96.0.20" not in as_text(proxy_table(ports, 4000, API))
+
+
+def test_ready_pods() -> None:
+    named = endpoints("10.97.1.2", "10.97.1.3")
+    named["endpoints"][0]["targetRef"] = {"kind": "Pod", "uid": "one"}
+    leaving = endpoints("10.97.1.4", ready=False)
+    leaving["endpoints"][0]["targetRef"] = {"kind": "Pod", "uid": "two"}
+    assert ready_pods([named, leaving]) == {"one"}
 
 
 def test_headless_services_have_no_rule() -> None:

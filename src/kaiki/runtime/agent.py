@@ -24,7 +24,7 @@ from kaiki.runtime.plan import grace_seconds_of
 from kaiki.runtime.pod import PodRunner
 from kaiki.runtime.processes import ProcessKeeper
 from kaiki.runtime.sandbox import GATEWAY, Network
-from kaiki.runtime.services import proxy_table, service_ports
+from kaiki.runtime.services import proxy_table, ready_pods, service_ports
 from kaiki.runtime.settings import NodeSettings
 
 Object = Mapping[str, Any]
@@ -188,7 +188,15 @@ class Agent:
             self._table = table
         if self._names:
             self._names.update(self._services, slices)
+        self._note_ready_pods(ready_pods(slices))
         await self.loopback.apply(wanted_ports(self._services, self.settings.forwards), ports)
+
+    def _note_ready_pods(self, uids: frozenset[str]) -> None:
+        withdrawn = self.node.ready_pods - uids
+        self.node.ready_pods.clear()
+        self.node.ready_pods.update(uids)
+        for uid in withdrawn & self._runners.keys():
+            self._runners[uid].note_withdrawn()
 
     def _note_taken(self, wanted: Wanted, message: str) -> None:
         logger.warning("%s: %s", wanted.name, message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """The parts a pod is made with. `user` is the (uid, gid) of applications that name none."""
+    """The parts a pod is made with. `user` is the (uid, gid) of applications that name none; `ready_pods` are the uids
+    of the pods that traffic is sent to at the moment."""
 
     home: Path
     sandbox_folder: Path
@@ -31,6 +32,7 @@ class Node:
     environment: Mapping[str, str]
     machine: Mapping[str, str]
     user: tuple[int, int]
+    ready_pods: set[str] = field(default_factory=set)
 
     def log_path(self, pod: Mapping[str, Any], container: str, restart: int) -> Path:
         """Where a run's output goes."""

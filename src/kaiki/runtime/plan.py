@@ -63,7 +63,10 @@ class ContainerState:
 
 @dataclass(frozen=True, slots=True)
 class PodState:
-    """A pod as it is. `deadline_seconds` is set when it is being deleted: the grace its containers get."""
+    """A pod as it is. `grace_seconds` is set when it is being deleted: what its containers get.
+
+    Until `drain_until` (monotonic) a deleted pod goes on as before: who still sends to it has not heard yet.
+    """
 
     containers: Mapping[str, ContainerState] = field(default_factory=dict)
     address: str = ""
@@ -71,6 +74,7 @@ class PodState:
     sandbox_pending: bool = False
     volumes_pending: bool = False
     grace_seconds: float | None = None
+    drain_until: float = 0.0
     failure: tuple[str, str] | None = None
 
     def container(self, name: str) -> ContainerState:
@@ -158,6 +162,8 @@ def will_restart(policy: str, ending: Ending) -> bool:
 def plan(pod: Object, state: PodState, now: float) -> list[Action]:
     """The actions due now. `now` is monotonic seconds."""
     if state.grace_seconds is not None:
+        if now < state.drain_until:
+            return [WakeAt(state.drain_until)]
         return _shut_down(pod, state, state.grace_seconds, remove=True)
     if state.failure is not None or is_complete(pod, state):
         return _shut_down(pod, state, grace_seconds_of(pod), remove=False)

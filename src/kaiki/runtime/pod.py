@@ -44,6 +44,8 @@ logger = logging.getLogger(__name__)
 _START_ERROR = 128
 _STATUS_RETRY_SECONDS = 1.0
 _VOLUME_RETRY_SECONDS = 5.0
+_DRAIN_LIMIT_SECONDS = 3.0
+_SPREAD_SECONDS = 0.6
 
 
 def initial_state(pod: Object) -> PodState:
@@ -97,7 +99,8 @@ class PodRunner:
             return
         self._stop_at = asyncio.get_running_loop().time() + grace_seconds
         stopping = {name: replace(one, stopping=False) for name, one in self.state.containers.items()}
-        self.state = replace(self.state, grace_seconds=grace_seconds, containers=stopping)
+        drain_until = self.state.drain_until if grace_seconds > 0 else 0.0
+        self.state = replace(self.state, grace_seconds=grace_seconds, drain_until=drain_until, containers=stopping)
         self._wake()
 
     def stop_for_good(self, grace_seconds: float) -> None:
@@ -109,7 +112,25 @@ class PodRunner:
         metadata = self.pod["metadata"]
         if metadata.get("deletionTimestamp"):
             asked = metadata.get("deletionGracePeriodSeconds")
-            self.shut_down(grace_seconds_of(self.pod) if asked is None else float(asked))
+            grace = grace_seconds_of(self.pod) if asked is None else float(asked)
+            if self.state.grace_seconds is None and metadata["uid"] in self._node.ready_pods:
+                self._drain(min(_DRAIN_LIMIT_SECONDS, grace / 2))
+            self.shut_down(grace)
+
+    def _drain(self, seconds: float) -> None:
+        """Go on serving for a moment: nobody who sends to this pod knows of its deletion yet.
+
+        Kubernetes stops the containers at once and leaves it to everybody's preStop hook to wait for the news to
+        spread. Here one node runs all, and can tell.
+        """
+        self.state = replace(self.state, drain_until=asyncio.get_running_loop().time() + seconds)
+
+    def note_withdrawn(self) -> None:
+        """No Service sends here any more; the proxies are told about now."""
+        spread = asyncio.get_running_loop().time() + _SPREAD_SECONDS
+        if spread < self.state.drain_until:
+            self.state = replace(self.state, drain_until=spread)
+            self._wake()
 
     def retry(self, images_changed: bool = False) -> None:
         """Something a container may have waited for has changed: images, ConfigMaps or Secrets."""

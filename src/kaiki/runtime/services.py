@@ -59,6 +59,17 @@ def _ready_endpoints(slices: Iterable[Object], port_name: str, protocol: str) ->
     return tuple(sorted(found))
 
 
+def ready_pods(slices: Iterable[Object]) -> frozenset[str]:
+    """The uids of the pods that traffic is sent to: endpoints that are ready."""
+    return frozenset(
+        str(reference["uid"])
+        for one in slices
+        for endpoint in one.get("endpoints") or ()
+        if (endpoint.get("conditions") or {}).get("ready") is not False
+        and (reference := endpoint.get("targetRef") or {}).get("uid")
+    )
+
+
 def service_ports(services: Iterable[Object], slices: Iterable[Object]) -> tuple[ServicePort, ...]:
     """All ports of all Services that have any, sorted, with their ready IPv4 endpoints."""
     by_service: dict[ServiceKey, list[Object]] = defaultdict(list)

@@ -93,3 +93,20 @@ def test_pods_are_summed_up_by_workload() -> None:
 
     rows = summarise_pods([pod("web-abc-1", "True", 0), pod("web-abc-2", "False", 2)])
     assert rows == [{"namespace": "default", "workload": "web", "pods": 2, "ready": 1, "sidecars": 2, "restarts": 2}]
+
+
+REFUSING = "echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --bounding-set=-all --no-new-privs "
+
+
+def test_a_machine_that_refuses_namespaces_is_explained(tmp_path: Path) -> None:
+    """A shell without rights, in which no further namespace can be made, stands for a locked-down machine."""
+    script = f"{REFUSING} {sys.executable} -m kaiki up --detach"
+    command = ["unshare", "--user", "--map-root-user", "sh", "-c", script]
+    if subprocess.run([*command[:3], "true"], check=False, capture_output=True).returncode:
+        pytest.skip("user namespaces are refused on this machine: there is nothing to take away")
+    environment = {**os.environ, "KAIKI_HOME": str(tmp_path / "home")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "the mesh did not start" in done.stderr
+    assert "✘ mount namespace" in done.stderr
+    assert "→" in done.stderr

@@ -137,15 +137,16 @@ def _read_graph_type(request: web.Request) -> GraphType:
 
 def _read_selections(request: web.Request) -> list[dict[str, str]]:
     node, edge = request.query.get("node", ""), request.query.get("edge", "")
+    unreached = read_flag(request, "unreached")
     if bool(node) == bool(edge):
         raise BadRequest("exactly one of node and edge is needed", "Take ids from /api/graph.")
     if edge:
         source, target, _ = parse_edge(edge)
-        return selections_of_edge(source, target)
+        return selections_of_edge(source, target, unreached=unreached)
     direction = request.query.get("direction", "inbound")
     if direction not in ("inbound", "outbound"):
         raise BadRequest(f"direction={direction!r} is unknown", "Use inbound or outbound.")
-    return selections_of_node(parse_node(node), direction)
+    return selections_of_node(parse_node(node), direction, unreached=unreached)
 
 
 def _place(item: Object) -> tuple[str, str]:

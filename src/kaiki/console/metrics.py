@@ -55,7 +55,9 @@ class MetricsClient:
         return TrafficSeries(**dict(zip(queries, vectors, strict=True)))
 
     async def _vector(self, query: str, timestamp: float) -> tuple[Sample, ...]:
-        result = await self._ask("query", {"query": query, "time": f"{timestamp:.3f}"})
+        # Our store counts exactly when asked to; another Prometheus ignores the word and extrapolates.
+        asked = {"query": query, "time": f"{timestamp:.3f}", "increase": "exact"}
+        result = await self._ask("query", asked)
         samples = (Sample(row["metric"], float(row["value"][1])) for row in result)
         return tuple(sample for sample in samples if math.isfinite(sample.value))
 

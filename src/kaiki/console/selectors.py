@@ -43,21 +43,28 @@ def parse_edge(text: str) -> tuple[NodeId, NodeId, str]:
     return parse_node(source), parse_node(target), protocol
 
 
-def selections_of_node(node: NodeId, direction: str) -> list[Matchers]:
-    """What flows into or out of a node, each request in one selection only."""
+def selections_of_node(node: NodeId, direction: str, *, unreached: bool = False) -> list[Matchers]:
+    """What flows into or out of a node, each request in one selection only.
+
+    `unreached` narrows a service to what no workload behind it is known to have answered: what a service node stands
+    for in a graph that draws workloads.
+    """
     if direction == "outbound":
         reporter = "destination" if node.type == "unknown" else "source"
         return [{"reporter": reporter} | _source(node)]
-    return _both_reporters(_destination(node))
+    return _both_reporters(_destination(node, unreached=unreached))
 
 
-def selections_of_edge(source: NodeId, target: NodeId) -> list[Matchers]:
-    """What flows over an edge. An edge from a service to a workload behind it is part of the service's inbound."""
+def selections_of_edge(source: NodeId, target: NodeId, *, unreached: bool = False) -> list[Matchers]:
+    """What flows over an edge; `unreached` as in `selections_of_node`.
+
+    An edge from a service to a workload behind it is part of the service's inbound.
+    """
     if source.type == "service" and target.type != "service":
         return _both_reporters(_destination(source) | _destination(target))
     if source.type == "unknown":
         return [{"reporter": "destination"} | _source(source) | _destination(target)]
-    return [{"reporter": "source"} | _source(source) | _destination(target)]
+    return [{"reporter": "source"} | _source(source) | _destination(target, unreached=unreached)]
 
 
 def write_selector(metric: str, matchers: Matchers) -> str:
@@ -77,10 +84,11 @@ def _source(node: NodeId) -> Matchers:
     return _side(node, "source")
 
 
-def _destination(node: NodeId) -> Matchers:
+def _destination(node: NodeId, *, unreached: bool = False) -> Matchers:
     match node.type:
         case "service":
             place = {"destination_service_namespace": node.namespace} if node.namespace else {}
+            place |= {"destination_workload": "unknown"} if unreached else {}
             return place | {"destination_service_name": node.name}
         case "passthrough":
             return {"destination_service_name": "PassthroughCluster"}

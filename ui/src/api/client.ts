@@ -73,11 +73,12 @@ export function fetchGraph(query: GraphQuery, signal?: AbortSignal): Promise<Tra
   }, signal);
 }
 
-export type PlotSubject = { kind: "node"; id: string; direction: "inbound" | "outbound" } | { kind: "edge"; id: string };
+/** `unreached`: of a service, only what no workload behind it answered. */
+export type PlotSubject = ({ kind: "node"; id: string; direction: "inbound" | "outbound" } | { kind: "edge"; id: string }) & { unreached?: boolean };
 
 export function fetchPlot(subject: PlotSubject, from: number, to: number, step: number, signal?: AbortSignal): Promise<Plot> {
   const direction = subject.kind === "node" ? subject.direction : undefined;
-  return get("/api/series", { [subject.kind]: subject.id, direction, from, to, step: `${step}s` }, signal);
+  return get("/api/series", { [subject.kind]: subject.id, direction, unreached: subject.unreached, from, to, step: `${step}s` }, signal);
 }
 
 export const fetchNamespaces = (signal?: AbortSignal): Promise<Namespaces> => get("/api/namespaces", {}, signal);

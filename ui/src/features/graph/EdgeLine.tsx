@@ -3,34 +3,41 @@ import { memo } from "react";
 import type { GraphEdge } from "../../api/client";
 import { useText } from "../../app/language";
 import type { Selection } from "../../domain/address";
-import { formatShare } from "../../domain/format";
+import { formatMilliseconds, formatShare } from "../../domain/format";
 import { routePath, type Route } from "../../domain/layout";
 import { InnerIcon } from "../../shared/icons";
 
 interface Properties {
   edge: GraphEdge;
   route: Route;
+  /** Who calls whom, for those who cannot see the line. */
+  ends: string;
   text: string;
   selected: boolean;
   faded: boolean;
   onSelect: (selection: Selection) => void;
 }
 
-export const EdgeLine = memo(function EdgeLine({ edge, route, text, selected, faded, onSelect }: Properties) {
+/** From here on an edge tells its p95 unasked: a delay is no error, so nothing else would show it. */
+const SLOW_MILLISECONDS = 1000;
+
+export const EdgeLine = memo(function EdgeLine({ edge, route, ends, text, selected, faded, onSelect }: Properties) {
   const t = useText();
   const path = routePath(route.points);
   const kind = edge.health.status === "healthy" && edge.protocol === "tcp" ? "tcp" : edge.health.status;
   const failing = edge.errorRatio !== null && edge.errorRatio > 0;
-  const words = failing && text !== "" ? `${text} · ${formatShare(edge.errorRatio)}` : text;
+  const slow = edge.p95Milliseconds !== null && edge.p95Milliseconds >= SLOW_MILLISECONDS;
+  const told = [text, failing ? formatShare(edge.errorRatio) : "", slow ? formatMilliseconds(edge.p95Milliseconds) : ""];
+  const words = text === "" ? "" : [...new Set(told.filter((part) => part !== ""))].join(" · ");
   const select = () => onSelect({ kind: "edge", id: edge.id });
-  const classes = ["edge", `edge-${kind}`, selected && "selected", faded && "faded"];
+  const classes = ["edge", `edge-${kind}`, slow && "slow", selected && "selected", faded && "faded"];
   return (
     <g
       className={classes.filter(Boolean).join(" ")}
       role="button"
       tabIndex={0}
       aria-pressed={selected}
-      aria-label={`${edge.source} → ${edge.target}, ${edge.protocol}, ${words}, ${t(`health.${edge.health.status}`)}`}
+      aria-label={`${ends}, ${edge.protocol}, ${words}, ${t(`health.${edge.health.status}`)}`}
       data-edge={edge.id}
       onClick={select}
       onKeyDown={(event) => {

@@ -1,6 +1,7 @@
 /** No traffic: says so, and what to do about it. */
 import { useText } from "../../app/language";
 import type { GraphAddress } from "../../domain/address";
+import { Command } from "../../shared/Command";
 import { Sailboat } from "../../shared/icons";
 import { durationText } from "./Toolbar";
 
@@ -19,15 +20,17 @@ export function FirstVisit({ address, change }: Properties) {
       <ol>
         <li>
           {t("emptyStep1")}
-          <code>kubectl label namespace default istio-injection=enabled</code>
+          <Command text="kubectl label namespace default istio-injection=enabled" />
         </li>
         <li>
           {t("emptyStep2")}
-          <code>kubectl rollout restart deployment -n default</code>
+          <Command text="kubectl rollout restart deployment -n default" />
         </li>
         <li>
           {t("emptyStep3")}
-          <code>kubectl get svc -n istio-system istio-ingressgateway</code>
+          <Command text={'eval "$(kaiki env)"; curl -i "$KAIKI_GATEWAY_URL/productpage"'} />
+          <p className="soft">{t("emptyCluster")}</p>
+          <Command text="kubectl get svc -n istio-system istio-ingressgateway" />
         </li>
       </ol>
       <div className="actions">

@@ -4,12 +4,12 @@ import type { GraphEdge, GraphNode, TrafficGraph } from "../../api/client";
 import { useText } from "../../app/language";
 import type { EdgeLabel, Selection } from "../../domain/address";
 import type { Box, Layout } from "../../domain/layout";
-import { matchesSearch } from "../../domain/names";
+import { matchesSearch, shorten } from "../../domain/names";
 import { Icon } from "../../shared/icons";
 import { EdgeLine } from "./EdgeLine";
 import { NodeCard } from "./NodeCard";
 import { useViewport, type Viewport } from "./useViewport";
-import { edgeText } from "./words";
+import { edgeText, fullName } from "./words";
 
 interface Properties {
   graph: TrafficGraph;
@@ -42,6 +42,7 @@ export function GraphCanvas({ graph, layout, label, motion, search, selection, o
     if (box !== undefined) centre.current(box.x + box.width / 2, box.y + box.height / 2);
   }, [firstFound, layout]);
 
+  const names = useMemo(() => new Map(graph.nodes.map((node) => [node.id, fullName(node, t)])), [graph, t]);
   const far = viewport.scale < 0.4;
   const many = graph.nodes.length > MANY_NODES;
   const sees = (box: { x: number; y: number; width: number; height: number }) => !many || isInView(box, viewport, size);
@@ -74,6 +75,7 @@ export function GraphCanvas({ graph, layout, label, motion, search, selection, o
                 key={edge.id}
                 edge={edge}
                 route={route}
+                ends={`${names.get(edge.source) ?? edge.source} → ${names.get(edge.target) ?? edge.target}`}
                 text={edgeText(edge, label, graph.edges, t)}
                 selected={selection?.kind === "edge" && selection.id === edge.id}
                 faded={!emphasis.edges(edge)}
@@ -135,11 +137,13 @@ function useEmphasis(graph: TrafficGraph, search: string, selection: Selection) 
 }
 
 const NamespaceBox = memo(function NamespaceBox({ box }: { box: Box }) {
+  const shortened = shorten(box.id, Math.floor((box.width - 40) / 7.8));
   return (
     <g className="namespace">
       <rect x={box.x} y={box.y} width={box.width} height={box.height} rx={16} />
+      {shortened !== box.id && <title>{box.id}</title>}
       <text x={box.x + 20} y={box.y + 27}>
-        {box.id}
+        {shortened}
       </text>
     </g>
   );

@@ -56,6 +56,7 @@ export function GraphPage() {
         search={search}
         setSearch={setSearch}
         found={search === "" ? null : (graph?.nodes.filter((node) => matchesSearch(node, search)).length ?? 0)}
+        failing={failure !== null}
         motion={motion}
         setMotion={setMotion}
       />
@@ -117,6 +118,7 @@ function Stage({ graph, failed, pending, children }: StageProperties) {
   const waiting = graph === undefined ? !failed : pending && graph.nodes.length > 0;
   return (
     <div className="stage-main">
+      {failed && graph === undefined && <p className="page-note">{t("nothingYet")}</p>}
       {waiting && <p className="page-note">{t(graph === undefined ? "loading" : "layingOut")}</p>}
       {children}
     </div>

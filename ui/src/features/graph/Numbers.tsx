@@ -1,5 +1,5 @@
 import type { Traffic } from "../../api/client";
-import { useText } from "../../app/language";
+import { useText, type Translate } from "../../app/language";
 import { en, type TextKey } from "../../app/texts";
 import { formatBytes, formatMilliseconds, formatNumber, formatShare } from "../../domain/format";
 import { rateText } from "./words";
@@ -20,7 +20,7 @@ export function TrafficNumbers({ title, traffic }: { title: string; traffic: Tra
         {http && <Figure name="p99" value={formatMilliseconds(traffic.p99Milliseconds)} />}
         {tcp && <Figure name={t("sent")} value={formatBytes(traffic.bytesSentPerSecond) + t("perSecond")} />}
         {tcp && <Figure name={t("received")} value={formatBytes(traffic.bytesReceivedPerSecond) + t("perSecond")} />}
-        {tcp && <Figure name={t("connections")} value={formatNumber(traffic.connectionsOpened)} />}
+        {tcp && <Figure name={t("connections")} value={formatNumber(Math.round(traffic.connectionsOpened))} />}
       </dl>
     </section>
   );
@@ -35,18 +35,18 @@ function Figure({ name, value, tone = "" }: { name: string; value: string; tone?
   );
 }
 
+/** What Envoy's response flags mean, in words. */
+export function explainFlags(flags: string, t: Translate): string {
+  const texts = flags.split(",").map((flag) => (`flag.${flag}` in en ? t(`flag.${flag}` as TextKey) : ""));
+  return texts.filter((text) => text !== "").join(", ");
+}
+
 export function ResponseTable({ traffic }: { traffic: Traffic }) {
   const t = useText();
   const rows = Object.entries(traffic.responseCodes).flatMap(([code, flags]) =>
     Object.entries(flags).map(([flag, count]) => ({ code, flag, count })),
   );
   if (rows.length === 0) return null;
-  const explain = (flag: string) =>
-    flag
-      .split(",")
-      .map((part) => (`flag.${part}` in en ? t(`flag.${part}` as TextKey) : ""))
-      .filter((text) => text !== "")
-      .join(", ");
   return (
     <section>
       <h3>{t("responses")}</h3>
@@ -66,7 +66,7 @@ export function ResponseTable({ traffic }: { traffic: Traffic }) {
                 <code>{row.code}</code>
               </td>
               <td>
-                {row.flag !== "-" && <code>{row.flag}</code>} <span className="soft">{explain(row.flag)}</span>
+                {row.flag !== "-" && <code>{row.flag}</code>} <span className="soft">{explainFlags(row.flag, t)}</span>
               </td>
               <td className="number">{formatNumber(row.count)}</td>
               <td className="number">{formatShare(row.count / traffic.requestCount)}</td>

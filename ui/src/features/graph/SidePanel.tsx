@@ -1,6 +1,6 @@
 /** Everything about the selected node or edge: health with its reasons, numbers, history. */
-import type { GraphEdge, GraphNode, Health, TrafficGraph } from "../../api/client";
-import { useText } from "../../app/language";
+import type { GraphEdge, GraphNode, Health, Traffic, TrafficGraph } from "../../api/client";
+import { useText, type Translate } from "../../app/language";
 import type { TextKey } from "../../app/texts";
 import type { Selection } from "../../domain/address";
 import { formatNumber, formatShare } from "../../domain/format";
@@ -8,7 +8,7 @@ import { nodeName } from "../../domain/names";
 import { HealthLabel } from "../../shared/health";
 import { BADGE_ICONS, Icon } from "../../shared/icons";
 import { Plots } from "./Plots";
-import { ResponseTable, TrafficNumbers } from "./Numbers";
+import { explainFlags, ResponseTable, TrafficNumbers } from "./Numbers";
 import { fullName, nodeTitle, rateText, bytesText } from "./words";
 
 interface Properties {
@@ -58,7 +58,8 @@ function NodeDetails({ graph, node, onSelect, until }: NodeProperties) {
         </h2>
         {node.namespace !== "" && <p className="soft">{node.namespace}</p>}
       </header>
-      <HealthReasons health={node.health} />
+      <HealthReasons health={node.health} traffic={[inbound, outbound]} />
+      <Explanation node={node} graph={graph} />
       {node.badges.length > 0 && (
         <ul className="badges">
           {node.badges.map((badge) => (
@@ -72,7 +73,7 @@ function NodeDetails({ graph, node, onSelect, until }: NodeProperties) {
       {called && <TrafficNumbers title={t("outbound")} traffic={outbound} />}
       {received && <ResponseTable traffic={inbound} />}
       {(received || called) && (
-        <Plots subject={{ kind: "node", id: node.id, direction: received ? "inbound" : "outbound" }} until={until} />
+        <Plots subject={{ kind: "node", id: node.id, direction: received ? "inbound" : "outbound", unreached: isUnreached(node, graph) }} until={until} />
       )}
       <Neighbours title={t("callers")} graph={graph} edges={graph.edges.filter((edge) => edge.target === node.id)} end="source" onSelect={onSelect} />
       <Neighbours title={t("callees")} graph={graph} edges={graph.edges.filter((edge) => edge.source === node.id)} end="target" onSelect={onSelect} />
@@ -139,13 +140,15 @@ function EdgeDetails({ graph, edge, onSelect, until }: EdgeProperties) {
           {link(source)} <Icon name="arrow" size={18} /> {link(target)}
         </h2>
       </header>
-      <HealthReasons health={edge.health} />
-      <p className={`security${ratio !== null && ratio < 1 ? " open" : ""}`}>
-        <Icon name={ratio !== null && ratio < 1 ? "unlock" : "lock"} size={16} /> {security}
+      <HealthReasons health={edge.health} traffic={[edge]} />
+      {target !== undefined && <Explanation node={target} graph={graph} />}
+      {source?.type === "unknown" && <Explanation node={source} graph={graph} />}
+      <p className={`security${ratio === null ? " unsure" : ratio < 1 ? " open" : ""}`}>
+        <Icon name={ratio === null ? "unknown" : ratio < 1 ? "unlock" : "lock"} size={16} /> {security}
       </p>
       <TrafficNumbers title={edge.protocol === "tcp" ? "TCP" : t("requests")} traffic={edge} />
       <ResponseTable traffic={edge} />
-      <Plots subject={{ kind: "edge", id: edge.id }} until={until} />
+      <Plots subject={{ kind: "edge", id: edge.id, unreached: target !== undefined && isUnreached(target, graph) }} until={until} />
       {edge.sourcePrincipals.length + edge.destinationPrincipals.length > 0 && (
         <section>
           <h3>{t("identities")}</h3>
@@ -162,8 +165,38 @@ function EdgeDetails({ graph, edge, onSelect, until }: EdgeProperties) {
   );
 }
 
-function HealthReasons({ health }: { health: Health }) {
+/** A service in a graph of workloads stands for requests that no workload is known to have answered. */
+function isUnreached(node: GraphNode, graph: TrafficGraph): boolean {
+  const between = graph.edges.some((edge) => edge.source === node.id);
+  return node.type === "service" && graph.graphType !== "service" && node.namespace !== "" && !between;
+}
+
+/** Nodes that are no workload of the mesh need a sentence: why are they here, and what can be done. */
+function Explanation({ node, graph }: { node: GraphNode; graph: TrafficGraph }) {
   const t = useText();
+  const called = graph.edges.some((edge) => edge.target === node.id);
+  const key: TextKey | null =
+    node.type === "unknown"
+      ? node.id === "unknown" ? "explain.unknown" : "explain.unknownTarget"
+      : node.type === "passthrough" || node.type === "blackhole"
+        ? `explain.${node.type}`
+        : called && isUnreached(node, graph) ? "explain.unreached" : null;
+  return key === null ? null : <p className="explanation">{t(key)}</p>;
+}
+
+/** The commonest failure among responses, in words: `503, A fault was injected`. */
+function mainCause(traffic: readonly Traffic[], t: Translate): string {
+  const failures = traffic.flatMap(({ responseCodes }) =>
+    Object.entries(responseCodes).flatMap(([code, flags]) => Object.entries(flags).map(([flag, count]) => ({ code, flag, count }))),
+  ).filter(({ code, flag }) => /^[45]/.test(code) || code === "0" || (flag !== "-" && flag !== "DI"));
+  const worst = failures.sort((a, b) => b.count - a.count)[0];
+  const explained = worst === undefined ? "" : explainFlags(worst.flag, t);
+  return worst === undefined || explained === "" ? "" : t("cause", { code: worst.code, reason: explained });
+}
+
+function HealthReasons({ health, traffic }: { health: Health; traffic: readonly Traffic[] }) {
+  const t = useText();
+  const cause = health.reasons.some((reason) => reason.code !== "replicas") ? mainCause(traffic, t) : "";
   return (
     <div className={`verdict verdict-${health.status}`}>
       <HealthLabel status={health.status} />
@@ -181,6 +214,7 @@ function HealthReasons({ health }: { health: Health }) {
                   })}
             </li>
           ))}
+          {cause !== "" && <li>{cause}</li>}
         </ul>
       )}
     </div>

@@ -13,6 +13,7 @@ interface Properties {
   search: string;
   setSearch: (search: string) => void;
   found: number | null;
+  failing: boolean;
   motion: boolean;
   setMotion: (motion: boolean) => void;
 }
@@ -22,7 +23,7 @@ export function durationText(seconds: number, t: Translate): string {
   return seconds < 3600 ? t("minutes.unit", { n: seconds / 60 }) : t("hours.unit", { n: seconds / 3600 });
 }
 
-export function Toolbar({ address, change, graph, search, setSearch, found, motion, setMotion }: Properties) {
+export function Toolbar({ address, change, graph, search, setSearch, found, failing, motion, setMotion }: Properties) {
   const t = useText();
   return (
     <div className="toolbar">
@@ -45,12 +46,12 @@ export function Toolbar({ address, change, graph, search, setSearch, found, moti
         {(["graph", "table"] as const).map((view) => (
           <button key={view} type="button" aria-pressed={address.view === view} onClick={() => change({ view })}>
             <Icon name={view} size={16} />
-            {t(`view.${view}`)}
+            <span>{t(`view.${view}`)}</span>
           </button>
         ))}
       </div>
       <Choice label={t("window")} value={String(address.durationSeconds)} options={durations(address.durationSeconds, t)} onChange={(seconds) => change({ durationSeconds: Number(seconds) })} />
-      <Playback address={address} change={change} graph={graph} />
+      <Playback address={address} change={change} graph={graph} failing={failing} />
     </div>
   );
 }
@@ -61,14 +62,14 @@ function durations(current: number, t: Translate): [string, string][] {
   return known.sort((a, b) => a - b).map((seconds) => [String(seconds), durationText(seconds, t)]);
 }
 
-function Playback({ address, change, graph }: Pick<Properties, "address" | "change" | "graph">) {
+function Playback({ address, change, graph, failing }: Pick<Properties, "address" | "change" | "graph" | "failing">) {
   const { t, language } = useLanguage();
   const { at } = address;
   if (at === null) {
     return (
-      <button type="button" className="control live" onClick={() => change({ at: Math.floor(graph?.timestamp ?? 0) || null })} title={t("pause")}>
+      <button type="button" className={`control live${failing ? " lost" : ""}`} onClick={() => change({ at: Math.floor(graph?.timestamp ?? 0) || null })} title={t("pause")}>
         <span className="pulse" aria-hidden="true" />
-        {t("live")}
+        {t(failing ? "reconnecting" : "live")}
         <Icon name="pause" size={16} />
       </button>
     );

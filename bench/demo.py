@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Callable
 
-from bench.demo_mesh import TIMEOUT_SECONDS, DemoMesh, KubernetesApi, Probe, demo_mesh
+from bench.mesh import TIMEOUT_SECONDS, KubernetesApi, Mesh, Probe, mesh_from
 from bench.processes import Process, family
 from bench.table import Figure, print_figures, print_rows
 
@@ -31,7 +31,7 @@ def main() -> None:
     processes: list[tuple[Process, int]] = []
     delays: list[float] = []
     for number in range(STARTS):
-        with demo_mesh() as mesh:
+        with mesh_from("demo") as mesh:
             starts.append(start_seconds(mesh))
             print(
                 f"start {number + 1}: first 200 after {starts[-1][0]:.2f} s, graph after {starts[-1][1]:.2f} s",
@@ -41,7 +41,7 @@ def main() -> None:
                 time.sleep(SETTLE_SECONDS)
                 processes = [(process, process.pss_kilobytes()) for process in family(mesh.process.pid)]
                 delays = change_delays(mesh, CHANGES)
-    with demo_mesh("--load", "0") as mesh:
+    with mesh_from("demo", "--load", "0") as mesh:
         first_page(mesh)
         idle = idle_shares(mesh)
     report(starts, processes, delays, idle)
@@ -75,13 +75,13 @@ def report(
     print_rows("idle", ("process", "% of a core"), [(title, f"{share:.2f}") for title, share in shares])
 
 
-def start_seconds(mesh: DemoMesh) -> tuple[float, float]:
+def start_seconds(mesh: Mesh) -> tuple[float, float]:
     """Seconds from the command to the first 200 through the gateway, and to all edges in the console's graph."""
     page = first_page(mesh)
     return page, when(mesh, lambda: edges(mesh) >= EDGES, 0.1)
 
 
-def first_page(mesh: DemoMesh) -> float:
+def first_page(mesh: Mesh) -> float:
     """Seconds from the command to the first 200 for the product page."""
     probe = Probe(mesh.url("gateway"), "/productpage")
     try:
@@ -90,7 +90,7 @@ def first_page(mesh: DemoMesh) -> float:
         probe.close()
 
 
-def when(mesh: DemoMesh, condition: Callable[[], bool], every_seconds: float) -> float:
+def when(mesh: Mesh, condition: Callable[[], bool], every_seconds: float) -> float:
     """Seconds from the demo's start until the condition holds; no answer counts as not yet."""
     while not _holds(condition):
         mesh.require_alive()
@@ -107,14 +107,14 @@ def _holds(condition: Callable[[], bool]) -> bool:
         return False
 
 
-def edges(mesh: DemoMesh) -> set[tuple[str, str]]:
+def edges(mesh: Mesh) -> set[tuple[str, str]]:
     """The graph's edges as pairs of workloads."""
     graph = mesh.console("/api/graph?duration=60s")
     names = {node["id"]: node.get("workload") or node["id"] for node in graph["nodes"]}
     return {(names[edge["source"]], names[edge["target"]]) for edge in graph["edges"]}
 
 
-def change_delays(mesh: DemoMesh, count: int) -> list[float]:
+def change_delays(mesh: Mesh, count: int) -> list[float]:
     """Milliseconds from the API's answer to a changed VirtualService until the gateway answers by it."""
     api, probe = KubernetesApi(mesh.home), Probe(mesh.url("gateway"), "/", PROBE_HOST)
     api.request("POST", ROUTES, _virtual_service("change-0-end"))
@@ -156,7 +156,7 @@ def _wait_for(probe: Probe, word: bytes) -> None:
         time.sleep(0.001)
 
 
-def idle_shares(mesh: DemoMesh) -> list[tuple[str, float]]:
+def idle_shares(mesh: Mesh) -> list[tuple[str, float]]:
     """Per cent of a core that each process uses while no traffic flows."""
     time.sleep(SETTLE_SECONDS)
     processes = family(mesh.process.pid)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+TITLE_VARIABLE = "BENCH_TITLE"
+"""A benchmark's own containers are called what this variable says."""
 COMMANDS = ("demo", "node", "supervisor", "apiserver", "control-plane", "metrics", "console")
 
 
@@ -60,6 +62,8 @@ def _title(number: int) -> str:
     except OSError:
         return "(ended)"
     program = Path(words[0]).name
+    if TITLE_VARIABLE in names:
+        return names[TITLE_VARIABLE]
     pod = names.get("POD_NAME") or names.get("HOSTNAME", "")
     if program.startswith("envoy"):
         return f"envoy {workload(pod)}"

@@ -1,4 +1,4 @@
-"""A `kaiki demo` for a benchmark: a home of its own, its addresses, its Kubernetes API, and its end."""
+"""A mesh for a benchmark: a home of its own, its addresses, its Kubernetes API, and its end."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 TIMEOUT_SECONDS = 90.0
 
 
-class DemoMesh:
-    """A demo that is coming up. `started` is the moment its command was given (time.perf_counter)."""
+class Mesh:
+    """A mesh that is coming up. `started` is the moment its command was given (time.perf_counter)."""
 
     def __init__(self, home: Path, *arguments: str) -> None:
         self.home = home
-        self._output = open(home / "demo.out", "wb")  # noqa: SIM115 (closed by stop)
+        self._output = open(home / "bench.out", "wb")  # noqa: SIM115 (closed by stop)
         self.started = time.perf_counter()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "kaiki", "demo", *arguments],
+            [sys.executable, "-m", "kaiki", *arguments],
             env={**os.environ, "KAIKI_HOME": str(home)},
             cwd=REPOSITORY,
             stdin=subprocess.DEVNULL,
@@ -49,7 +49,7 @@ class DemoMesh:
             except (OSError, ValueError, KeyError):
                 self.require_alive()
                 time.sleep(0.01)
-        raise TimeoutError(f"the demo's {name} has no address after {TIMEOUT_SECONDS:.0f} s\n{self.output()}")
+        raise TimeoutError(f"the mesh's {name} has no address after {TIMEOUT_SECONDS:.0f} s\n{self.output()}")
 
     def console(self, path: str) -> Any:
         """An answer of the console's API; raises OSError when it does not answer."""
@@ -59,13 +59,13 @@ class DemoMesh:
             return json.load(response)
 
     def require_alive(self) -> None:
-        """Raise RuntimeError with the demo's output when it has ended."""
+        """Raise RuntimeError with the command's output when it has ended."""
         if self.process.poll() is not None:
-            raise RuntimeError(f"kaiki demo ended by itself:\n{self.output()}")
+            raise RuntimeError(f"the mesh ended by itself:\n{self.output()}")
 
     def output(self) -> str:
-        """What the demo has printed so far."""
-        return (self.home / "demo.out").read_text(errors="replace")
+        """What the command has printed so far."""
+        return (self.home / "bench.out").read_text(errors="replace")
 
     def stop(self) -> None:
         """Ctrl-C, and wait for the end."""
@@ -75,15 +75,19 @@ class DemoMesh:
 
 
 @contextmanager
-def demo_mesh(*arguments: str) -> Iterator[DemoMesh]:
-    """Start a demo in a fresh home; stop it and remove the home at the end."""
+def mesh_from(*arguments: str) -> Iterator[Mesh]:
+    """Run `kaiki <arguments>` (`demo` or `up`) in a fresh home; stop it and remove the home at the end."""
     home = Path(tempfile.mkdtemp(prefix="kaiki-bench-"))
-    mesh = DemoMesh(home, *arguments)
+    mesh = Mesh(home, *arguments)
     try:
         yield mesh
     finally:
         mesh.stop()
         shutil.rmtree(home, ignore_errors=True)
+
+
+class NotFound(RuntimeError):
+    """There is no such object."""
 
 
 class KubernetesApi:
@@ -107,8 +111,21 @@ class KubernetesApi:
         response = self._connection.getresponse()
         text = response.read()
         if response.status >= http.client.BAD_REQUEST:
-            raise RuntimeError(f"{method} {path}: status {response.status}\n{text.decode(errors='replace')}")
+            error = NotFound if response.status == http.client.NOT_FOUND else RuntimeError
+            raise error(f"{method} {path}: status {response.status}\n{text.decode(errors='replace')}")
         return json.loads(text) if response.headers.get_content_type() == "application/json" else text.decode()
+
+    def find(self, path: str) -> Any:
+        """An object, or None when it is not there."""
+        try:
+            return self.request("GET", path)
+        except NotFound:
+            return None
+
+    def wait_until_gone(self, path: str) -> None:
+        """Return when there is no such object any more."""
+        while self.find(path) is not None:
+            time.sleep(0.1)
 
 
 class Probe:

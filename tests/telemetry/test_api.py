@@ -194,3 +194,25 @@ async def test_a_slow_reader_does_not_stop_others(client: Client) -> None:
         async with session.get(url, params={"query": query}) as slow, client.get("/-/healthy") as healthy:
             assert healthy.status == 200
             assert slow.status == 200
+
+
+async def test_exact_increase_is_what_was_counted(tmp_path: Path) -> None:
+    store = SeriesStore(tmp_path)
+    ids = np.array([store.series_id([(NAME, "calls_total")])], np.int32)
+    for second, value in ((1, 0.0), (4, 5.0), (7, 9.0), (10, 2.0), (13, 3.0)):  # Reset between 7 and 10.
+        store.append(second * 1000, ids, np.array([value]))
+    async with TestClient(TestServer(Api(store, ApiSettings()).application())) as client:
+
+        async def increase(seconds: int, until: float) -> float | None:
+            query = f"increase(calls_total[{seconds}s])"
+            data = await _data(client, "/api/v1/query", query=query, time=str(until), increase="exact")
+            return float(data["result"][0]["value"][1]) if data["result"] else None
+
+        assert await increase(60, 13) == 12
+        assert await increase(3, 8) == 4, "the sample before the range is where it begins"
+        assert [await increase(3, until) for until in (4, 7, 10, 13)] == [5, 4, 2, 1], "neighbours add up"
+        assert await increase(3, 1) is None
+        assert await increase(60, 400) is None, "older than the lookback"
+        async with client.get("/api/v1/query", params={"query": "1", "increase": "rough"}) as answer:
+            assert answer.status == 400
+    store.close()

@@ -30,7 +30,10 @@ def _summed_increase(metric: str, labels: tuple[str, ...], duration_seconds: int
 
 
 def traffic_queries(duration_seconds: int) -> dict[str, str]:
-    """PromQL by field of `TrafficSeries`, for the increase over the last `duration_seconds`."""
+    """PromQL by field of `TrafficSeries`, for the increase over the last `duration_seconds`.
+
+    To be asked with the parameter `increase=exact` (docs/decisions, "Counts are counted").
+    """
     queries = {
         "requests": ("istio_requests_total", (*_HTTP_SIDES, *_IDENTITY, *_OUTCOME)),
         "duration_buckets": ("istio_request_duration_milliseconds_bucket", (*_HTTP_SIDES, "le")),

@@ -142,6 +142,10 @@ class Api:
             settings = replace(settings, timeout_seconds=min(settings.timeout_seconds, wanted))
         if given.get("lookback_delta"):
             settings = replace(settings, lookback_ms=parse_duration(given["lookback_delta"], "lookback_delta"))
+        if given.get("increase"):
+            if given["increase"] not in ("exact", "extrapolated"):
+                raise BadQueryError('invalid parameter "increase": expected `exact` or `extrapolated`')
+            settings = replace(settings, exact_increase=given["increase"] == "exact")
         return settings
 
     async def _format_query(self, request: web.Request) -> web.Response:

@@ -23,8 +23,9 @@ class SampleSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class QuerySettings:
-    """,
-    closed_ranges` gives Prometheus 2's meaning of ranges and lookback (both ends included) instead of Prometheus 3's.
+    """`closed_ranges` gives Prometheus 2's meaning of ranges and lookback (both ends included) instead of 3's.
+
+    `exact_increase` makes `increase` what was counted, without extrapolation (`rates.counted`).
     """
 
     lookback_ms: int = 300_000
@@ -34,6 +35,7 @@ class QuerySettings:
     max_cells: int = 10_000_000
     max_steps: int = 11_000
     closed_ranges: bool = False
+    exact_increase: bool = False
 
 
 @dataclass(slots=True)

@@ -122,10 +122,10 @@ def evaluate(node: Any, context: QueryContext) -> Value:
     raise ExecutionError(f"an expression of type {type(node).__name__} cannot stand here")
 
 
-def _window(node: Any, context: QueryContext) -> Window:
+def _window(node: Any, context: QueryContext, anchored: bool = False) -> Window:
     node = _unwrapped(node)
     if isinstance(node, promql_parser.MatrixSelector):
-        return select_window(node, context)
+        return select_window(node, context, anchored)
     if not isinstance(node, promql_parser.SubqueryExpr):
         raise BadQueryError("expected type range vector")
     ends, times = subquery_times(node, context)
@@ -138,6 +138,8 @@ def _window(node: Any, context: QueryContext) -> Window:
 
 
 def _call(name: str, arguments: list[Any], context: QueryContext) -> Value:
+    if name == "increase" and context.settings.exact_increase:
+        return rates.counted(_window(arguments[0], context, anchored=True))
     if name in rates.EXTRAPOLATED:
         return rates.extrapolated(name, _window(arguments[0], context), context.settings.closed_ranges)
     if name in rates.INSTANT:

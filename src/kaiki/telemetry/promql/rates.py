@@ -34,6 +34,22 @@ def extrapolated(function: str, window: Window, closed_ranges: bool) -> Vector:
     return _vector(window, change * factor, present)
 
 
+def counted(window: Window) -> Vector:
+    """The increase that was seen: from the sample before each range (`select_window(anchored)`) to its last.
+
+    Nothing is estimated, so increases of neighbouring ranges add up to the increase of both. The price is that a range
+    begins and ends at the samples before its ends.
+    """
+    if not len(window.values):
+        return empty(len(window.ends))
+    first, last = _ends(window)
+    change = window.values[last] - window.values[first]
+    corrections = _reset_corrections(window)
+    if corrections is not None:
+        change = change + (corrections[last] - corrections[first])
+    return _vector(window, change, window.counts >= 2)
+
+
 def _extension(
     window: Window, first: IndexArray, last: IndexArray, change: FloatArray, counter: bool, closed_ranges: bool
 ) -> FloatArray:

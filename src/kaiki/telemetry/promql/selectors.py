@@ -6,6 +6,7 @@ in which a single `searchsorted` finds the place of every (series, time) pair.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -70,15 +71,27 @@ def select_instant(selector: Any, context: QueryContext, timestamps: bool = Fals
     return Vector(selection.labels, sample_times / 1000.0 if timestamps else values, present).pruned()
 
 
-def select_window(node: Any, context: QueryContext) -> Window:
-    """The samples of `selector[range]`, stale markers left out."""
+def select_window(node: Any, context: QueryContext, anchored: bool = False) -> Window:
+    """The samples of `selector[range]`, stale markers left out.
+
+    `anchored`: and the newest sample before each range, if it lies within the lookback.
+    """
     selector, range_ms = node.vector_selector, milliseconds(node.range)
     ends = shifted_times(selector, context)
-    selection = _select(matchers_of(selector), int(ends.min()) - range_ms, int(ends.max()), context)
+    lookback = context.settings.lookback_ms if anchored else 0
+    selection = _select(matchers_of(selector), int(ends.min()) - range_ms - lookback, int(ends.max()), context)
     kept = ~is_stale(selection.values)
     if not kept.all():
         selection = Selection(selection.labels, selection.owners[kept], selection.times[kept], selection.values[kept])
-    return window_over(selection, False, ends, range_ms, context)
+    window = window_over(selection, False, ends, range_ms, context)
+    return _anchored(window, lookback) if anchored else window
+
+
+def _anchored(window: Window, lookback_ms: int) -> Window:
+    before = window.low - 1
+    times = window.times[np.maximum(before, 0)] if len(window.times) else before
+    held = (before >= window.first[:, None]) & (times > window.ends - window.range_ms - lookback_ms)
+    return replace(window, low=np.where(held, before, window.low))
 
 
 def window_over(selection: Selection, nameless: bool, ends: TimeArray, range_ms: int, context: QueryContext) -> Window:

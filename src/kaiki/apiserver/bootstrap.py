@@ -15,8 +15,11 @@ from kaiki.apiserver.store import Event, Store
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 Object = dict[str, Any]
 
-
-_OWN = (("/services", "default", "kubernetes"), ("discovery.k8s.io/endpointslices", "default", "kubernetes"))
+_OWN = tuple(
+    (collection, "default", "kubernetes")
+    for collection in ("/services", "/endpoints", "discovery.k8s.io/endpointslices")
+)
+_SKIP_MIRROR = "endpointslice.kubernetes.io/skip-mirror"
 
 
 def keep_standard_objects(store: Store, registry: Registry, service_range: str, endpoint: tuple[str, int]) -> None:
@@ -43,7 +46,7 @@ def create_standard_objects(store: Store, registry: Registry, service_range: str
     service = {"kind": "Service", "metadata": metadata, "spec": spec, "status": {"loadBalancer": {}}}
     _create(store, registry, "v1", "services", service)
     owned = {**metadata, "labels": {"kubernetes.io/service-name": "kubernetes"}}
-    endpoints = {
+    endpoints: Object = {
         "kind": "EndpointSlice",
         "metadata": owned,
         "addressType": "IPv4",
@@ -51,6 +54,10 @@ def create_standard_objects(store: Store, registry: Registry, service_range: str
         "ports": [{"name": "https", "port": endpoint[1], "protocol": "TCP"}],
     }
     _create(store, registry, "discovery.k8s.io/v1", "endpointslices", endpoints)
+    ports = endpoints["ports"]
+    legacy: Object = {"kind": "Endpoints", "metadata": {**metadata, "labels": {_SKIP_MIRROR: "true"}}}
+    legacy["subsets"] = [{"addresses": [{"ip": endpoint[0]}], "ports": ports}]
+    _create(store, registry, "v1", "endpoints", legacy)
 
 
 def _create(store: Store, registry: Registry, api_version: str, plural: str, value: Object) -> None:

@@ -223,6 +223,18 @@ BUILT_IN: tuple[ResourceType, ...] = (
     _row("authorization.k8s.io", "v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews", "cr"),
     _row("authorization.k8s.io", "v1", "LocalSubjectAccessReview", "localsubjectaccessreviews", "r"),
 )
+
+
+def _body(group: str, version: str, kind: str, definition: str = "") -> ResourceType:
+    return ResourceType(group, version, kind, "", definition=definition or _definition(group, version, kind))
+
+
+# What is sent and answered but never stored.
+SCALE = _body("autoscaling", "v1", "Scale")
+EVICTION = _body("policy", "v1", "Eviction")
+BINDING = _body("", "v1", "Binding")
+TOKEN_REQUEST = _body("authentication.k8s.io", "v1", "TokenRequest")
+DELETE_OPTIONS = _body("", "v1", "DeleteOptions", "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions")
 # Definitions that are not kinds of their own but are sent or answered, so OpenAPI must describe them.
 EXTRA_DEFINITIONS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("", "v1"): ("io.k8s.api.core.v1.Binding", "io.k8s.apimachinery.pkg.apis.meta.v1.Status"),

@@ -35,6 +35,19 @@ def check_custom(kind: ResourceType, value: Mapping[str, Any]) -> list[FieldCaus
     return [_cause(error, value) for error in validator.iter_errors(value)]
 
 
+def schema_problem(schema: Any) -> str:
+    """Why no object could be checked by a CRD's schema (a pattern that is no regular expression…); "" when all can."""
+    import jsonschema_rs
+
+    try:
+        jsonschema_rs.Draft4Validator(_as_json_schema(schema))
+    except (jsonschema_rs.ValidationError, ValueError) as error:
+        message: str = getattr(error, "message", str(error))
+        where = dotted(getattr(error, "instance_path", ()))
+        return f"{where}: {message}" if where else message
+    return ""
+
+
 def _as_json_schema(schema: Any) -> Any:
     """A structural schema as plain JSON Schema: Kubernetes's extensions said in JSON Schema's own words."""
     if not isinstance(schema, dict):

@@ -119,6 +119,21 @@ def bad_request(message: str) -> ApiError:
     return ApiError(400, "BadRequest", message)
 
 
+def too_large(limit_bytes: int) -> ApiError:
+    return ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {limit_bytes}")
+
+
+def no_streams(subresource: str) -> ApiError:
+    """`exec`, `attach` and `portforward` need a connection into the pod, which this node does not offer."""
+    ways = {
+        "exec": "containers are processes of this machine (kaiki status names them); kubectl logs shows their output",
+        "attach": "kubectl logs --follow shows a container's output",
+        "portforward": "publish the port with a Service of type NodePort or LoadBalancer, which is opened on loopback",
+        "proxy": "publish the port with a Service of type NodePort or LoadBalancer, which is opened on loopback",
+    }
+    return ApiError(501, "NotImplemented", f"{subresource} is not available on this machine: {ways[subresource]}")
+
+
 def unauthorized(why: str = "Unauthorized") -> ApiError:
     return ApiError(401, "Unauthorized", why)
 

@@ -45,6 +45,13 @@ def read_fields(kind: ResourceType, value: Object) -> tuple[Object, list[str]]:
         raise _decoding_error(kind, wrong) from None
 
 
+def read_definition(kind: ResourceType, value: Any) -> Object:
+    """A body that is no stored object (options, scales…), without unknown fields; ApiError 400 for wrong types."""
+    if not isinstance(value, dict):
+        raise bad_request("the object provided is unrecognized (must be of type Object)")
+    return read_fields(kind, value)[0]
+
+
 def _decoding_error(kind: ResourceType, wrong: WrongType) -> ApiError:
     received = _GO_KINDS.get(type(wrong.value), "object")
     message = f"json: cannot unmarshal {received} into Go struct field {wrong.owner}.{wrong.path} of type "
@@ -101,6 +108,10 @@ def _value(value: Any, field: Schema, path: str, unknown: list[str], typed: bool
         return _object(value, schema, path, unknown, typed, owner)
     if isinstance(value, list):
         items = items_of(schema)
+        if typed:  # Go reads null as an element's zero value
+            empty: dict[Any, Any] = {"object": {}, "string": "", "array": []}
+            zero = empty.get(resolve(items).get("type"), 0)
+            value = [zero if item is None else item for item in value]
         return [_value(item, items, f"{path}[{at}]", unknown, typed, owner) for at, item in enumerate(value)]
     return value
 

@@ -11,16 +11,18 @@ import orjson
 from aiohttp import web
 
 from kaiki.apiserver import patch, tables
-from kaiki.apiserver.catalog import ResourceType
+from kaiki.apiserver.catalog import DELETE_OPTIONS, ResourceType
 from kaiki.apiserver.errors import (
     ApiError,
     bad_request,
     expired,
     method_not_allowed,
+    no_streams,
     no_such_path,
     unsupported_media_type,
 )
-from kaiki.apiserver.media import Wanted, read_body, wanted
+from kaiki.apiserver.fields import read_definition
+from kaiki.apiserver.media import Wanted, read_request, wanted
 from kaiki.apiserver.operations import Operations
 from kaiki.apiserver.requests import ApiRequest
 from kaiki.apiserver.schemas import schema_of
@@ -57,6 +59,9 @@ class ObjectHandlers:
 
     def _is_plain(self, request: ApiRequest) -> bool:
         """Subresources that are views of the whole object: status, and a namespace's finalizers."""
+        streams = ("exec", "attach", "portforward", "proxy")
+        if request.kind.qualified_name == "pods" and request.subresource.partition("/")[0] in streams:
+            raise no_streams(request.subresource.partition("/")[0])
         if request.kind.subresource(request.subresource.partition("/")[0]) is None:
             raise no_such_path()
         return request.subresource in ("status", "finalize")
@@ -68,7 +73,7 @@ class ObjectHandlers:
                     return await self._watch(http, request)
                 return self._answer(http, request, self._operations.read(request))
             case "PUT":
-                body = read_body(await http.read(), http.content_type)
+                body = await read_request(http)
                 return self._answer(http, request, await self._operations.update(request, lambda _: body))
             case "PATCH":
                 record, created = await self._patch(http, request)
@@ -84,20 +89,20 @@ class ObjectHandlers:
                     return await self._watch(http, request)
                 return self._list(http, request)
             case "POST":
-                body = read_body(await http.read(), http.content_type)
+                body = await read_request(http)
                 if request.kind.verbs == ("create",):
                     return respond(request, orjson.dumps(self._subresources.review(request, body or {})), 201)
                 if request.kind.namespaced and not request.namespace:
                     raise method_not_allowed()
                 return self._answer(http, request, await self._operations.create(request, body), 201)
             case "DELETE":
-                options = read_options(await http.read(), http.content_type, request)
+                options = read_options(await read_request(http), request)
                 deleted = await self._operations.delete_all(request, options)
                 return self._answer_list(http, request, deleted, {"resourceVersion": str(self._store.revision)})
         raise method_not_allowed()
 
     async def _delete(self, http: web.BaseRequest, request: ApiRequest) -> web.StreamResponse:
-        options = read_options(await http.read(), http.content_type, request)
+        options = read_options(await read_request(http), request)
         record, gone = await self._operations.delete(request, options)
         if not gone:
             return self._answer(http, request, record)
@@ -111,7 +116,7 @@ class ObjectHandlers:
         kind = _PATCHES.get(http.content_type)
         if not kind or (kind == "strategic" and request.kind.custom):
             raise unsupported_media_type(http.content_type, [name for name in _PATCHES if _PATCHES[name]])
-        body = read_body(await http.read(), http.content_type)
+        body = await read_request(http)
         if kind == "apply":
             return await self._operations.apply(request, body)
         return await self._operations.update(
@@ -123,11 +128,13 @@ class ObjectHandlers:
         records = [each for each in self._store.list(request.kind.storage, request.namespace) if selector.matches(each)]
         revision = self._store.revision
         asked = request.query.get("resourceVersion", "")
-        if asked.isdigit() and int(asked) > revision:
+        if asked and not asked.isdigit():
+            raise bad_request(f"resourceVersion: Invalid value: {asked}")
+        if asked and int(asked) > revision:
             details = {"retryAfterSeconds": 1, "causes": [{"reason": "ResourceVersionTooLarge"}]}
             raise ApiError(504, "Timeout", f"Too large resource version: {asked}, current: {revision}", details)
         metadata: Object = {"resourceVersion": str(revision)}
-        limit = int(request.query.get("limit") or 0)
+        limit = max(0, request.integer("limit"))
         if request.query.get("continue") or limit:
             records, page = _page(records, limit, request.query.get("continue", ""), revision)
             metadata |= page
@@ -161,7 +168,7 @@ class ObjectHandlers:
             headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
         )
         response.enable_chunked_encoding()
-        seconds = float(request.query.get("timeoutSeconds") or 0) or None
+        seconds = request.integer("timeoutSeconds") or None
         await response.prepare(http)
         stream = watch(self._store, request.kind, options, encoder(request.kind, form, request))
         try:
@@ -230,11 +237,11 @@ def apply_patch(form: str, kind: ResourceType, current: Object, body: Any) -> Ob
     return value
 
 
-def read_options(body: bytes, content_type: str, request: ApiRequest) -> Object:
-    """A DELETE's options, from the body and the query."""
-    options: Object = read_body(body, content_type) or {}
+def read_options(body: Any, request: ApiRequest) -> Object:
+    """A DELETE's options, from the body and the query; a dry run asked for is noted in the request."""
+    options = read_definition(DELETE_OPTIONS, body or {})
     if "gracePeriodSeconds" in request.query:
-        options["gracePeriodSeconds"] = int(request.query["gracePeriodSeconds"])
+        options["gracePeriodSeconds"] = request.integer("gracePeriodSeconds")
     if "propagationPolicy" in request.query:
         options["propagationPolicy"] = request.query["propagationPolicy"]
     if options.get("dryRun"):

@@ -15,6 +15,7 @@ from kaiki.apiserver.catalog import ResourceType
 from kaiki.apiserver.defaults import apply_defaults
 from kaiki.apiserver.errors import ApiError, FieldErrors, bad_request
 from kaiki.apiserver.fields import apply_schema_defaults, read_fields, unknown_field_message
+from kaiki.apiserver.pod_admission import quality_of_service
 from kaiki.apiserver.registry import definition_status
 from kaiki.apiserver.requests import ApiRequest, timestamp
 from kaiki.apiserver.schemas import schema_of
@@ -25,7 +26,7 @@ _KEPT_METADATA = (
     "generateName", "selfLink",
 )  # fmt: skip
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
-_JOBS_WARNING = "kaiki: jobs are stored, but nothing on this machine runs them"
+_IDLE_KINDS = ("cronjobs", "horizontalpodautoscalers", "ingresses", "networkpolicies", "poddisruptionbudgets")
 
 
 def read_object(request: ApiRequest, value: Any) -> Object:
@@ -68,8 +69,8 @@ def prepare_new(request: ApiRequest, value: Object) -> None:
     complete(request, value)
     if kind.has_status and not kind.custom and kind.plural != "horizontalpodautoscalers":
         value.setdefault("status", {"loadBalancer": {}} if kind.plural in ("services", "ingresses") else {})
-    if kind.group == "batch":
-        request.warnings.append(_JOBS_WARNING)
+    if kind.plural in _IDLE_KINDS and not kind.custom:
+        request.warnings.append(f"kaiki: {kind.plural} are stored, but nothing on this machine acts on them")
 
 
 def _settle_namespace(request: ApiRequest, metadata: Object) -> None:
@@ -89,6 +90,8 @@ def complete(request: ApiRequest, value: Object) -> None:
         apply_defaults(request.kind, value)
     if request.kind.plural == "customresourcedefinitions" and "versions" in value["spec"]:
         value["status"] = definition_status(value, timestamp())
+    if request.kind.qualified_name == "pods" and "qosClass" in (value.get("status") or {}):
+        value["status"]["qosClass"] = quality_of_service(value["spec"])
 
 
 def prepare_update(request: ApiRequest, old: Object, new: Object) -> None:

@@ -138,6 +138,8 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         if byte < 128:
             return result, at
         shift += 7
+        if shift > 63:
+            raise ValueError("a number is longer than 64 bits")
 
 
 def _raw(value: Wire) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,7 +10,8 @@ from typing import Any
 
 from kaiki.apiserver.apply import Manager
 from kaiki.apiserver.catalog import ResourceType
-from kaiki.apiserver.selectors import Selector, parse_selector
+from kaiki.apiserver.errors import bad_request
+from kaiki.apiserver.selectors import Selector, check_fields, parse_selector
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,17 @@ class ApiRequest:
 
     @property
     def selector(self) -> Selector:
-        return parse_selector(self.query.get("labelSelector", ""), self.query.get("fieldSelector", ""))
+        found = parse_selector(self.query.get("labelSelector", ""), self.query.get("fieldSelector", ""))
+        if found.field_terms and not self.kind.custom:
+            check_fields(self.kind.plural, found)
+        return found
+
+    def integer(self, name: str) -> int:
+        """A number of the query, 0 when it is not there; ApiError 400 when it is none."""
+        text = self.query.get(name) or "0"
+        if not re.fullmatch(r"-?\d{1,18}", text):
+            raise bad_request(f"{name}: Invalid value: {text}: must be a whole number")
+        return int(text)
 
     def flag(self, name: str) -> bool:
         """Whether a boolean query parameter is set."""

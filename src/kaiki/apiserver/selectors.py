@@ -46,6 +46,36 @@ def parse_selector(labels: str, fields: str) -> Selector:
     return Selector(tuple(parse_labels(labels)) if labels else (), tuple(_parse_fields(fields)) if fields else ())
 
 
+_SELECTABLE = {
+    "pods": (
+        "spec.hostNetwork spec.nodeName spec.restartPolicy spec.schedulerName spec.serviceAccountName "
+        "status.nominatedNodeName status.phase status.podIP"
+    ),
+    "events": (
+        "action involvedObject.apiVersion involvedObject.fieldPath involvedObject.kind involvedObject.name "
+        "involvedObject.namespace involvedObject.resourceVersion involvedObject.uid reason regarding.kind "
+        "regarding.name regarding.namespace regarding.uid reportingComponent reportingController source type"
+    ),
+    "jobs": "status.successful",
+    "namespaces": "status.phase",
+    "nodes": "spec.unschedulable",
+    "replicasets": "status.replicas",
+    "secrets": "type",
+    "services": "spec.clusterIP spec.type",
+}
+
+
+def check_fields(plural: str, selector: Selector) -> None:
+    """ApiError 400 when objects of a built-in kind cannot be selected by one of these fields.
+
+    An empty answer would hide the mistake. The table is Kubernetes's, from its documentation of field selectors.
+    """
+    allowed = {"metadata.name", "metadata.namespace", *_SELECTABLE.get(plural, "").split()}
+    for path, _, _ in selector.field_terms:
+        if (name := ".".join(path)) not in allowed:
+            raise bad_request(f"field label not supported: {name}; {plural} have {', '.join(sorted(allowed))}")
+
+
 def parse_labels(text: str) -> list[Callable[[Labels], bool]]:
     """The terms of a label selector such as `app=web,tier in (a,b),!legacy`."""
     terms = []

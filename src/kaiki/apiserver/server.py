@@ -21,7 +21,7 @@ from kaiki.apiserver import credentials, discovery, openapi
 from kaiki.apiserver.addresses import AddressPool
 from kaiki.apiserver.admission import WebhookAdmission
 from kaiki.apiserver.bootstrap import keep_standard_objects
-from kaiki.apiserver.errors import ApiError, internal, no_such_path
+from kaiki.apiserver.errors import ApiError, bad_request, internal, no_such_path
 from kaiki.apiserver.handlers import ObjectHandlers, add_warnings
 from kaiki.apiserver.media import wanted
 from kaiki.apiserver.operations import Operations
@@ -34,7 +34,7 @@ from kaiki.apiserver.tokens import TokenAuthority
 
 logger = logging.getLogger("kaiki.apiserver")
 OPEN_PATHS = ("/readyz", "/livez", "/healthz", "/version")
-BODY_LIMIT_BYTES = 8 << 20
+BODY_LIMIT_BYTES = 3 << 20
 
 
 @dataclass(frozen=True)
@@ -105,13 +105,15 @@ class ApiServer:
             return _failure(error)
         except (ConnectionResetError, asyncio.CancelledError):
             raise
+        except RecursionError:
+            return _failure(bad_request("the object provided is nested too deeply"))
         except Exception as error:
             logger.exception("%s %s failed", http.method, http.path)
             return _failure(internal(f"{type(error).__name__}: {error}"))
 
     async def _route(self, http: web.BaseRequest) -> web.StreamResponse:
         path = http.path.rstrip("/")
-        if path.startswith(OPEN_PATHS):
+        if path in OPEN_PATHS or path.startswith(("/readyz/", "/livez/", "/healthz/")):
             return self._open(path)
         user = self._tokens.authenticate(http.headers.get("Authorization", ""))
         route = parse_route(http.rel_url.raw_path, self._registry)
@@ -183,7 +185,7 @@ class ApiServer:
 
 
 def _make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-    """A request that may be as large as the biggest CRDs."""
+    """A request that may be as large as Kubernetes lets one be."""
     loop = asyncio.get_running_loop()
     return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=BODY_LIMIT_BYTES)
 

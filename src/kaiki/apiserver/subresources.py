@@ -10,8 +10,10 @@ import orjson
 from aiohttp import web
 
 from kaiki.apiserver import preparation
+from kaiki.apiserver.catalog import BINDING, EVICTION, SCALE, TOKEN_REQUEST
 from kaiki.apiserver.errors import ApiError, bad_request, method_not_allowed, unavailable
-from kaiki.apiserver.media import read_body
+from kaiki.apiserver.fields import read_definition
+from kaiki.apiserver.media import read_request
 from kaiki.apiserver.operations import Operations
 from kaiki.apiserver.requests import ApiRequest, timestamp
 from kaiki.apiserver.tokens import ISSUER, TokenAuthority
@@ -40,7 +42,7 @@ class Subresources:
             case "eviction", "POST":
                 return await self._evict(http, request)
             case "token", "POST":
-                body = read_body(await http.read(), http.content_type) or {}
+                body = read_definition(TOKEN_REQUEST, await read_request(http))
                 return _json(self._tokens.issue(request, body), 201)
             case (("ephemeralcontainers" | "resize"), _):
                 raise ApiError(501, "NotImplemented", f"{request.subresource} is not available on this machine")
@@ -49,7 +51,7 @@ class Subresources:
     async def _scale(self, http: web.BaseRequest, request: ApiRequest) -> web.Response:
         if http.method == "GET":
             return _json(scale_of(served_object(request.kind, self._operations.read(request))))
-        body = read_body(await http.read(), http.content_type)
+        body = await read_request(http)
         form = http.content_type
 
         def produce(current: Object) -> Object:
@@ -62,7 +64,7 @@ class Subresources:
         return _json(scale_of(served_object(request.kind, await self._operations.update(request, produce))))
 
     async def _bind(self, http: web.BaseRequest, request: ApiRequest) -> web.Response:
-        body = read_body(await http.read(), http.content_type) or {}
+        body = read_definition(BINDING, await read_request(http))
         node = (body.get("target") or {}).get("name")
         if not node:
             raise bad_request("Binding: target.name: Required value")
@@ -79,9 +81,12 @@ class Subresources:
         return _json({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
 
     async def _evict(self, http: web.BaseRequest, request: ApiRequest) -> web.Response:
-        body = read_body(await http.read(), http.content_type) or {}
+        body = read_definition(EVICTION, await read_request(http))
+        options = body.get("deleteOptions") or {}
+        if options.get("dryRun"):
+            request.query = {**request.query, "dryRun": "All"}
         request.subresource = ""
-        await self._operations.delete(request, body.get("deleteOptions") or {})
+        await self._operations.delete(request, options)
         return _json({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
 
     async def _log(self, http: web.BaseRequest, request: ApiRequest) -> web.StreamResponse:
@@ -152,9 +157,7 @@ def _patched_scale(form: str, method: str, scale: Object, body: Any) -> Object:
         result = body
     else:
         result = json_patch(scale, body) if form == "application/json-patch+json" else merge_patch(scale, body)
-    if not isinstance(result, dict):
-        raise bad_request("a Scale must be an object")
-    return result
+    return read_definition(SCALE, result)
 
 
 def _only_container(request: ApiRequest, pod: Object) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kaiki.apiserver.catalog import ResourceType
+from kaiki.apiserver.custom_validation import schema_problem
 from kaiki.apiserver.errors import FieldCause, forbidden_value, invalid_value, required, unsupported_value
 from kaiki.apiserver.schemas import Schema, items_of, property_of, resolve, schema_of
 
@@ -242,8 +243,11 @@ def _check_definition(value: Object, old: Object | None) -> Iterator[FieldCause]
     if sum(1 for version in spec["versions"] if version.get("storage")) != 1:
         yield invalid_value("spec.versions", "", "must have exactly one version marked as storage version")
     for at, version in enumerate(spec["versions"]):
-        if not (version.get("schema") or {}).get("openAPIV3Schema"):
-            yield required(f"spec.versions[{at}].schema.openAPIV3Schema", "schemas are required")
+        path, schema = f"spec.versions[{at}].schema.openAPIV3Schema", (version.get("schema") or {})
+        if not schema.get("openAPIV3Schema"):
+            yield required(path, "schemas are required")
+        elif problem := schema_problem(schema["openAPIV3Schema"]):
+            yield invalid_value(path, "", problem)
     if spec.get("scope") not in ("Cluster", "Namespaced"):
         yield unsupported_value("spec.scope", spec.get("scope"), ("Cluster", "Namespaced"))
 

@@ -1,0 +1,189 @@
+"""Whatever is sent is answered with a Status, in bounded time and memory, and changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import ssl
+from typing import Any
+
+import orjson
+import pytest
+
+from kaiki.apiserver.errors import ApiError
+from kaiki.apiserver.media import DEPTH_LIMIT, read_body
+
+MAPS = "/api/v1/namespaces/default/configmaps"
+PODS = "/api/v1/namespaces/default/pods"
+YAML = "application/yaml"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+async def send(
+    api: Any, method: str, path: str, body: bytes = b"", content_type: str | None = "application/json", **more: str
+) -> tuple[int, dict[str, Any]]:
+    headers = {"Authorization": f"Bearer {api.token}", **more}
+    skipped = ("Content-Type",) if content_type is None else ()
+    headers |= {} if content_type is None else {"Content-Type": content_type}
+    request = api.session.request(
+        method, api.url + path, data=io.BytesIO(body), headers=headers, skip_auto_headers=skipped
+    )
+    async with request as response:
+        return response.status, orjson.loads(await response.read())
+
+
+def nested(depth: int) -> bytes:
+    return b'{"metadata":{"name":"deep"},"data":' + b'{"a":' * depth + b"1" + b"}" * depth + b"}"
+
+
+ALIASES = b"a: &a [x, x]\nb: &b [*a, *a]\nmetadata: {name: aliases}\n"
+BODIES = [
+    (b"x" * (4 << 20), "application/json", 413),
+    (b'{"metadata":', "application/json", 400),
+    (b"", "application/json", 400),
+    (b"[]", "application/json", 400),
+    (b"null", "application/json", 400),
+    (b'{"metadata":[]}', "application/json", 400),
+    (b'{"metadata":{"name":5}}', "application/json", 400),
+    (nested(500), "application/json", 400),
+    (nested(200_000), "application/json", 400),
+    (b"a: " + b"[" * 300_000 + b"]" * 300_000, YAML, 400),
+    (b"a: [", YAML, 400),
+    (b"a: !!binary aGFsbG8=", YAML, 400),
+    (ALIASES, YAML, 400),
+    (b"k8s\0" + b"\xff" * 100, PROTOBUF, 400),
+    (b"k8s\0" + b"\x80" * (2 << 20), PROTOBUF, 400),
+    (b"k8s\0\x0a\x05", PROTOBUF, 400),
+    (b"nothing", PROTOBUF, 400),
+    (b"a=b", "application/x-www-form-urlencoded", 415),
+    (b"<a/>", "text/xml", 415),
+]
+
+
+@pytest.mark.parametrize(("body", "content_type", "code"), BODIES, ids=range(len(BODIES)))
+async def test_bodies(api: Any, body: bytes, content_type: str, code: int) -> None:
+    status, answer = await send(api, "POST", MAPS, body, content_type)
+    assert (status, answer["kind"], answer["code"]) == (code, "Status", code), answer
+    assert (await api.get("/readyz"))[1] == "ok"
+
+
+def test_depth_counts_levels_not_brackets() -> None:
+    assert read_body(b"[" + b"[1]," * 2000 + b"[]]", "") is not None
+    assert read_body(b"[" * DEPTH_LIMIT + b"]" * DEPTH_LIMIT, "") is not None
+    with pytest.raises(ApiError, match="nested deeper"):
+        read_body(b"[" * (DEPTH_LIMIT + 2) + b"]" * (DEPTH_LIMIT + 2), "")
+
+
+def test_yaml_is_read_as_json_would_be() -> None:
+    assert read_body(b"1: {a: 2026-01-02}", YAML) == {"1": {"a": "2026-01-02"}}
+
+
+REQUESTS: list[tuple[str, str, bytes, int]] = [
+    ("GET", "/nope", b"", 404),
+    ("GET", "/versions", b"", 404),
+    ("GET", "/api/v1/nope", b"", 404),
+    ("GET", "/apis/a/b/c", b"", 404),
+    ("GET", PODS + "/a/b/c", b"", 404),
+    ("GET", MAPS + "?limit=abc", b"", 400),
+    ("GET", MAPS + "?resourceVersion=abc", b"", 400),
+    ("GET", MAPS + "?watch=1&timeoutSeconds=abc", b"", 400),
+    ("GET", MAPS + "?watch=1&resourceVersion=abc", b"", 400),
+    ("GET", MAPS + "?continue=WzE=", b"", 400),
+    ("GET", MAPS + "?labelSelector=%21%21", b"", 400),
+    ("GET", MAPS + "?fieldSelector=spec.x=1", b"", 400),
+    ("DELETE", MAPS + "/none?gracePeriodSeconds=abc", b"", 400),
+    ("DELETE", MAPS + "/none", b"[1]", 400),
+    ("DELETE", MAPS + "/none", b'{"preconditions":5}', 400),
+    ("POST", MAPS + "/none", b"{}", 405),
+    ("TRACE", MAPS, b"", 405),
+    ("POST", PODS, b'{"metadata":{"name":"p"},"spec":{"containers":null,"volumes":[null]}}', 422),
+    ("POST", PODS, b'{"metadata":{"name":"p"},"spec":{"containers":[null]}}', 422),
+    ("POST", PODS + "/none/eviction", b'{"deleteOptions":5}', 400),
+    ("GET", PODS + "/none/exec?command=ls", b"", 501),
+    ("POST", PODS + "/none/portforward", b"", 501),
+    ("POST", "/api/v1/namespaces/default/serviceaccounts/none/token", b'{"spec":{"audiences":5}}', 400),
+    ("PUT", "/apis/apps/v1/namespaces/default/deployments/none/scale", b'{"spec":5}', 404),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "code"), REQUESTS, ids=range(len(REQUESTS)))
+async def test_requests(api: Any, method: str, path: str, body: bytes, code: int) -> None:
+    status, answer = await send(api, method, path, body)
+    assert (status, answer["kind"]) == (code, "Status"), answer
+    assert answer["reason"] != "InternalError"
+
+
+async def test_a_body_without_a_content_type_is_json(api: Any) -> None:
+    """client-go's scale client names none."""
+    deployment = {
+        "metadata": {"name": "web"},
+        "spec": {
+            "selector": {"matchLabels": {"a": "b"}},
+            "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a", "image": "b"}]}},
+        },
+    }
+    path = "/apis/apps/v1/namespaces/default/deployments"
+    await api.post(path, deployment)
+    _, scale = await api.get(path + "/web/scale")
+    scale["spec"]["replicas"] = 3
+    status, answer = await send(api, "PUT", path + "/web/scale", orjson.dumps(scale), None)
+    assert (status, answer["spec"]) == (200, {"replicas": 3})
+    assert (await send(api, "PUT", path + "/web/scale", b'{"spec":5}'))[0] == 400
+
+
+async def test_who_is_not_known_is_told_so(api: Any) -> None:
+    for authorization in ("", "Basic YTpi", "Bearer ", "Bearer x", "Bearer a.b.c", "Bearer e30.e30.e30", "Bearer é"):
+        status, answer = await send(api, "GET", MAPS, Authorization=authorization)
+        assert (status, answer["reason"]) == (401, "Unauthorized")
+
+
+async def test_a_dry_run_in_the_options_deletes_nothing(api: Any) -> None:
+    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "a", "image": "b"}]}}
+    await api.post("/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "default"}})
+    await api.post(PODS, pod)
+    await api.post(PODS + "/p/eviction", {"metadata": {"name": "p"}, "deleteOptions": {"dryRun": ["All"]}})
+    await api.delete(PODS + "/p", {"dryRun": ["All"]})
+    assert (await api.get(PODS + "/p"))[0] == 200
+
+
+async def test_a_definition_whose_schema_cannot_be_used_is_refused(api: Any) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string", "pattern": "("}}}
+    definition = {
+        "metadata": {"name": "as.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": "as", "kind": "A"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
+        },
+    }
+    status, answer = await api.post(DEFINITIONS, definition)
+    assert status == 422
+    assert "properties.a.pattern" in answer["message"]
+
+
+async def test_a_watch_nobody_reads_holds_up_nobody(api: Any) -> None:
+    """The kernel's buffers fill, the watch waits, the ring moves on; others are served, and memory stays."""
+    await api.post(MAPS, {"metadata": {"name": "busy"}})
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    port = int(api.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, limit=1024)
+    request = f"GET {MAPS}?watch=1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {api.token}\r\n\r\n"
+    writer.write(request.encode())
+    await reader.readuntil(b"\r\n\r\n")
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    text = "x" * 500_000
+    for number in range(40):
+        assert (await api.patch(MAPS + "/busy", {"data": {"text": text, "number": str(number)}}))[0] == 200
+    assert (await api.get(MAPS + "/busy"))[1]["data"]["number"] == "39"
+    writer.transport.abort()
+
+
+async def test_idle_connections_cost_nobody_anything(api: Any) -> None:
+    port = int(api.url.rpartition(":")[2])
+    pairs = await asyncio.gather(*(asyncio.open_connection("127.0.0.1", port) for _ in range(200)))
+    assert (await api.get("/readyz"))[1] == "ok"
+    for _, writer in pairs:
+        writer.transport.abort()

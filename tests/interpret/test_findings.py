@@ -19,6 +19,13 @@ spec: {ports: [{name: http, port: 9080}]}
 ---
 kind: Pod
 metadata: {name: gateway, namespace: istio-system, labels: {istio: ingressgateway}}
+spec: {containers: [{name: istio-proxy, args: [--config-yaml, router~gateway]}]}
+---
+kind: Credential
+metadata: {name: absent, namespace: istio-system}
+version: ""
+pairProblem: it does not exist
+rootsProblem: it does not exist
 ---
 apiVersion: networking.istio.io/v1
 kind: Gateway
@@ -57,6 +64,9 @@ CASES = [
     ("Gateway", "{selector: {a: b}, servers: []}", "KAI0401", "spec.selector"),
     ("Gateway", "{selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: x, protocol: TCP}, hosts: ['*']}]}", "KAI0402", "port"),
     ("Gateway", "{selector: {istio: ingressgateway}, servers: [{port: {number: 443, name: x, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE}}]}", "KAI0403", "tls"),
+    ("Gateway", "{selector: {istio: ingressgateway}, servers: [{port: {number: 443, name: x, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: absent}}]}", "KAI0406", "credentialName"),
+    ("Gateway", "{selector: {istio: ingressgateway}, servers: [{port: {number: 443, name: x, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: other/one}}]}", "KAI0406", "credentialName"),
+    ("Gateway", "{selector: {istio: ingressgateway}, servers: [{port: {number: 443, name: x, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: unread, minProtocolVersion: TLSV1_3, maxProtocolVersion: TLSV1_2}}]}", "KAI0408", "minProtocolVersion"),
     ("Gateway", "{selector: {istio: ingressgateway}, servers: [{port: {number: 1, name: x, protocol: SPDY}, hosts: ['*']}]}", "KAI0405", "protocol"),
 ]  # fmt: skip
 

@@ -44,6 +44,7 @@ from kaiki.model.proxy import Capture, Proxy, ProxyConfig
 from kaiki.model.snapshot import EMPTY_SNAPSHOT, MeshSnapshot
 from kaiki.reconcile.run import run_reconcilers
 from kaiki.sources.collections import caches_of
+from kaiki.sources.credentials import CredentialReader
 from kaiki.sources.snapshot_source import SnapshotSource
 from kaiki.sources.status import StatusWriter
 from kaiki.translate.generate import generate
@@ -134,7 +135,8 @@ class ControlPlane:
         self._metrics = metrics = Metrics()
         metrics.set("istio_build", 1, component="pilot", tag=kaiki.__version__)
         self._caches = caches_of(client)
-        self._source = SnapshotSource(self._caches, interpret)
+        self._credentials = CredentialReader(client)
+        self._source = SnapshotSource(self._caches, interpret, followed=self._credentials)
         self._status = StatusWriter(client, self._caches)
         self._memo = Memo()
         authenticator = TokenAuthenticator(client.review_token)
@@ -144,6 +146,7 @@ class ControlPlane:
             lambda metadata: _authenticate(authenticator, metadata),
             metrics,
             serving_pair=lambda: authority.serving_pair(settings.serving_names),
+            gateway_secrets=self._credentials,
         )
         self._injection = settings.injection()
         webhooks = Webhooks(self._inject, self._namespace_labels, self._check, metrics.count)
@@ -185,6 +188,7 @@ class ControlPlane:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._credentials.close()
         await self._discovery.stop()
         await self._webhooks.stop()
         await self._monitoring.stop()

@@ -1,5 +1,8 @@
 """Secrets for one proxy, over SDS: its certificate and key (`default`) and what it is to trust (`ROOTCA`).
 
+A gateway also gets the Secrets that Gateways name (`kubernetes://name`), of its own namespace only. Whoever may start a
+gateway pod there may mount these Secrets into it as well, so this opens no door that was closed; sidecars get none.
+
 A key is made when it has to be sent and dropped when the proxy has acknowledged it. What a proxy holds is known by its
 version, so that a control plane that has just been started leaves good certificates alone.
 """
@@ -12,8 +15,10 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from kaiki.discovery.stream import Stream
+from kaiki.model.credential import GATEWAY_SECRETS, ROOTS_SUFFIX
 from kaiki.model.identity import Identity, WorkloadLabels
 from kaiki.model.proxy import SECRET_TYPE, Proxy, Resource
+from kaiki.model.workload import ProxyKind
 
 CERTIFICATE_NAME = "default"
 ROOT_NAME = "ROOTCA"
@@ -43,11 +48,20 @@ class SecretIssuer(Protocol):
     def rotation_time(self, version: str, identity: Identity, labels: WorkloadLabels) -> datetime | None: ...
 
 
+class GatewaySecrets(Protocol):
+    """The Secrets that Gateways name, PEM, by namespace and name; None for any other and for unusable ones."""
+
+    def pair(self, namespace: str, name: str) -> tuple[bytes, bytes] | None: ...
+
+    def roots(self, namespace: str, name: str) -> bytes | None: ...
+
+
 class ProxySecrets:
     """The secrets of one proxy on one stream."""
 
-    def __init__(self, issuer: SecretIssuer) -> None:
+    def __init__(self, issuer: SecretIssuer, gateway_secrets: GatewaySecrets | None = None) -> None:
         self._issuer = issuer
+        self._gateway_secrets = gateway_secrets
         self._certificate: Resource | None = None
         self._table: dict[str, Resource] = {}
         self.rotate_at: datetime | None = None
@@ -61,9 +75,22 @@ class ProxySecrets:
             table[CERTIFICATE_NAME] = self._current_certificate(proxy, stream)
         if ROOT_NAME in wanted:
             table[ROOT_NAME] = root_secret(self._issuer.root_certificates)
+        for name in wanted:
+            if name.startswith(GATEWAY_SECRETS) and (found := self._gateway_secret(proxy, name)) is not None:
+                table[name] = found
         if table != self._table:
             self._table = table
         return self._table
+
+    def _gateway_secret(self, proxy: Proxy, name: str) -> Resource | None:
+        store, plain = self._gateway_secrets, name.removeprefix(GATEWAY_SECRETS)
+        if store is None or proxy.kind is not ProxyKind.GATEWAY:
+            return None
+        pair = store.pair(proxy.namespace, plain)
+        if pair is not None:
+            return versioned_secret(name, certificate_secret(*pair, name))
+        roots = store.roots(proxy.namespace, plain.removesuffix(ROOTS_SUFFIX)) if ROOTS_SUFFIX in plain else None
+        return root_secret(roots, name) if roots is not None else None
 
     def _current_certificate(self, proxy: Proxy, stream: Stream) -> Resource:
         held = stream.held_version(SECRET_TYPE, CERTIFICATE_NAME)
@@ -113,4 +140,9 @@ def root_secret(root_certificates: bytes, name: str = ROOT_NAME) -> Resource:
     secret = secret_pb2.Secret(name=name)
     secret.validation_context.trusted_ca.inline_bytes = root_certificates
     body = bytes(secret.SerializeToString(deterministic=True))
+    return versioned_secret(name, body)
+
+
+def versioned_secret(name: str, body: bytes) -> Resource:
+    """A serialized Secret, whose version is a hash of it."""
     return Resource(name, SECRET_TYPE, hashlib.sha256(body).hexdigest()[:16], body)

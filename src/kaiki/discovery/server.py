@@ -19,7 +19,7 @@ import grpc.aio
 from kaiki.discovery.authentication import Caller, Unauthenticated, contradiction
 from kaiki.discovery.configs import Configs
 from kaiki.discovery.metrics import Metrics
-from kaiki.discovery.secrets import SecretIssuer
+from kaiki.discovery.secrets import GatewaySecrets, SecretIssuer
 from kaiki.discovery.session import Session
 from kaiki.discovery.wire import MalformedRequest, parse_request
 from kaiki.model.proxy import Proxy
@@ -84,12 +84,14 @@ class DiscoveryServer:
         metrics: Metrics,
         *,
         serving_pair: Callable[[], ServingPair] | None = None,
+        gateway_secrets: GatewaySecrets | None = None,
     ) -> None:
         self._configs = configs
         self._issuer = issuer
         self._authenticate = authenticate
         self._metrics = metrics
         self._serving_pair = serving_pair
+        self._gateway_secrets = gateway_secrets
         self._published = asyncio.Event()
         self._changed = asyncio.Event()
         self._connections: set[_Connection] = set()
@@ -146,7 +148,8 @@ class DiscoveryServer:
         except Exception as error:
             logger.warning("a stream from %s could not be authenticated: %s", context.peer(), error)
             await context.abort(grpc.StatusCode.UNAVAILABLE, f"the API server cannot review the token now: {error}")
-        connection = _Connection(Session(proxy, self._configs, self._issuer, self._metrics), caller)
+        session = Session(proxy, self._configs, self._issuer, self._metrics, gateway_secrets=self._gateway_secrets)
+        connection = _Connection(session, caller)
         self._connections.add(connection)
         logger.info("%s/%s connected", *proxy.key)
         reader = asyncio.create_task(self._read(context, connection))

@@ -12,7 +12,7 @@ from typing import Any
 
 from kaiki.discovery.configs import Configs, Targets
 from kaiki.discovery.metrics import Metrics
-from kaiki.discovery.secrets import ProxySecrets, SecretIssuer
+from kaiki.discovery.secrets import GatewaySecrets, ProxySecrets, SecretIssuer
 from kaiki.discovery.stream import Moment, Stream
 from kaiki.discovery.watch import Rejection
 from kaiki.discovery.wire import DiscoveryRequest, DiscoveryResponse, encode_response
@@ -50,6 +50,7 @@ class Session:
     metrics: Metrics
     clock: Callable[[], float] = time.monotonic
     stream: Stream = field(default_factory=Stream)
+    gateway_secrets: GatewaySecrets | None = None
     last_rejection: Rejection | None = None
     _secrets: ProxySecrets = field(init=False)
     _generation: int = 0
@@ -62,7 +63,7 @@ class Session:
     _acknowledged: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._secrets = ProxySecrets(self.issuer)
+        self._secrets = ProxySecrets(self.issuer, self.gateway_secrets)
         self._heard_at = self.clock()
 
     def receive(self, request: DiscoveryRequest) -> None:

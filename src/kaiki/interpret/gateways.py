@@ -49,4 +49,6 @@ def _tls(settings: api.ServerTLSSettings | None) -> model.ServerTls | None:
         minimum_version=settings.min_protocol_version or "",
         maximum_version=settings.max_protocol_version or "",
         cipher_suites=settings.cipher_suites,
+        credential=settings.credential_name,
+        roots_credential=settings.ca_cert_credential_name,
     )

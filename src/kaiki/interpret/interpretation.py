@@ -11,11 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kaiki.interpret.credentials import CREDENTIAL, credential
 from kaiki.interpret.destination_rules import destination_policy
 from kaiki.interpret.gateways import gateway
 from kaiki.interpret.references import references
 from kaiki.interpret.registry import registry
 from kaiki.interpret.virtual_services import virtual_service
+from kaiki.model.credential import Credential
 from kaiki.model.finding import Finding, Severity
 from kaiki.model.gateway import Gateway
 from kaiki.model.memo import Memo
@@ -31,7 +33,8 @@ from kaiki.resources.istio.virtual_service import VirtualServiceSpec
 Inputs = Mapping[tuple[str, str, str], Mapping[str, Any]]
 """(kind, namespace, name) → the object as the API gives it. An object that did not change is the same dict as before.
 
-The kind of an Istio Gateway is `Gateway`; objects of other API groups with that kind are ignored.
+The kind of an Istio Gateway is `Gateway`; objects of other API groups with that kind are ignored. What Gateways need of
+Secrets comes as `Credential` (see `kaiki.interpret.credentials`), without their contents.
 """
 
 KINDS = ("Namespace", "Pod", "Service", "EndpointSlice", "VirtualService", "DestinationRule", "Gateway")
@@ -137,5 +140,11 @@ def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpr
         virtual_services={name: tuple(routes[name]) for name in sorted(routes)},
         destination_policies={host: tuple(policies[host]) for host in sorted(policies)},
         gateways=tuple(gateways),
+        credentials=_credentials(by_kind, memo),
         namespaces={core.name(obj): core.labels(obj) for obj in by_kind.get("Namespace", ())},
     )
+
+
+def _credentials(by_kind: Mapping[str, list[core.Object]], memo: Memo) -> dict[tuple[str, str], Credential]:
+    made = (memo.get(credential, obj) for obj in by_kind.get(CREDENTIAL, ()))
+    return {(item.namespace, item.name): item for item in made}

@@ -21,7 +21,10 @@ class ServerTlsMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServerTls:
-    """The TLS of one server. Certificates are paths in the gateway's file system."""
+    """The TLS of one server. Certificates are paths in the gateway's file system, or come from Secrets by name.
+
+    `credential` names a Secret of the gateway's namespace; `roots_credential` that of the roots, if it is another.
+    """
 
     mode: ServerTlsMode | None = None
     https_redirect: bool = False
@@ -32,6 +35,23 @@ class ServerTls:
     minimum_version: str = ""
     maximum_version: str = ""
     cipher_suites: tuple[str, ...] = ()
+    credential: str = ""
+    roots_credential: str = ""
+
+    @property
+    def verifies_clients(self) -> bool:
+        """Whether clients show certificates that must be verified by roots of the user's."""
+        return self.mode in (ServerTlsMode.MUTUAL, ServerTlsMode.OPTIONAL_MUTUAL)
+
+    @property
+    def needs_pair(self) -> bool:
+        """Whether TLS is ended with a certificate of the user's."""
+        return self.mode is ServerTlsMode.SIMPLE or self.verifies_clients
+
+    @property
+    def roots_from(self) -> str:
+        """The credential with the roots for clients; empty where files have them, or nobody is verified."""
+        return (self.roots_credential or self.credential) if self.verifies_clients else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +86,13 @@ class GatewayServer:
 
     @property
     def has_certificate(self) -> bool:
-        """Whether TLS can be ended here: by files, or by the mesh's own certificate."""
+        """Whether TLS is ended here: by files, by a Secret, or by the mesh's own certificate."""
         tls = self.tls
         if tls is None or tls.mode is None:
             return False
-        return tls.mode is ServerTlsMode.ISTIO_MUTUAL or bool(tls.server_certificate and tls.private_key)
+        return tls.mode is ServerTlsMode.ISTIO_MUTUAL or bool(
+            tls.credential or (tls.server_certificate and tls.private_key)
+        )
 
 
 @dataclass(frozen=True, slots=True)

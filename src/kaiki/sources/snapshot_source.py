@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from kaiki.interpret.interpretation import Inputs, Interpretation
 from kaiki.kube.cache import Cache, CacheEvent, running
@@ -29,14 +29,32 @@ Subscriber = Callable[[Interpretation, float], Awaitable[None]]
 InputKey = tuple[str, str, str]
 
 
+class Followed(Protocol):
+    """Inputs that an interpretation asks for: which there are depends on what was interpreted before."""
+
+    changed: Callable[[], None]
+
+    def inputs(self) -> Mapping[InputKey, Mapping[str, Any]]: ...
+
+    async def follow(self, interpretation: Interpretation) -> bool: ...
+
+
 class SnapshotSource:
     """Interpretations of what these caches hold: (kind → cache). Nothing is interpreted before all have synced."""
 
     def __init__(
-        self, caches: Mapping[str, Cache], interpret: Interpret, *, window_seconds: float = WINDOW_SECONDS
+        self,
+        caches: Mapping[str, Cache],
+        interpret: Interpret,
+        *,
+        followed: Followed | None = None,
+        window_seconds: float = WINDOW_SECONDS,
     ) -> None:
         self._caches = dict(caches)
         self._interpret = interpret
+        self._followed = followed
+        if followed is not None:
+            followed.changed = self._note_change
         self._window_seconds = window_seconds
         self._inputs: dict[InputKey, Mapping[str, Any]] = {}
         self._subscribers: list[Subscriber] = []
@@ -65,13 +83,25 @@ class SnapshotSource:
         self._changed.clear()
         changed_at, started = self._changed_at, time.monotonic()
         try:
-            self.current = self._interpret(MappingProxyType(dict(self._inputs)), self.current)
+            await self._interpret_all()
         except Exception:
             logger.exception("the mesh could not be interpreted; the last snapshot stays in force")
             return self._window_seconds
+        assert self.current is not None
         for subscriber in self._subscribers:
             await subscriber(self.current, changed_at)
         return max(self._window_seconds, (time.monotonic() - started) / LARGEST_SHARE)
+
+    async def _interpret_all(self) -> None:
+        """Once; and once more if that asked for something new, so that nothing half known is published."""
+        found = self._interpret(self._all_inputs(), self.current)
+        if self._followed is not None and await self._followed.follow(found):
+            found = self._interpret(self._all_inputs(), found)
+        self.current = found
+
+    def _all_inputs(self) -> Inputs:
+        followed = self._followed.inputs() if self._followed is not None else {}
+        return MappingProxyType({**self._inputs, **followed})
 
     def _listener(self, kind: str) -> Callable[[CacheEvent], None]:
         def listen(event: CacheEvent) -> None:

@@ -2,7 +2,8 @@
 
 The port a Gateway names is the one users see: the gateway pod's Service maps it to the port the pod binds
 (80 → 8080), and a port no Service maps is bound as it is. Servers of several Gateways at one port are merged; the
-oldest decides what is spoken there, and what speaks otherwise is left out (and found: KAI0402).
+oldest decides what is spoken there, and what speaks otherwise is left out (and found: KAI0402). A server whose Secret
+is not there is left out too: Envoy would keep the whole port closed until it came.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
+from kaiki.model.credential import find_roots
 from kaiki.model.gateway import GatewayServer
 from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, Proxy
 from kaiki.model.snapshot import MeshSnapshot
@@ -35,6 +37,9 @@ def gateway(scope: Scope, proxy: Proxy) -> Resources:
     )
     listeners, tables = [], []
     for port, servers in _by_port(bound_servers(scope.snapshot, proxy)).items():
+        servers = [bound for bound in servers if _has_secrets(scope.snapshot, proxy.namespace, bound.server)]
+        if not servers:
+            continue
         if _kind(servers[0].server) == "http":
             listeners.append(scope.memo.get(plain_listener, port))
             tables.append(plain_table(scope, port, servers))
@@ -49,6 +54,18 @@ def gateway(scope: Scope, proxy: Proxy) -> Resources:
         LISTENER_TYPE: by_name(listeners),
         ROUTE_TYPE: by_name(tables),
     }
+
+
+def _has_secrets(snapshot: MeshSnapshot, namespace: str, server: GatewayServer) -> bool:
+    """Whether the Secrets a server names, if any, can be used in a namespace."""
+    tls = server.tls
+    if tls is None or not tls.credential or not tls.needs_pair:
+        return True
+    pair = snapshot.credentials.get((namespace, tls.credential))
+    if pair is None or pair.pair_problem:
+        return False
+    roots = find_roots(snapshot.credentials, namespace, tls.roots_from) if tls.roots_from else None
+    return not tls.roots_from or (roots is not None and not roots.roots_problem)
 
 
 def _kind(server: GatewayServer) -> str:

@@ -26,6 +26,11 @@ class BoundServer(NamedTuple):
         return self.server.is_http and self.server.has_certificate
 
     @property
+    def redirects(self) -> bool:
+        """Whether plaintext is answered with a redirect to HTTPS."""
+        return self.server.tls is not None and self.server.tls.https_redirect
+
+    @property
     def encrypted_table_name(self) -> str:
         source = self.gateway.source
         name = self.server.port_name or str(self.position)
@@ -49,29 +54,27 @@ def encrypted_table(scope: Scope, bound: BoundServer) -> Resource:
 
 def _table(scope: Scope, name: str, servers: tuple[BoundServer, ...]) -> Resource:
     number = servers[0].server.port
-    redirected = {
-        mine.host
-        for bound in servers
-        if bound.server.tls is not None and bound.server.tls.https_redirect
-        for mine in bound.server.hosts
-    }
+    redirected = {mine.host for bound in servers if bound.redirects for mine in bound.server.hosts}
     known = _hosts(scope, servers)
     hosts = []
-    for host, (key, routes) in sorted(known.items()):
-        secure_only = any(covers(pattern, host) for pattern in redirected)
+    for host, (first, routes) in sorted(known.items()):
+        key, secure_only = first.gateway.key, first.redirects
         hosts.append(routed_host(f"{host}:{number}", (host,), tuple(routes), key, scope, number, secure_only))
     for host in sorted(redirected - set(known)):
         hosts.append(scope.memo.get(redirecting_host, f"{host}:{number}", (host,)))
     return route_table(name, tuple(hosts), scope.memo)
 
 
-def _hosts(scope: Scope, servers: Iterable[BoundServer]) -> dict[str, tuple[str, list[HttpRoute]]]:
-    """Host → the routes of all VirtualServices for it, the oldest first: routes of one host add up at a gateway."""
-    found: dict[str, tuple[str, list[HttpRoute]]] = {}
+def _hosts(scope: Scope, servers: Iterable[BoundServer]) -> dict[str, tuple[BoundServer, list[HttpRoute]]]:
+    """Host → the first server that answers for it, and the routes of all VirtualServices, the oldest first.
+
+    Routes of one host add up at a gateway.
+    """
+    found: dict[str, tuple[BoundServer, list[HttpRoute]]] = {}
     for bound in servers:
         for item in routes_at(scope, bound.gateway):
             for host in answered_hosts(bound.server.hosts, item):
-                _, routes = found.setdefault(host, (bound.gateway.key, []))
+                _, routes = found.setdefault(host, (bound, []))
                 routes += [route for route in item.http if not any(route is known for known in routes)]
     return {host: entry for host, entry in found.items() if entry[1]}
 

@@ -9,6 +9,7 @@ from envoy.config.core.v3 import base_pb2, config_source_pb2
 from envoy.extensions.transport_sockets.tls.v3 import common_pb2, secret_pb2, tls_pb2
 from google.protobuf import duration_pb2
 
+from kaiki.model.credential import GATEWAY_SECRETS, ROOTS_SUFFIX
 from kaiki.model.gateway import ServerTls, ServerTlsMode
 from kaiki.model.identity import DEFAULT_TRUST_DOMAIN
 from kaiki.model.policy.destination import ClientTls
@@ -31,6 +32,11 @@ def ads_source() -> config_source_pb2.ConfigSource:
     )
     source.ads.SetInParent()
     return source
+
+
+def gateway_secret(name: str, roots: bool = False) -> str:
+    """The SDS name (Istio's) of a Secret that a Gateway names, or of the roots beside it."""
+    return f"{GATEWAY_SECRETS}{name}{ROOTS_SUFFIX if roots else ''}"
 
 
 @cache
@@ -94,7 +100,7 @@ _VERSIONS = {
 
 
 def plain_server(tls: ServerTls, alpn: Iterable[str]) -> base_pb2.TransportSocket:
-    """TLS as a server of a Gateway says it (all modes by files), with files of the gateway's container."""
+    """TLS as a server of a Gateway says it: certificates by SDS from Secrets, or from files of its container."""
     context = tls_pb2.DownstreamTlsContext()
     common = context.common_tls_context
     common.alpn_protocols.extend(alpn)
@@ -104,15 +110,29 @@ def plain_server(tls: ServerTls, alpn: Iterable[str]) -> base_pb2.TransportSocke
     if tls.maximum_version in _VERSIONS:
         common.tls_params.tls_maximum_protocol_version = _VERSIONS[tls.maximum_version]
     common.tls_params.cipher_suites.extend(tls.cipher_suites)
-    certificate = common.tls_certificates.add()
-    certificate.certificate_chain.filename = tls.server_certificate
-    certificate.private_key.filename = tls.private_key
-    if tls.mode in (ServerTlsMode.MUTUAL, ServerTlsMode.OPTIONAL_MUTUAL):
+    if tls.credential:
+        common.tls_certificate_sds_secret_configs.append(_secret(gateway_secret(tls.credential)))
+    else:
+        certificate = common.tls_certificates.add()
+        certificate.certificate_chain.filename = tls.server_certificate
+        certificate.private_key.filename = tls.private_key
+    if tls.verifies_clients:
         context.require_client_certificate.value = tls.mode is ServerTlsMode.MUTUAL
-        common.validation_context.trusted_ca.filename = tls.ca_certificates
-        for name in tls.subject_alternative_names:
-            _add_name(common.validation_context, name)
+        _verify_clients(common, tls)
     return base_pb2.TransportSocket(name=_SOCKET, typed_config=pack(context))
+
+
+def _verify_clients(common: tls_pb2.CommonTlsContext, tls: ServerTls) -> None:
+    verified = common.validation_context
+    if tls.roots_from:
+        combined = common.combined_validation_context
+        combined.validation_context_sds_secret_config.CopyFrom(_secret(gateway_secret(tls.roots_from, roots=True)))
+        verified = combined.default_validation_context
+    else:
+        verified.trusted_ca.filename = tls.ca_certificates
+    verified.SetInParent()
+    for name in tls.subject_alternative_names:
+        _add_name(verified, name)
 
 
 def with_proxy_protocol(inner: base_pb2.TransportSocket, version: int) -> base_pb2.TransportSocket:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kaiki.interpret.credentials import gateway_namespaces
+from kaiki.model.credential import find_roots
 from kaiki.model.finding import Finding, Severity
-from kaiki.model.gateway import Gateway, GatewayServer, ServerTlsMode
+from kaiki.model.gateway import Gateway, GatewayServer, ServerTls
 from kaiki.model.snapshot import MeshSnapshot
 
 _HTTP = ("HTTP", "HTTP2", "GRPC", "GRPC-WEB")
@@ -23,6 +25,7 @@ def gateway_findings(snapshot: MeshSnapshot, item: Gateway) -> Iterator[Finding]
     for index, server in enumerate(item.servers):
         path = f"spec.servers[{index}]"
         yield from _server(item, server, path)
+        yield from _credentials(snapshot, item, server, path)
         yield from _conflict(snapshot, item, server, path)
 
 
@@ -39,19 +42,44 @@ def _server(item: Gateway, server: GatewayServer, path: str) -> Iterator[Finding
     if server.protocol == "HTTPS" and server.tls_mode is None:
         message = "an HTTPS server needs tls.mode; the port stays closed."
         yield Finding("KAI0403", Severity.WARNING, item.source, f"{path}.tls", message, "Say SIMPLE or PASSTHROUGH.")
-    elif server.tls is not None and _lacks_certificate(server):
-        message = (
-            "the server has no certificate by file, and certificates from Secrets are not in force in this version."
-        )
-        hint = "The port stays closed; set serverCertificate and privateKey to paths in the gateway's container."
+    elif server.tls is not None and server.tls.needs_pair and not server.has_certificate:
+        message = "the server has no certificate; it is not in force."
+        hint = "Set credentialName to a Secret in the namespace of the gateway's pods."
         yield Finding("KAI0403", Severity.WARNING, item.source, f"{path}.tls", message, hint)
+    elif server.tls is not None and server.tls.needs_pair:
+        yield from _versions(item, server.tls, path)
 
 
-def _lacks_certificate(server: GatewayServer) -> bool:
+def _versions(item: Gateway, tls: ServerTls, path: str) -> Iterator[Finding]:
+    if tls.minimum_version and tls.maximum_version and tls.minimum_version > tls.maximum_version:
+        message = f"no version of TLS is at least {tls.minimum_version} and at most {tls.maximum_version}."
+        hint = "No client will be able to connect."
+        yield Finding("KAI0408", Severity.WARNING, item.source, f"{path}.tls.minProtocolVersion", message, hint)
+
+
+def _credentials(snapshot: MeshSnapshot, item: Gateway, server: GatewayServer, path: str) -> Iterator[Finding]:
+    """What is wrong with the Secrets a server names, in each namespace its gateway's pods run in."""
     tls = server.tls
-    if tls is None or tls.mode not in (ServerTlsMode.SIMPLE, ServerTlsMode.MUTUAL, ServerTlsMode.OPTIONAL_MUTUAL):
-        return False
-    return not (tls.server_certificate and tls.private_key)
+    if tls is None or not tls.needs_pair or not server.has_certificate:
+        return
+    for namespace in gateway_namespaces(snapshot, item):
+        if "/" in tls.credential + tls.roots_credential:
+            name, problem = tls.credential if "/" in tls.credential else tls.roots_credential, "a name has no slash"
+            yield _unusable(item, f"{path}.tls.credentialName", namespace, name, problem)
+            continue
+        pair = snapshot.credentials.get((namespace, tls.credential)) if tls.credential else None
+        if pair is not None and pair.pair_problem:
+            yield _unusable(item, f"{path}.tls.credentialName", namespace, tls.credential, pair.pair_problem)
+        roots = find_roots(snapshot.credentials, namespace, tls.roots_from) if tls.roots_from else None
+        if roots is not None and roots.roots_problem and not (pair is not None and not pair.exists):
+            name = "caCertCredentialName" if tls.roots_credential else "credentialName"
+            yield _unusable(item, f"{path}.tls.{name}", namespace, tls.roots_from, roots.roots_problem)
+
+
+def _unusable(item: Gateway, path: str, namespace: str, name: str, problem: str) -> Finding:
+    message = f"Secret {namespace}/{name} cannot be used: {problem}. The server is not in force until it can."
+    hint = f"Secrets are looked for in the namespace of the gateway's pods, {namespace}."
+    return Finding("KAI0406", Severity.WARNING, item.source, path, message, hint)
 
 
 def _kind(server: GatewayServer) -> str:

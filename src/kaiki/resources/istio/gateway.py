@@ -32,9 +32,7 @@ class ServerTLSSettings(ApiType, frozen=True):
     """What a server does with TLS."""
 
     NOT_IN_FORCE = (
-        "credentialName",
         "credentialNames",
-        "caCertCredentialName",
         "tlsCertificates",
         "caCrl",
         "verifyCertificateSpki",

@@ -1,0 +1,73 @@
+"""Which Secrets Gateways need, and what is known of them.
+
+Gateways decide which Secrets are read, and what is in those decides which servers are in force. So interpretation says
+what it wants (`wanted_credentials`), the reader of Secrets answers with inputs of the kind `Credential`, and the
+contents go another way, straight to the gateways.
+"""
+
+from __future__ import annotations
+
+from kaiki.model.credential import Credential, roots_names
+from kaiki.model.gateway import Gateway
+from kaiki.model.snapshot import MeshSnapshot
+from kaiki.model.workload import ProxyKind
+from kaiki.resources import core
+from kaiki.resources.credential import Material
+
+CREDENTIAL = "Credential"
+
+
+def wanted_credentials(snapshot: MeshSnapshot) -> frozenset[tuple[str, str]]:
+    """(namespace, name) of every Secret that a Gateway needs, in the namespaces of the pods it selects."""
+    return frozenset(
+        (namespace, name)
+        for item in snapshot.gateways
+        for namespace in gateway_namespaces(snapshot, item)
+        for name in _names(item)
+    )
+
+
+def _names(item: Gateway) -> set[str]:
+    found: set[str] = set()
+    for server in item.servers:
+        tls = server.tls
+        if tls is not None and tls.needs_pair and tls.credential:
+            found.add(tls.credential)
+        if tls is not None and tls.roots_from:
+            found.update(roots_names(tls.roots_from))
+    # A name with a slash is no Secret's.
+    return {name for name in found if "/" not in name}
+
+
+def gateway_namespaces(snapshot: MeshSnapshot, item: Gateway) -> list[str]:
+    """The namespaces of the gateway pods a Gateway selects."""
+    wanted = set(item.selector)
+    return sorted(
+        {
+            workload.namespace
+            for workload in snapshot.workloads.values()
+            if workload.proxy is ProxyKind.GATEWAY and wanted <= set(workload.labels)
+        }
+    )
+
+
+def credential_input(namespace: str, name: str, material: Material) -> core.Object:
+    """What interpretation is told of a Secret: nothing of what is in it."""
+    return {
+        "metadata": {"namespace": namespace, "name": name},
+        "version": material.version,
+        "pairProblem": material.pair_problem,
+        "rootsProblem": material.roots_problem,
+    }
+
+
+def credential(obj: core.Object) -> Credential:
+    """An input as a value."""
+    return Credential(
+        namespace=core.namespace(obj),
+        name=core.name(obj),
+        version=str(obj["version"]),
+        exists=bool(obj["version"]),
+        pair_problem=str(obj["pairProblem"]),
+        roots_problem=str(obj["rootsProblem"]),
+    )

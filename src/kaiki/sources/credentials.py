@@ -1,0 +1,113 @@
+"""Reads the Secrets that Gateways name, and no others: each by a watch on its name.
+
+Keys stay in this process's memory, on their way to gateways; interpretation is told only whether a Secret can be used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kaiki.interpret.credentials import CREDENTIAL, credential_input, wanted_credentials
+from kaiki.interpret.interpretation import Interpretation
+from kaiki.kube.cache import Cache, CacheEvent, drop_managed_fields
+from kaiki.kube.client import KubeClient
+from kaiki.kube.resource import SECRETS
+from kaiki.model.credential import roots_names
+from kaiki.resources.credential import ABSENT, Material, material_of
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 3.0
+"""How long a snapshot waits for Secrets it has just begun to need: a gateway should not lose a server for a restart of
+the control plane, nor all changes for one Secret that cannot be read."""
+
+Name = tuple[str, str]
+_UNREADABLE = Material(pair_problem="it cannot be read", roots_problem="it cannot be read")
+
+
+class CredentialReader:
+    """The Secrets in use, by (namespace, name). `changed` is called when what is known of one has changed."""
+
+    def __init__(self, client: KubeClient) -> None:
+        self._client = client
+        self._caches: dict[Name, Cache] = {}
+        self._tasks: dict[Name, asyncio.Task[None]] = {}
+        self._materials: dict[Name, Material] = {}
+        self._inputs: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+        self.changed: Callable[[], None] = lambda: None
+
+    def inputs(self) -> Mapping[tuple[str, str, str], Mapping[str, Any]]:
+        """What interpretation is to know; an entry that did not change is the same object."""
+        return self._inputs
+
+    async def follow(self, interpretation: Interpretation) -> bool:
+        """Read what Gateways need now, and forget the rest. True if `inputs` changed meanwhile."""
+        wanted, before = wanted_credentials(interpretation.snapshot), dict(self._inputs)
+        for name in self._caches.keys() - wanted:
+            await self._forget(name)
+        new = [self._begin(name) for name in sorted(wanted - self._caches.keys())]
+        if new:
+            try:
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await asyncio.gather(*(cache.synced.wait() for cache in new))
+            except TimeoutError:
+                logger.warning("not all Secrets that Gateways name could be read; their servers wait")
+        for name in wanted:
+            if name not in self._materials:
+                self._take(name, ABSENT if self._caches[name].synced.is_set() else _UNREADABLE)
+        return self._inputs != before
+
+    def _begin(self, name: Name) -> Cache:
+        cache = Cache(
+            self._client,
+            SECRETS,
+            namespace=name[0],
+            field_selector=f"metadata.name={name[1]}",
+            trim=drop_managed_fields,
+        )
+        cache.subscribe(lambda event: self._listen(name, event))
+        self._caches[name] = cache
+        self._tasks[name] = asyncio.create_task(cache.run(), name=f"secret {name[0]}/{name[1]}")
+        return cache
+
+    def _listen(self, name: Name, event: CacheEvent) -> None:
+        if self._take(name, ABSENT if event.new is None else material_of(event.new)):
+            self.changed()
+
+    def _take(self, name: Name, material: Material) -> bool:
+        if self._materials.get(name) == material:
+            return False
+        self._materials[name] = material
+        self._inputs[CREDENTIAL, *name] = credential_input(*name, material)
+        return True
+
+    async def _forget(self, name: Name) -> None:
+        task = self._tasks.pop(name)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        for known in (self._caches, self._materials):
+            known.pop(name, None)
+        self._inputs.pop((CREDENTIAL, *name), None)
+
+    async def close(self) -> None:
+        """Stop reading."""
+        for name in list(self._caches):
+            await self._forget(name)
+
+    # What gateways are sent
+
+    def pair(self, namespace: str, name: str) -> tuple[bytes, bytes] | None:
+        """The certificates and the key of a Secret, PEM; None unless a Gateway names it and it can be used."""
+        material = self._materials.get((namespace, name), ABSENT)
+        return None if material.pair_problem else (material.certificates, material.key)
+
+    def roots(self, namespace: str, name: str) -> bytes | None:
+        """The roots for a credential's clients, PEM: of the Secret beside it, or its own."""
+        for one in roots_names(name):
+            material = self._materials.get((namespace, one), ABSENT)
+            if not material.roots_problem:
+                return material.roots
+        return None

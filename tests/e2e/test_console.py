@@ -1,0 +1,221 @@
+"""The console as people meet it: a real browser on a whole mesh, from login link to fault."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from load import SteadyLoad
+from mesh import Mesh, chromium, wait_until
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+pytestmark = pytest.mark.e2e
+
+BROWSER_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE_MILLISECONDS = 30_000
+PRODUCTPAGE = "workload:default/productpage-v1"
+BOOKINFO_EDGES = {
+    f"gateway:istio-system/istio-ingressgateway>{PRODUCTPAGE}|http",
+    f"{PRODUCTPAGE}>workload:default/details-v1|http",
+    f"{PRODUCTPAGE}>workload:default/reviews-v1|http",
+    f"{PRODUCTPAGE}>workload:default/reviews-v2|http",
+    f"{PRODUCTPAGE}>workload:default/reviews-v3|http",
+    "workload:default/reviews-v2>workload:default/ratings-v1|http",
+    "workload:default/reviews-v3>workload:default/ratings-v1|http",
+}
+DETAILS_ABORT = {
+    "apiVersion": "networking.istio.io/v1",
+    "kind": "VirtualService",
+    "metadata": {"name": "details-abort", "namespace": "default"},
+    "spec": {
+        "hosts": ["details"],
+        "http": [
+            {
+                "fault": {"abort": {"percentage": {"value": 50}, "httpStatus": 503}},
+                "route": [{"destination": {"host": "details"}}],
+            }
+        ],
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = chromium()
+    if program is None:
+        pytest.skip("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=BROWSER_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def busy(bookinfo: Mesh) -> Iterator[Mesh]:
+    """Bookinfo with a steady load, once all its edges are known."""
+    with SteadyLoad(f"{bookinfo.gateway}/productpage", 10):
+        wait_until(lambda: edge_ids(bookinfo) >= BOOKINFO_EDGES, "the graph has Bookinfo's edges", 30)
+        yield bookinfo
+
+
+@pytest.fixture(scope="module")
+def context(busy: Mesh, browser: Browser) -> Iterator[BrowserContext]:
+    """A browser that came in by a login link."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
+    page = context.new_page()
+    page.goto(busy.environment["KAIKI_CONSOLE_URL"] + login_path(busy))
+    page.wait_for_url("**/graph*")
+    page.close()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page that must end without an error of its own scripts."""
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    page.close()
+    assert not errors
+
+
+def edge_ids(mesh: Mesh) -> set[str]:
+    return {edge["id"] for edge in mesh.graph("300s")["edges"]}
+
+
+def login_path(mesh: Mesh) -> str:
+    """A one-time link, made as `kaiki dashboard` makes it."""
+    url = mesh.environment["KAIKI_CONSOLE_URL"] + "/api/login-links"
+    headers = {"Authorization": f"Bearer {mesh.environment['KAIKI_CONSOLE_TOKEN']}"}
+    with urllib.request.urlopen(urllib.request.Request(url, method="POST", headers=headers)) as answer:
+        return str(json.load(answer)["path"])
+
+
+def show(page: Page, mesh: Mesh, address: str = "") -> None:
+    """Open the graph of the last five minutes, and wait for it to be drawn."""
+    page.goto(f"{mesh.environment['KAIKI_CONSOLE_URL']}/graph?duration=300{address}")
+
+
+def drawn_edges(page: Page) -> set[str]:
+    page.wait_for_selector("[data-edge]")
+    return set(page.eval_on_selector_all("[data-edge]", "found => found.map(edge => edge.dataset.edge)"))
+
+
+def expect_plots_with_data(page: Page) -> None:
+    """Each plot's legend tells its newest value, which is a dash while there is none."""
+    expect(page.locator(".panel .plot canvas").first).to_be_visible()
+    newest = page.locator(".panel .plot .u-series .u-value")
+    expect(newest.filter(has_text="–")).to_have_count(0)
+    assert len([text for text in newest.all_inner_texts() if text]) >= 4
+
+
+def test_graph_and_table_show_bookinfo(busy: Mesh, page: Page) -> None:
+    show(page, busy)
+    assert drawn_edges(page) >= BOOKINFO_EDGES
+    names = page.eval_on_selector_all("[data-edge]", "found => found.map(edge => edge.getAttribute('aria-label'))")
+    assert any(name.startswith("productpage v1 → details v1, http") for name in names)
+
+    page.get_by_role("button", name="Table").click()
+    page.wait_for_selector("tbody tr")
+    rows = [
+        " ".join(row.split()).removesuffix(" ")
+        for row in page.eval_on_selector_all(
+            "tbody tr", "rows => rows.map(row => row.cells[1].textContent + '>' + (row.cells[2]?.textContent ?? ''))"
+        )
+    ]
+    for source, target in (
+        ("istio-ingressgateway istio-system", "productpage v1 default"),
+        ("productpage v1 default", "details v1 default"),
+        ("productpage v1 default", "reviews v1 default"),
+        ("productpage v1 default", "reviews v2 default"),
+        ("productpage v1 default", "reviews v3 default"),
+        ("reviews v2 default", "ratings v1 default"),
+        ("reviews v3 default", "ratings v1 default"),
+    ):
+        assert f"{source}>{target}" in rows
+
+
+def test_selecting_plots_the_history(busy: Mesh, page: Page) -> None:
+    show(page, busy)
+    page.locator('[data-node="workload:default/details-v1"]').click()
+    expect(page.locator(".panel h2")).to_contain_text("details")
+    expect_plots_with_data(page)
+    # By key, as somebody without a mouse would.
+    page.locator('[data-edge$=">workload:default/details-v1|http"]').focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".panel h2")).to_contain_text("productpage v1")
+    expect_plots_with_data(page)
+    assert "edge=" in page.url
+    page.keyboard.press("Escape")
+    expect(page.locator(".panel")).to_have_count(0)
+
+
+def test_a_fault_shows_by_itself(busy: Mesh, page: Page) -> None:
+    show(page, busy)
+    page.wait_for_selector("[data-edge]")
+    page.evaluate("window.notReloaded = true")
+    failing = page.locator('.edge-failure[data-edge^="workload:default/productpage-v1>"][data-edge*="details"]')
+    assert failing.count() == 0
+    busy.kubectl("apply", "-f", "-", given=json.dumps(DETAILS_ABORT))
+    try:
+        expect(failing).to_have_count(1, timeout=PATIENCE_MILLISECONDS)
+        failing.focus()
+        page.keyboard.press("Enter")
+        expect(page.locator(".panel .verdict")).to_contain_text("A fault was injected")
+        assert page.evaluate("window.notReloaded") is True
+    finally:
+        busy.kubectl("delete", "virtualservice", "details-abort")
+
+
+def test_korean(busy: Mesh, browser: Browser) -> None:
+    context = browser.new_context(locale="ko-KR")
+    page = context.new_page()
+    page.goto(busy.environment["KAIKI_CONSOLE_URL"] + login_path(busy))
+    page.wait_for_selector("[data-node]")
+    assert page.locator("html").get_attribute("lang") == "ko"
+    expect(page.get_by_role("button", name="실시간")).to_be_visible()
+    context.close()
+
+
+def test_nothing_answers_strangers(busy: Mesh, browser: Browser) -> None:
+    console = busy.environment["KAIKI_CONSOLE_URL"]
+    for path in ("/api/graph", "/api/workloads", "/api/config", "/api/openapi.json", "/graph", "/assets/index.js"):
+        assert busy.get(console + path)[0] == 401, path
+    assert busy.get(console + "/api/graph", {"Authorization": "Bearer wrong"})[0] == 401
+    bearer = {"Authorization": f"Bearer {busy.environment['KAIKI_CONSOLE_TOKEN']}"}
+    assert busy.get(console + "/api/graph", bearer)[0] == 200
+    assert busy.get(console + "/api/graph", bearer | {"Host": "rebound.example"})[0] == 421
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(console + "/graph")
+    assert page.url == console + "/login"
+    context.close()
+
+
+def test_a_login_link_works_once(busy: Mesh, browser: Browser) -> None:
+    link = busy.kaiki("dashboard", "--no-open").split()[-1]
+    first, second = browser.new_context(), browser.new_context()
+    page = first.new_page()
+    page.goto(link)
+    page.wait_for_url("**/graph*")
+    cookies = {cookie["name"]: cookie for cookie in first.cookies()}
+    assert cookies["kaiki_session"]["httpOnly"]
+    assert cookies["kaiki_session"]["sameSite"] == "Strict"
+    page = second.new_page()
+    answer = page.goto(link)
+    assert answer is not None
+    assert answer.status == 401
+    assert not second.cookies()
+    first.close()
+    second.close()

@@ -158,6 +158,13 @@ async def test_namespaces_are_furnished_and_end(client: KubeClient, cluster: Any
     await until(lambda: client.find(SERVICE_ACCOUNTS, "default", "shop"), "the ServiceAccount")
     found = await until(lambda: client.find(CONFIG_MAPS, "kube-root-ca.crt", "shop"), "the certificate")
     assert found["data"]["ca.crt"] == client.config.ca_data
+    await client.patch(CONFIG_MAPS, "kube-root-ca.crt", "shop", {"data": {"ca.crt": "x", "other": "y"}})
+
+    async def repaired() -> bool:
+        found = await client.get(CONFIG_MAPS, "kube-root-ca.crt", "shop")
+        return bool(found["data"] == {"ca.crt": client.config.ca_data})
+
+    await until(repaired, "the certificate put right")
     await client.delete(SERVICE_ACCOUNTS, "default", "shop")
     await until(lambda: client.find(SERVICE_ACCOUNTS, "default", "shop"), "another ServiceAccount")
     web = deployment()

@@ -4,13 +4,12 @@ import contextlib
 from typing import Any
 
 from kaiki.controllers.queue import WorkQueue
-from kaiki.controllers.stores import Stores
+from kaiki.controllers.stores import ROOT_CERTIFICATE_NAME, Stores
 from kaiki.kube.cache import CacheEvent
 from kaiki.kube.client import KubeClient
 from kaiki.kube.errors import AlreadyExists, KubeError, NotFound
 from kaiki.kube.resource import CONFIG_MAPS, EVENTS, NAMESPACES, PODS, SERVICE_ACCOUNTS, Object, ResourceType
 
-ROOT_CERTIFICATE_NAME = "kube-root-ca.crt"
 FIRST_RECHECK_SECONDS = 0.1
 LAST_RECHECK_SECONDS = 2.0
 
@@ -25,14 +24,14 @@ class NamespaceController:
         self.queue: WorkQueue[str] = WorkQueue("namespace", self.sync)
 
     def start(self) -> None:
-        """Follows namespaces, and deletions of what they are furnished with."""
+        """Follows namespaces, and changes of what they are furnished with."""
         self._stores[NAMESPACES].subscribe(lambda event: self.queue.add(event.object["metadata"]["name"]))
-        self._stores[SERVICE_ACCOUNTS].subscribe(self._furniture_gone)
-        self._stores[CONFIG_MAPS].subscribe(self._furniture_gone)
+        self._stores[SERVICE_ACCOUNTS].subscribe(self._furniture_changed)
+        self._stores[CONFIG_MAPS].subscribe(self._furniture_changed)
         self._stores[PODS].subscribe(self._pod_gone)
 
-    def _furniture_gone(self, event: CacheEvent) -> None:
-        if event.kind == "deleted" and event.object["metadata"]["name"] in ("default", ROOT_CERTIFICATE_NAME):
+    def _furniture_changed(self, event: CacheEvent) -> None:
+        if event.kind != "added" and event.object["metadata"]["name"] in ("default", ROOT_CERTIFICATE_NAME):
             self.queue.add(event.object["metadata"]["namespace"])
 
     def _pod_gone(self, event: CacheEvent) -> None:
@@ -58,10 +57,15 @@ class NamespaceController:
             content = {"metadata": {"name": ROOT_CERTIFICATE_NAME}, "data": {"ca.crt": certificate}}
             wanted.append((CONFIG_MAPS, content))
         for resource, content in wanted:
-            if self._stores[resource].get(name, content["metadata"]["name"]) is None:
-                obj = {"apiVersion": resource.api_version, "kind": resource.kind, **content}
+            have = self._stores[resource].get(name, content["metadata"]["name"])
+            obj = {"apiVersion": resource.api_version, "kind": resource.kind, **content}
+            if have is None:
                 with contextlib.suppress(AlreadyExists):
                     await self._client.create(obj, namespace=name)
+            elif have.get("data") != content.get("data"):
+                data = {**dict.fromkeys(have.get("data") or ()), **content["data"]}
+                with contextlib.suppress(NotFound):
+                    await self._client.patch(resource, content["metadata"]["name"], name, {"data": data})
 
     async def _terminate(self, namespace: Object) -> float | None:
         """Deletes all content; when nothing is left, gives up the finalizer, which ends the namespace."""

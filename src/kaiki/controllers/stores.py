@@ -12,6 +12,7 @@ from kaiki.kube.resource import (
     ENDPOINTS,
     JOBS,
     NAMESPACES,
+    NODES,
     PODS,
     REPLICA_SETS,
     SECRETS,
@@ -24,6 +25,7 @@ from kaiki.kube.resource import (
 
 WATCHED_TYPES = (
     NAMESPACES,
+    NODES,
     SERVICE_ACCOUNTS,
     CONFIG_MAPS,
     SECRETS,
@@ -37,6 +39,7 @@ WATCHED_TYPES = (
     ENDPOINT_SLICES,
     ENDPOINTS,
 )
+ROOT_CERTIFICATE_NAME = "kube-root-ca.crt"
 _WITHOUT_CONTENT = frozenset({CONFIG_MAPS, SECRETS})
 
 
@@ -93,8 +96,10 @@ def controller_uid(obj: Object) -> str | None:
 
 
 def drop_content(obj: Object) -> None:
-    """Keeps what garbage collection and namespaces need: metadata and the names of keys."""
+    """Keeps what garbage collection and namespaces need: metadata and the names of keys, and the root certificate."""
     drop_managed_fields(obj)
+    if obj["metadata"]["name"] == ROOT_CERTIFICATE_NAME:
+        return
     for name in ("data", "binaryData", "stringData"):
         if name in obj:
             obj[name] = dict.fromkeys(obj[name])

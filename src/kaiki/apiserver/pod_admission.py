@@ -9,11 +9,13 @@ import string
 from typing import Any
 
 from kaiki.apiserver.errors import forbidden
+from kaiki.apiserver.limit_ranges import apply_limit_ranges
 from kaiki.apiserver.requests import ApiRequest
 from kaiki.apiserver.store import Store
 
 TOKEN_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 SERVICE_ACCOUNTS = "/serviceaccounts"
+LIMIT_RANGES = "/limitranges"
 Object = dict[str, Any]
 
 
@@ -33,6 +35,7 @@ def admit_pod(request: ApiRequest, pod: Object, store: Store) -> None:
     if mounts:
         _mount_token(spec)
     _complete(spec)
+    apply_limit_ranges(pod, [record.load() for record in store.list(LIMIT_RANGES, request.namespace)])
     pod["status"] = {"phase": "Pending", "qosClass": quality_of_service(spec)}
 
 

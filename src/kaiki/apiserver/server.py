@@ -22,6 +22,7 @@ from kaiki.apiserver.addresses import AddressPool
 from kaiki.apiserver.admission import WebhookAdmission
 from kaiki.apiserver.bootstrap import keep_standard_objects
 from kaiki.apiserver.errors import ApiError, bad_request, internal, no_such_path
+from kaiki.apiserver.expiry import expire_events
 from kaiki.apiserver.handlers import ObjectHandlers, add_warnings
 from kaiki.apiserver.media import wanted
 from kaiki.apiserver.operations import Operations
@@ -79,6 +80,7 @@ class ApiServer:
         )
         await self._runner.setup()
         await self._listen()
+        self._expiry = asyncio.create_task(expire_events(self.store))
         return self
 
     async def _listen(self) -> None:
@@ -94,6 +96,7 @@ class ApiServer:
             await web.SockSite(self._runner, each, ssl_context=context, backlog=512).start()
 
     async def __aexit__(self, *_: object) -> None:
+        self._expiry.cancel()
         await self._runner.cleanup()
         await self._webhooks.close()
         self.store.close()

@@ -152,6 +152,17 @@ async def test_wrong_parameters_are_named(console: Console, query: str) -> None:
     assert query.partition("=")[0] in answer["error"]["message"]
 
 
+async def test_compares_with_an_earlier_time(console: Console) -> None:
+    answer = await console.ask("/api/graph/compare?at=1700000600&baseline=5m&duration=60s")
+    assert answer["timestamp"] == 1_700_000_600
+    assert answer["comparison"] == {"baseline": 1_700_000_300, "nodes": {}, "edges": {}}
+    assert len(console.prometheus.queries) == 12
+    absolute = await console.ask("/api/graph/compare?at=1700000600&baseline=1700000300&duration=60s")
+    assert absolute == answer
+    for baseline in ("", "1700000600", "1700000601", "x", "0s"):
+        await console.ask(f"/api/graph/compare?at=1700000600&baseline={baseline}", status=400)
+
+
 async def test_time_as_rfc3339(console: Console) -> None:
     answer = await console.ask("/api/graph?at=2024-01-01T00:00:00Z")
     assert answer["timestamp"] == 1_704_067_200

@@ -82,3 +82,12 @@ def test_values_cannot_leave_their_quotes() -> None:
     (selection, _) = selections_of_node(parse_node('workload:shop/a"} or up{x="\\'), "inbound")
     written = write_selector("m", selection)
     assert 'destination_workload="a\\"} or up{x=\\"\\\\"' in written
+
+
+def test_a_service_that_no_workload_answered_for() -> None:
+    source, target, _ = parse_edge("workload:shop/api>service:shop/cart|http")
+    (reached,) = selections_of_edge(source, target)
+    (unreached,) = selections_of_edge(source, target, unreached=True)
+    assert unreached == reached | {"destination_workload": "unknown"}
+    for matchers in selections_of_node(target, "inbound", unreached=True):
+        assert matchers["destination_workload"] == "unknown"

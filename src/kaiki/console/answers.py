@@ -61,3 +61,14 @@ def read_time(request: web.Request, parameter: str, default: Callable[[], float]
         hint = "Write Unix seconds or RFC 3339 with a zone, such as 2024-01-01T12:00:00Z."
         raise BadRequest(f"{parameter}={text!r} is not a time", hint)
     return seconds
+
+
+def read_earlier(request: web.Request, parameter: str, at: float) -> float:
+    """A time before `at`: one of the forms of `read_time`, or how long before, as `5m`."""
+    text = request.query.get(parameter, "")
+    if text[-1:] in _DURATION_UNITS:
+        return at - read_duration(request, parameter, 0)
+    moment = read_time(request, parameter, lambda: at)
+    if not moment < at:
+        raise BadRequest(f"{parameter}={text!r} is not before the compared time", "Write for example 5m, or a time.")
+    return round(moment, 3)

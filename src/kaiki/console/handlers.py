@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from importlib import resources
 from typing import Any
 
 import msgspec
 from aiohttp import web
+from msgspec import structs
 
-from kaiki.console.answers import answer_json, read_duration, read_flag, read_names, read_time
+from kaiki.console.answers import answer_json, read_duration, read_earlier, read_flag, read_names, read_time
+from kaiki.console.comparison import compare_graphs
 from kaiki.console.errors import BadRequest
 from kaiki.console.inventory import Inventory
 from kaiki.console.metrics import MetricsClient, Range
 from kaiki.console.plots import plot
 from kaiki.console.selectors import parse_edge, parse_node, selections_of_edge, selections_of_node
 from kaiki.console.settings import ConsoleSettings
-from kaiki.graph import GraphOptions, GraphType, build_graph
+from kaiki.graph import GraphOptions, GraphType, TrafficGraph, build_graph
 
 MOST_POINTS = 2000
 Object = dict[str, Any]
@@ -34,6 +37,7 @@ class Handlers:
         """What to mount."""
         return [
             web.get("/api/graph", self.graph),
+            web.get("/api/graph/compare", self.compare),
             web.get("/api/series", self.series),
             web.get("/api/namespaces", self.namespaces),
             web.get("/api/workloads", self.workloads),
@@ -44,17 +48,21 @@ class Handlers:
 
     async def graph(self, request: web.Request) -> web.Response:
         """The traffic graph of a window."""
-        options = GraphOptions(
-            graph_type=_read_graph_type(request),
-            namespaces=read_names(request, "namespaces"),
-            duration_seconds=read_duration(request, "duration", 60),
-            timestamp=round(read_time(request, "at", time.time), 3),
-            idle=read_flag(request, "idle"),
-            services=read_flag(request, "services"),
-        )
-        series = await self._metrics.traffic(options.duration_seconds, options.timestamp)
-        graph = build_graph(series, self._inventory.registry(), options)
+        graph = await self._build(_read_options(request, round(read_time(request, "at", time.time), 3)))
         return answer_json(msgspec.to_builtins(graph) | {"warnings": self._warnings()})
+
+    async def compare(self, request: web.Request) -> web.Response:
+        """The graph of a window together with that of an earlier one, and what differs."""
+        at = round(read_time(request, "at", time.time), 3)
+        baseline = read_earlier(request, "baseline", at)
+        # Compared without what is idle: the cluster's present inventory tells nothing of an earlier time.
+        moments = (structs.replace(_read_options(request, moment), idle=False) for moment in (baseline, at))
+        before, after = await asyncio.gather(*map(self._build, moments))
+        return answer_json(msgspec.to_builtins(compare_graphs(before, after)) | {"warnings": self._warnings()})
+
+    async def _build(self, options: GraphOptions) -> TrafficGraph:
+        series = await self._metrics.traffic(options.duration_seconds, options.timestamp)
+        return build_graph(series, self._inventory.registry(), options)
 
     async def series(self, request: web.Request) -> web.Response:
         """Lines for plots of one node or edge."""
@@ -124,6 +132,17 @@ class Handlers:
         if not self._inventory.ready:
             return [{"code": "kubernetesNotReady", "message": "The Kubernetes API has not answered yet."}]
         return []
+
+
+def _read_options(request: web.Request, timestamp: float) -> GraphOptions:
+    return GraphOptions(
+        graph_type=_read_graph_type(request),
+        namespaces=read_names(request, "namespaces"),
+        duration_seconds=read_duration(request, "duration", 60),
+        timestamp=timestamp,
+        idle=read_flag(request, "idle"),
+        services=read_flag(request, "services"),
+    )
 
 
 def _read_graph_type(request: web.Request) -> GraphType:

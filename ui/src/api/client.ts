@@ -2,7 +2,9 @@
 import type { components } from "./schema";
 
 type Schemas = components["schemas"];
-export type TrafficGraph = Schemas["TrafficGraph"];
+/** With a comparison where one was asked for. */
+export type TrafficGraph = Schemas["TrafficGraph"] & Partial<Schemas["ComparedGraph"]>;
+export type Change = Schemas["Change"];
 export type GraphNode = Schemas["Node"];
 export type GraphEdge = Schemas["Edge"];
 export type GraphType = Schemas["GraphType"];
@@ -58,12 +60,15 @@ export interface GraphQuery {
   durationSeconds: number;
   graphType: GraphType;
   at: number | null;
+  compareSeconds: number | null;
   idle: boolean;
   services: boolean;
 }
 
 export function fetchGraph(query: GraphQuery, signal?: AbortSignal): Promise<TrafficGraph> {
-  return get("/api/graph", {
+  const compared = query.compareSeconds !== null;
+  return get(compared ? "/api/graph/compare" : "/api/graph", {
+    baseline: compared ? `${query.compareSeconds}s` : undefined,
     namespaces: query.namespaces.join(","),
     duration: `${query.durationSeconds}s`,
     graphType: query.graphType,

@@ -80,6 +80,82 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/graph/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Two windows as one graph, and what differs */
+        get: {
+            parameters: {
+                query: {
+                    /** @description Comma-separated; absent or empty means all. */
+                    namespaces?: string;
+                    /** @description Length of the window: 60s, 5m, 1h. Default 60s. */
+                    duration?: string;
+                    /** @description End of the window: Unix seconds or RFC 3339. Default now. */
+                    at?: string;
+                    /** @description The zoom. Default workload. */
+                    graphType?: components["schemas"]["GraphType"];
+                    /** @description Draw each service between its callers and its workloads. */
+                    services?: boolean;
+                    /** @description The end of the earlier window: a time, or how long before `at`, as 5m. */
+                    baseline: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ComparedGraph"];
+                    };
+                };
+                /** @description A parameter is wrong. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Not logged in. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The metrics store does not answer. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/series": {
         parameters: {
             query?: never;
@@ -97,6 +173,8 @@ export interface paths {
                     edge?: string;
                     /** @description Which side of a node. Default inbound. */
                     direction?: "inbound" | "outbound";
+                    /** @description Of a service, only what no workload behind it answered, as a graph without service nodes shows it. Default false. */
+                    unreached?: boolean;
                     /** @description Default ten minutes before the end. */
                     from?: string;
                     /** @description Default now. */
@@ -627,6 +705,29 @@ export interface components {
         Workloads: {
             items: components["schemas"]["RegistryWorkload"][];
             warnings: components["schemas"]["Warning"][];
+        };
+        Figures: {
+            requestsPerSecond: number;
+            errorRatio: number | null;
+            p95Milliseconds: number | null;
+            bytesPerSecond: number;
+        };
+        Change: {
+            kinds: ("new" | "gone" | "failing" | "recovered" | "slower" | "faster")[];
+            before: components["schemas"]["Figures"] | null;
+            after: components["schemas"]["Figures"] | null;
+        };
+        Comparison: {
+            baseline: number;
+            nodes: {
+                [key: string]: components["schemas"]["Change"];
+            };
+            edges: {
+                [key: string]: components["schemas"]["Change"];
+            };
+        };
+        ComparedGraph: components["schemas"]["TrafficGraph"] & {
+            comparison: components["schemas"]["Comparison"];
         };
     };
     responses: never;

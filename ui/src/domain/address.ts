@@ -6,12 +6,15 @@ export type EdgeLabel = "rate" | "p95" | "share" | "bytes" | "none";
 export type View = "graph" | "table";
 
 export interface GraphAddress extends GraphQuery {
+  /** How much earlier the graph is that this one is compared with. */
+  compareSeconds: number | null;
   label: EdgeLabel;
   view: View;
   selection: Selection;
 }
 
 export const DURATIONS = [30, 60, 300, 600, 1800, 3600, 21_600, 86_400] as const;
+export const COMPARISONS = [60, 300, 900, 3600, 86_400] as const;
 export const GRAPH_TYPES: readonly GraphType[] = ["workload", "app", "versionedApp", "service"];
 export const EDGE_LABELS: readonly EdgeLabel[] = ["rate", "p95", "share", "bytes", "none"];
 
@@ -20,11 +23,13 @@ export function readAddress(parameters: URLSearchParams): GraphAddress {
   const edge = parameters.get("edge");
   const at = Number(parameters.get("at"));
   const duration = Number(parameters.get("duration"));
+  const compare = Number(parameters.get("compare"));
   return {
     namespaces: (parameters.get("namespaces") ?? "").split(",").filter((name) => name !== ""),
     durationSeconds: Number.isInteger(duration) && duration > 0 ? duration : 60,
     graphType: oneOf(GRAPH_TYPES, parameters.get("type"), "workload"),
     at: at > 0 ? at : null,
+    compareSeconds: Number.isInteger(compare) && compare > 0 ? compare : null,
     idle: parameters.get("idle") === "true",
     services: parameters.get("services") === "true",
     label: oneOf(EDGE_LABELS, parameters.get("label"), "rate"),
@@ -40,6 +45,7 @@ export function writeAddress(address: GraphAddress): URLSearchParams {
   if (address.durationSeconds !== 60) parameters.set("duration", String(address.durationSeconds));
   if (address.graphType !== "workload") parameters.set("type", address.graphType);
   if (address.at !== null) parameters.set("at", String(address.at));
+  if (address.compareSeconds !== null) parameters.set("compare", String(address.compareSeconds));
   if (address.idle) parameters.set("idle", "true");
   if (address.services) parameters.set("services", "true");
   if (address.label !== "rate") parameters.set("label", address.label);

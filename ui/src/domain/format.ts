@@ -50,6 +50,17 @@ export function formatClock(seconds: number, language: string): string {
   return new Date(seconds * 1000).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 }
 
+/** What `datetime-local` inputs hold: the user's own time, without a zone. */
+export function localInput(seconds: number): string {
+  const moment = new Date(seconds * 1000);
+  return new Date(moment.getTime() - moment.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+}
+
+export function readLocalInput(text: string): number | null {
+  const milliseconds = new Date(text).getTime();
+  return Number.isFinite(milliseconds) ? Math.floor(milliseconds / 1000) : null;
+}
+
 function significant(value: number, digits: number): string {
   return trim(Number(value.toPrecision(digits)).toFixed(Math.min(12, Math.max(0, digits - 1 - Math.floor(Math.log10(Math.abs(value)))))));
 }

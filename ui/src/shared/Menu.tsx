@@ -2,7 +2,8 @@
 import { useEffect, useRef, useState, type ReactNode } from "react";
 import { Icon } from "./icons";
 
-export function Menu({ label, children }: { label: ReactNode; children: ReactNode }) {
+/** `end` opens it towards the left, for buttons at the right end of a bar. */
+export function Menu({ label, children, end = false }: { label: ReactNode; children: ReactNode; end?: boolean }) {
   const [open, setOpen] = useState(false);
   const place = useRef<HTMLDivElement>(null);
   useEffect(() => {
@@ -33,7 +34,7 @@ export function Menu({ label, children }: { label: ReactNode; children: ReactNod
         {label}
         <Icon name="chevron" size={14} />
       </button>
-      {open && <div className="menu-panel">{children}</div>}
+      {open && <div className={`menu-panel${end ? " menu-end" : ""}`}>{children}</div>}
     </div>
   );
 }

@@ -1,11 +1,12 @@
 /** One edge: line style and arrow by health, a label with a lock, and dots that move with the traffic. */
 import { memo } from "react";
-import type { GraphEdge } from "../../api/client";
+import type { Change, GraphEdge } from "../../api/client";
 import { useText } from "../../app/language";
 import type { Selection } from "../../domain/address";
 import { formatMilliseconds, formatShare } from "../../domain/format";
 import { routePath, type Route } from "../../domain/layout";
 import { InnerIcon } from "../../shared/icons";
+import { changeText, mainKind } from "./changes";
 
 interface Properties {
   edge: GraphEdge;
@@ -13,6 +14,8 @@ interface Properties {
   /** Who calls whom, for those who cannot see the line. */
   ends: string;
   text: string;
+  /** Null where nothing is compared, or nothing changed. */
+  change: Change | null;
   selected: boolean;
   faded: boolean;
   onSelect: (selection: Selection) => void;
@@ -21,16 +24,16 @@ interface Properties {
 /** From here on an edge tells its p95 unasked: a delay is no error, so nothing else would show it. */
 const SLOW_MILLISECONDS = 1000;
 
-export const EdgeLine = memo(function EdgeLine({ edge, route, ends, text, selected, faded, onSelect }: Properties) {
+export const EdgeLine = memo(function EdgeLine({ edge, route, ends, text, change, selected, faded, onSelect }: Properties) {
   const t = useText();
   const path = routePath(route.points);
-  const kind = edge.health.status === "healthy" && edge.protocol === "tcp" ? "tcp" : edge.health.status;
   const failing = edge.errorRatio !== null && edge.errorRatio > 0;
   const slow = edge.p95Milliseconds !== null && edge.p95Milliseconds >= SLOW_MILLISECONDS;
   const told = [text, failing ? formatShare(edge.errorRatio) : "", slow ? formatMilliseconds(edge.p95Milliseconds) : ""];
-  const words = text === "" ? "" : [...new Set(told.filter((part) => part !== ""))].join(" · ");
+  const kind = lineKind(edge);
+  const words = change !== null ? changeText(change, t) : text === "" ? "" : [...new Set(told.filter((part) => part !== ""))].join(" · ");
   const select = () => onSelect({ kind: "edge", id: edge.id });
-  const classes = ["edge", `edge-${kind}`, slow && "slow", selected && "selected", faded && "faded"];
+  const classes = ["edge", `edge-${kind}`, change !== null && `edge-change-${mainKind(change)}`, slow && "slow", selected && "selected", faded && "faded"];
   return (
     <g
       className={classes.filter(Boolean).join(" ")}
@@ -50,10 +53,14 @@ export const EdgeLine = memo(function EdgeLine({ edge, route, ends, text, select
       <path className="reach" d={path} />
       <path className="line" d={path} markerEnd={`url(#arrow-${kind === "idle" || kind === "notReady" ? "healthy" : kind})`} />
       <path className={`dots dots-${speed(edge)}`} d={path} />
-      {text !== "" && <EdgeChip edge={edge} route={route} words={words} />}
+      {words !== "" && <EdgeChip edge={edge} route={route} words={words} />}
     </g>
   );
 });
+
+function lineKind(edge: GraphEdge): string {
+  return edge.health.status === "healthy" && edge.protocol === "tcp" ? "tcp" : edge.health.status;
+}
 
 function EdgeChip({ edge, route, words }: { edge: GraphEdge; route: Route; words: string }) {
   const secured = edge.mtlsRatio;

@@ -3,7 +3,7 @@ import { useText } from "../../app/language";
 import type { GraphAddress } from "../../domain/address";
 import { Command } from "../../shared/Command";
 import { Sailboat } from "../../shared/icons";
-import { durationText } from "./Toolbar";
+import { durationText } from "./words";
 
 interface Properties {
   address: GraphAddress;
@@ -12,29 +12,19 @@ interface Properties {
 
 export function FirstVisit({ address, change }: Properties) {
   const t = useText();
+  const past = address.at !== null;
   return (
     <section className="first-visit">
       <Sailboat />
-      <h1>{t("emptyTitle")}</h1>
-      <p>{t("emptyText", { window: durationText(address.durationSeconds, t) })}</p>
-      <ol>
-        <li>
-          {t("emptyStep1")}
-          <Command text="kubectl label namespace default istio-injection=enabled" />
-        </li>
-        <li>
-          {t("emptyStep2")}
-          <Command text="kubectl rollout restart deployment -n default" />
-        </li>
-        <li>
-          {t("emptyStep3")}
-          <Command text={'eval "$(kaiki env)"; curl -i "$KAIKI_GATEWAY_URL/productpage"'} />
-          <p className="soft">{t("emptyCluster")}</p>
-          <Command text="kubectl get svc -n istio-system istio-ingressgateway" />
-        </li>
-      </ol>
+      <h1>{t(past ? "emptyPast" : "emptyTitle")}</h1>
+      {!past && <Steps window={durationText(address.durationSeconds, t)} />}
       <div className="actions">
-        {!address.idle && (
+        {past && (
+          <button type="button" className="primary" onClick={() => change({ at: null })}>
+            {t("resume")}
+          </button>
+        )}
+        {!address.idle && !past && (
           <button type="button" className="primary" onClick={() => change({ idle: true })}>
             {t("emptyIdle")}
           </button>
@@ -51,5 +41,30 @@ export function FirstVisit({ address, change }: Properties) {
         )}
       </div>
     </section>
+  );
+}
+
+function Steps({ window }: { window: string }) {
+  const t = useText();
+  return (
+    <>
+      <p>{t("emptyText", { window: window })}</p>
+      <ol>
+        <li>
+          {t("emptyStep1")}
+          <Command text="kubectl label namespace default istio-injection=enabled" />
+        </li>
+        <li>
+          {t("emptyStep2")}
+          <Command text="kubectl rollout restart deployment -n default" />
+        </li>
+        <li>
+          {t("emptyStep3")}
+          <Command text={'eval "$(kaiki env)"; curl -i "$KAIKI_GATEWAY_URL/productpage"'} />
+          <p className="soft">{t("emptyCluster")}</p>
+          <Command text="kubectl get svc -n istio-system istio-ingressgateway" />
+        </li>
+      </ol>
+    </>
   );
 }

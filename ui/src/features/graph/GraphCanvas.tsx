@@ -48,7 +48,7 @@ export function GraphCanvas({ graph, layout, label, motion, search, selection, o
   const sees = (box: { x: number; y: number; width: number; height: number }) => !many || isInView(box, viewport, size);
   return (
     <div
-      className={`canvas${far ? " far" : ""}${motion && !many ? " moving" : ""}`}
+      className={`canvas${far ? " far" : ""}${motion && !many ? " moving" : ""}${graph.comparison === undefined ? "" : " compared"}`}
       ref={place}
       tabIndex={0}
       role="region"
@@ -76,6 +76,7 @@ export function GraphCanvas({ graph, layout, label, motion, search, selection, o
                 edge={edge}
                 route={route}
                 ends={`${names.get(edge.source) ?? edge.source} → ${names.get(edge.target) ?? edge.target}`}
+                change={graph.comparison?.edges[edge.id] ?? null}
                 text={edgeText(edge, label, graph.edges, t)}
                 selected={selection?.kind === "edge" && selection.id === edge.id}
                 faded={!emphasis.edges(edge)}
@@ -91,6 +92,7 @@ export function GraphCanvas({ graph, layout, label, motion, search, selection, o
                 key={node.id}
                 node={node}
                 box={box}
+                change={graph.comparison?.nodes[node.id] ?? null}
                 selected={selection?.kind === "node" && selection.id === node.id}
                 faded={!emphasis.nodes(node)}
                 onSelect={onSelect}

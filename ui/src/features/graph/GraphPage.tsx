@@ -11,6 +11,8 @@ import { FirstVisit } from "./FirstVisit";
 import { GraphCanvas } from "./GraphCanvas";
 import { GraphTable } from "./GraphTable";
 import { Legend } from "./Legend";
+import { ComparisonSummary } from "./ComparisonSummary";
+import { Replay } from "./Replay";
 import { Toolbar } from "./Toolbar";
 import { useGraphAddress } from "./useGraphAddress";
 import { useLayout } from "./useLayout";
@@ -24,10 +26,11 @@ export function GraphPage() {
   const [address, change] = useGraphAddress();
   const [search, setSearch] = useState("");
   const [motion, setMotion] = useState(() => !window.matchMedia("(prefers-reduced-motion: reduce)").matches);
-  const { namespaces, durationSeconds, graphType, at, idle, services, selection } = address;
+  const { namespaces, durationSeconds, graphType, at, compareSeconds, idle, services, selection } = address;
+  const asked = { namespaces, durationSeconds, graphType, at, compareSeconds, idle, services };
   const query = useQuery({
-    queryKey: ["graph", { namespaces, durationSeconds, graphType, at, idle, services }],
-    queryFn: ({ signal }) => fetchGraph({ namespaces, durationSeconds, graphType, at, idle, services }, signal),
+    queryKey: ["graph", asked],
+    queryFn: ({ signal }) => fetchGraph(asked, signal),
     refetchInterval: at === null ? REFRESH_MILLISECONDS : false,
     placeholderData: keepPreviousData,
   });
@@ -60,6 +63,8 @@ export function GraphPage() {
         motion={motion}
         setMotion={setMotion}
       />
+      {at !== null && <Replay at={at} change={change} />}
+      {graph?.comparison !== undefined && <ComparisonSummary graph={graph} />}
       {failure !== null && <FailureBanner error={failure} staleTime={time} />}
       {graph?.warnings.map((warning) => (
         <p key={warning.code} className="notice" role="status">
@@ -67,7 +72,7 @@ export function GraphPage() {
         </p>
       ))}
       <div className={`stage${failure !== null ? " stale" : ""}`}>
-        <Stage graph={graph} failed={failure !== null} pending={layout === null}>
+        <Stage graph={graph} failed={failure !== null} pending={layout === null && address.view === "graph"}>
           {graph !== undefined && graph.nodes.length === 0 && <FirstVisit address={address} change={change} />}
           {graph !== undefined && graph.nodes.length > 0 && address.view === "table" && (
             <GraphTable graph={graph} search={search} selection={selection} onSelect={select} />

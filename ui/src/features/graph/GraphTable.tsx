@@ -1,10 +1,11 @@
 /** The same graph as a table: one row per edge, then the nodes without edges. */
-import type { GraphNode, TrafficGraph } from "../../api/client";
+import type { Change, GraphNode, TrafficGraph } from "../../api/client";
 import { useText } from "../../app/language";
 import type { Selection } from "../../domain/address";
 import { formatMilliseconds, formatShare } from "../../domain/format";
 import { matchesSearch } from "../../domain/names";
 import { HealthLabel } from "../../shared/health";
+import { changeText, mainKind } from "./changes";
 import { bytesText, fullName, rateText } from "./words";
 
 interface Properties {
@@ -16,6 +17,7 @@ interface Properties {
 
 export function GraphTable({ graph, search, selection, onSelect }: Properties) {
   const t = useText();
+  const { comparison } = graph;
   const nodes = new Map(graph.nodes.map((node) => [node.id, node]));
   const shown = (id: string) => {
     const node = nodes.get(id);
@@ -32,6 +34,7 @@ export function GraphTable({ graph, search, selection, onSelect }: Properties) {
             <th scope="col">{t("health")}</th>
             <th scope="col">{t("from")}</th>
             <th scope="col">{t("to")}</th>
+            {comparison !== undefined && <th scope="col">{t("changes")}</th>}
             <th scope="col">{t("protocol")}</th>
             <th scope="col" className="number">{t("requests")}</th>
             <th scope="col" className="number">{t("errors")}</th>
@@ -53,6 +56,7 @@ export function GraphTable({ graph, search, selection, onSelect }: Properties) {
               <td>
                 <NodeLink node={nodes.get(edge.target)} onSelect={onSelect} />
               </td>
+              {comparison !== undefined && <ChangeCell change={comparison.edges[edge.id]} />}
               <td>
                 <button type="button" className="link" onClick={() => onSelect({ kind: "edge", id: edge.id })}>
                   {edge.protocol}
@@ -74,13 +78,20 @@ export function GraphTable({ graph, search, selection, onSelect }: Properties) {
               <td>
                 <NodeLink node={node} onSelect={onSelect} />
               </td>
-              <td colSpan={8}>–</td>
+              <td>–</td>
+              {comparison !== undefined && <ChangeCell change={comparison.nodes[node.id]} />}
+              <td colSpan={7}>–</td>
             </tr>
           ))}
         </tbody>
       </table>
     </div>
   );
+}
+
+function ChangeCell({ change }: { change: Change | undefined }) {
+  const t = useText();
+  return <td>{change === undefined ? <span className="soft">–</span> : <span className={`change change-${mainKind(change)}`}>{changeText(change, t)}</span>}</td>;
 }
 
 function NodeLink({ node, onSelect }: { node: GraphNode | undefined; onSelect: (selection: Selection) => void }) {

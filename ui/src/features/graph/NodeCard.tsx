@@ -1,6 +1,6 @@
 /** One node: what it is, its name and version, its load, its health, and badges on its lower edge. */
 import { memo } from "react";
-import type { GraphNode } from "../../api/client";
+import type { Change, GraphNode } from "../../api/client";
 import { useText } from "../../app/language";
 import type { TextKey } from "../../app/texts";
 import type { Selection } from "../../domain/address";
@@ -8,11 +8,13 @@ import type { Box } from "../../domain/layout";
 import { MOST_LETTERS, nodeName, shorten } from "../../domain/names";
 import { HealthShape } from "../../shared/health";
 import { BADGE_ICONS, InnerIcon } from "../../shared/icons";
+import { changeText, mainKind } from "./changes";
 import { bytesText, nodeTitle, rateText } from "./words";
 
 interface Properties {
   node: GraphNode;
   box: Box;
+  change: Change | null;
   selected: boolean;
   faded: boolean;
   onSelect: (selection: Selection) => void;
@@ -20,7 +22,7 @@ interface Properties {
 
 const MOST_BADGES = 5;
 
-export const NodeCard = memo(function NodeCard({ node, box, selected, faded, onSelect }: Properties) {
+export const NodeCard = memo(function NodeCard({ node, box, change, selected, faded, onSelect }: Properties) {
   const t = useText();
   const { version } = nodeName(node);
   const title = nodeTitle(node, t);
@@ -28,9 +30,10 @@ export const NodeCard = memo(function NodeCard({ node, box, selected, faded, onS
   const badges = node.badges.slice(0, MOST_BADGES).map((badge) => t(`badge.${badge}` as TextKey));
   // What is written on the card comes first, then what only its shape and colour tell.
   const written = [title, [version, load].filter((part) => part !== "").join(" · ")].join(" ").trim();
-  const spoken = [written, ...badges, t(`kind.${node.type}`), node.namespace, t(`health.${node.health.status}`)].join(", ");
+  const changed = change === null ? "" : changeText(change, t);
+  const spoken = [written, ...(changed === "" ? [] : [changed]), ...badges, t(`kind.${node.type}`), node.namespace, t(`health.${node.health.status}`)].join(", ");
   const select = () => onSelect({ kind: "node", id: node.id });
-  const classes = ["node", `node-${node.type}`, `node-is-${node.health.status}`, selected && "selected", faded && "faded"];
+  const classes = ["node", `node-${node.type}`, `node-is-${node.health.status}`, change !== null && `node-change-${mainKind(change)}`, selected && "selected", faded && "faded"];
   return (
     <g
       className={classes.filter(Boolean).join(" ")}
@@ -62,6 +65,11 @@ export const NodeCard = memo(function NodeCard({ node, box, selected, faded, onS
           <tspan>{load}</tspan>
         </text>
       </g>
+      {change !== null && (change.before === null || change.after === null) && (
+        <text className="change-note" x={box.width - 16} y={-6} textAnchor="end">
+          {changed}
+        </text>
+      )}
       <HealthShape status={node.health.status} x={box.width - 3} y={5} />
       {node.badges.slice(0, MOST_BADGES).map((badge, index) => (
         <g key={badge} className={`badge badge-${badge}`} transform={`translate(${57 + index * 23} ${box.height})`}>

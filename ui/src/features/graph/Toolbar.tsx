@@ -1,10 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
 import { fetchNamespaces, type TrafficGraph } from "../../api/client";
-import { useLanguage, useText, type Translate } from "../../app/language";
-import { DURATIONS, EDGE_LABELS, GRAPH_TYPES, type GraphAddress } from "../../domain/address";
-import { formatClock } from "../../domain/format";
+import { useText } from "../../app/language";
+import { EDGE_LABELS, GRAPH_TYPES, type GraphAddress } from "../../domain/address";
 import { Icon } from "../../shared/icons";
 import { Menu } from "../../shared/Menu";
+import { TimeMenu } from "./TimeMenu";
 
 interface Properties {
   address: GraphAddress;
@@ -16,11 +16,6 @@ interface Properties {
   failing: boolean;
   motion: boolean;
   setMotion: (motion: boolean) => void;
-}
-
-export function durationText(seconds: number, t: Translate): string {
-  if (seconds < 60) return t("seconds.unit", { n: seconds });
-  return seconds < 3600 ? t("minutes.unit", { n: seconds / 60 }) : t("hours.unit", { n: seconds / 3600 });
 }
 
 export function Toolbar({ address, change, graph, search, setSearch, found, failing, motion, setMotion }: Properties) {
@@ -50,44 +45,21 @@ export function Toolbar({ address, change, graph, search, setSearch, found, fail
           </button>
         ))}
       </div>
-      <Choice label={t("window")} value={String(address.durationSeconds)} options={durations(address.durationSeconds, t)} onChange={(seconds) => change({ durationSeconds: Number(seconds) })} />
-      <Playback address={address} change={change} graph={graph} failing={failing} />
+      <TimeMenu address={address} change={change} />
+      <Live address={address} change={change} graph={graph} failing={failing} />
     </div>
   );
 }
 
-function durations(current: number, t: Translate): [string, string][] {
-  const known: number[] = [...DURATIONS];
-  if (!known.includes(current)) known.push(current);
-  return known.sort((a, b) => a - b).map((seconds) => [String(seconds), durationText(seconds, t)]);
-}
-
-function Playback({ address, change, graph, failing }: Pick<Properties, "address" | "change" | "graph" | "failing">) {
-  const { t, language } = useLanguage();
-  const { at } = address;
-  if (at === null) {
-    return (
-      <button type="button" className={`control live${failing ? " lost" : ""}`} onClick={() => change({ at: Math.floor(graph?.timestamp ?? 0) || null })} title={t("pause")}>
-        <span className="pulse" aria-hidden="true" />
-        {t(failing ? "reconnecting" : "live")}
-        <Icon name="pause" size={16} />
-      </button>
-    );
-  }
+function Live({ address, change, graph, failing }: Pick<Properties, "address" | "change" | "graph" | "failing">) {
+  const t = useText();
+  if (address.at !== null) return null;
   return (
-    <div className="segments" role="group" aria-label={t("paused")}>
-      <button type="button" onClick={() => change({ at: at - 60 })} aria-label={t("earlier")} title={t("earlier")}>
-        <Icon name="back" size={16} />
-      </button>
-      <span className="segment-text">{formatClock(at, language)}</span>
-      <button type="button" onClick={() => change({ at: at + 60 })} aria-label={t("later")} title={t("later")}>
-        <Icon name="forward" size={16} />
-      </button>
-      <button type="button" onClick={() => change({ at: null })}>
-        <Icon name="play" size={14} />
-        {t("resume")}
-      </button>
-    </div>
+    <button type="button" className={`control live${failing ? " lost" : ""}`} onClick={() => change({ at: Math.floor(graph?.timestamp ?? 0) || null })} title={t("pause")}>
+      <span className="pulse" aria-hidden="true" />
+      {t(failing ? "reconnecting" : "live")}
+      <Icon name="pause" size={16} />
+    </button>
   );
 }
 

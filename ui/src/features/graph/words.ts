@@ -15,6 +15,12 @@ export function fullName(node: GraphNode, t: Translate): string {
   return [nodeTitle(node, t), nodeName(node).version].filter((part) => part !== "").join(" ");
 }
 
+export function durationText(seconds: number, t: Translate): string {
+  if (seconds < 60 || seconds % 60 !== 0) return t("seconds.unit", { n: Math.round(seconds) });
+  if (seconds % 3600 !== 0) return t("minutes.unit", { n: seconds / 60 });
+  return seconds % 86_400 === 0 ? t("days.unit", { n: seconds / 86_400 }) : t("hours.unit", { n: seconds / 3600 });
+}
+
 export function rateText(perSecond: number, t: Translate): string {
   const { value, unit } = formatRate(perSecond);
   return value + t(unit === "second" ? "perSecond" : unit === "minute" ? "perMinute" : "perHour");

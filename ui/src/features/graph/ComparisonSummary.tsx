@@ -1,0 +1,25 @@
+/** How many edges changed, and since when. */
+import type { TrafficGraph } from "../../api/client";
+import { useLanguage } from "../../app/language";
+import { formatClock } from "../../domain/format";
+
+const KINDS = ["failing", "slower", "new", "gone", "recovered", "faster"] as const;
+
+export function ComparisonSummary({ graph }: { graph: TrafficGraph }) {
+  const { t, language } = useLanguage();
+  const { comparison } = graph;
+  if (comparison === undefined) return null;
+  const changes = Object.values(comparison.edges);
+  const counts = KINDS.map((kind) => [kind, changes.filter((change) => change.kinds.includes(kind)).length] as const).filter(([, count]) => count > 0);
+  return (
+    <p className="notice comparison" role="status">
+      <span>{t("comparedWith", { time: formatClock(comparison.baseline, language) })}</span>
+      {counts.length === 0 && <span>{t("nothingChanged")}</span>}
+      {counts.map(([kind, count]) => (
+        <span key={kind} className={`change change-${kind}`}>
+          {t(`change.${kind}`)} {count}
+        </span>
+      ))}
+    </p>
+  );
+}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kaiki.apiserver.printers import shorten
+from kaiki.apiserver.durations import shorten
 from kaiki.apiserver.protobuf import check_tables
 from kaiki.apiserver.tables import find_path, parse_path
 

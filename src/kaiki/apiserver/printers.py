@@ -6,45 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from kaiki.apiserver.durations import shorten, since
+from kaiki.apiserver.pod_printer import NONE, pod_cells
+
 Object = dict[str, Any]
-NONE = "<none>"
-
-
-def since(moment: str) -> str:
-    """The time since a moment, as kubectl shortens it: 5s, 3m2s, 4h, 12d."""
-    if not moment:
-        return "<unknown>"
-    try:
-        then = datetime.fromisoformat(moment)
-    except ValueError:
-        return "<invalid>"
-    seconds = int((datetime.now(UTC) - then).total_seconds())
-    if seconds < -1:
-        return "<invalid>"
-    return shorten(max(0, seconds))
-
-
-def shorten(seconds: int) -> str:
-    """A duration in at most two units."""
-    if seconds < 120:
-        return f"{seconds}s"
-    minutes = seconds // 60
-    if minutes < 10:
-        return f"{minutes}m{seconds % 60}s" if seconds % 60 else f"{minutes}m"
-    if minutes < 180:
-        return f"{minutes}m"
-    hours = minutes // 60
-    if hours < 8:
-        return f"{hours}h{minutes % 60}m" if minutes % 60 else f"{hours}h"
-    if hours < 48:
-        return f"{hours}h"
-    days = hours // 24
-    if days < 8:
-        return f"{days}d{hours % 24}h" if hours % 24 else f"{days}d"
-    return f"{days}d" if days < 730 else f"{days // 365}y"
 
 
 def _name(value: Object) -> str:
@@ -72,80 +40,6 @@ def _selector(selector: Object | None) -> str:
 def _containers(template: Object) -> list[str]:
     containers = (template.get("spec") or {}).get("containers") or ()
     return [",".join(each["name"] for each in containers), ",".join(each.get("image", "") for each in containers)]
-
-
-def _pod(value: Object) -> list[Any]:
-    spec, status = _spec(value), _status(value)
-    sidecars = {each["name"] for each in spec.get("initContainers") or () if each.get("restartPolicy") == "Always"}
-    started = {each["name"]: each for each in status.get("containerStatuses") or ()}
-    started |= {each["name"]: each for each in status.get("initContainerStatuses") or () if each["name"] in sidecars}
-    total = len(spec.get("containers") or ()) + len(sidecars)
-    ready = sum(1 for each in started.values() if each.get("ready"))
-    restarts = sum(each.get("restartCount", 0) for each in started.values())
-    ended = [(each.get("lastState") or {}).get("terminated", {}).get("finishedAt") for each in started.values()]
-    last = max((each for each in ended if each), default="")
-    shown = f"{restarts} ({since(last)} ago)" if restarts and last else str(restarts)
-    gates = spec.get("readinessGates") or ()
-    return [
-        _name(value),
-        f"{ready}/{total}",
-        _pod_status(value),
-        shown,
-        _age(value),
-        status.get("podIP") or NONE,
-        spec.get("nodeName") or NONE,
-        status.get("nominatedNodeName") or NONE,
-        _gates(gates, status) if gates else NONE,
-    ]
-
-
-def _gates(gates: list[Object], status: Object) -> str:
-    true = {each["type"] for each in status.get("conditions") or () if each.get("status") == "True"}
-    return f"{sum(1 for each in gates if each.get('conditionType') in true)}/{len(gates)}"
-
-
-def _pod_status(value: Object) -> str:
-    """The STATUS column: kubectl's users read CrashLoopBackOff, Init:0/1, Completed, Terminating… here."""
-    status = _status(value)
-    reason = status.get("reason") or status.get("phase") or "Unknown"
-    initializing = _initializing(value)
-    reason = initializing or _container_reason(value, reason)
-    if "deletionTimestamp" in value["metadata"]:
-        return "Unknown" if status.get("reason") == "NodeLost" else "Terminating"
-    return str(reason)
-
-
-def _initializing(value: Object) -> str:
-    containers = {each["name"]: each for each in _spec(value).get("initContainers") or ()}
-    for at, each in enumerate(_status(value).get("initContainerStatuses") or ()):
-        state = each.get("state") or {}
-        ended, waiting = state.get("terminated"), state.get("waiting")
-        if ended and ended.get("exitCode") == 0:
-            continue
-        if containers.get(each["name"], {}).get("restartPolicy") == "Always" and each.get("started"):
-            continue
-        if ended:
-            return f"Init:{ended.get('reason') or 'ExitCode:' + str(ended.get('exitCode'))}"
-        if waiting and waiting.get("reason") and waiting["reason"] != "PodInitializing":
-            return f"Init:{waiting['reason']}"
-        return f"Init:{at}/{len(containers)}"
-    return ""
-
-
-def _container_reason(value: Object, reason: str) -> str:
-    running = False
-    for each in reversed(_status(value).get("containerStatuses") or ()):
-        state = each.get("state") or {}
-        waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
-        if waiting.get("reason"):
-            reason = waiting["reason"]
-        elif ended:
-            reason = ended.get("reason") or f"ExitCode:{ended.get('exitCode')}"
-        elif each.get("ready") and "running" in state:
-            running = True
-    if reason == "Completed" and running:
-        return "Running"
-    return reason
 
 
 def _service(value: Object) -> list[Any]:
@@ -222,7 +116,17 @@ def _job(value: Object) -> list[Any]:
     state = "Complete" if "Complete" in finished else "Failed" if "Failed" in finished else "Running"
     done = f"{status.get('succeeded', 0)}/{spec.get('completions', 1)}"
     wide = [*_containers(spec.get("template") or {}), _selector(spec.get("selector"))]
-    return [_name(value), state, done, "", _age(value), *wide]
+    return [_name(value), state, done, _duration(status), _age(value), *wide]
+
+
+def _duration(status: Object) -> str:
+    """From the start of a Job to its end, or to now."""
+    if not status.get("startTime"):
+        return ""
+    if not status.get("completionTime"):
+        return since(status["startTime"])
+    took = datetime.fromisoformat(status["completionTime"]) - datetime.fromisoformat(status["startTime"])
+    return shorten(max(0, int(took.total_seconds())))
 
 
 def _node(value: Object) -> list[Any]:
@@ -355,7 +259,7 @@ _WORKLOAD = ("+Containers", "+Images", "+Selector")
 PRINTERS: dict[str, tuple[tuple[str, ...], Callable[[Object], list[Any]]]] = {
     "pods": (
         ("Name", "Ready", "Status", "Restarts", "Age", "+IP", "+Node", "+Nominated Node", "+Readiness Gates"),
-        _pod,
+        pod_cells,
     ),
     "services": (("Name", "Type", "Cluster-IP", "External-IP", "Port(s)", "Age", "+Selector"), _service),
     "deployments.apps": (("Name", "Ready", "#Up-to-date", "#Available", "Age", *_WORKLOAD), _deployment),

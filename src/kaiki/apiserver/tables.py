@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kaiki.apiserver.catalog import PrinterColumn, ResourceType
+from kaiki.apiserver.durations import since
 from kaiki.apiserver.printers import PRINTERS
 
 Object = dict[str, Any]
@@ -126,13 +127,6 @@ def _step(value: Any, step: str | tuple[str, str]) -> list[Any]:
         index = int(step[1:-1])
         return [value[index]] if isinstance(value, list) and -len(value) <= index < len(value) else []
     return [value[step]] if isinstance(value, dict) and value.get(step) is not None else []
-
-
-def since(moment: str) -> str:
-    """The time since a moment, as kubectl shortens it: 5s, 3m2s, 4h, 12d."""
-    from kaiki.apiserver.printers import since as shorten
-
-    return shorten(moment)
 
 
 def age(value: Object) -> str:

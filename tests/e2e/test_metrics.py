@@ -357,6 +357,57 @@ def test_the_graph_counts_what_was_sent(walk: Mesh) -> None:
     settle(requests, [26], "the count on the first edge")
 
 
+# Metrics of other things ---------------------------------------------------------------------------------------------
+
+OWN_METRICS = """
+import http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = b"# TYPE tea_cups_total counter\\n" + b'tea_cups_total{kind="green"} 7\\n' * (self.path == "/own")
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+http.server.ThreadingHTTPServer(("0.0.0.0", 9100), Handler).serve_forever()
+"""
+
+
+def test_an_applications_own_metrics_are_stored_with_its_pods_labels(walk: Mesh) -> None:
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "tea",
+            "namespace": "near",
+            "labels": {"app": "tea", "version": "v1"},
+            "annotations": {
+                "prometheus.io/scrape": "true",
+                "prometheus.io/port": "9100",
+                "prometheus.io/path": "/own",
+            },
+        },
+        "spec": {
+            "terminationGracePeriodSeconds": 1,
+            "containers": [
+                {"name": "main", "image": "kaiki/host:local", "command": ["python3", "-c", OWN_METRICS]},
+            ],
+        },
+    }
+    walk.kubectl("apply", "-f", "-", given=json.dumps(pod))
+    labels = 'app="tea", version="v1", namespace="near", pod="tea", kind="green"'
+    settle(lambda: walk.value(f"tea_cups_total{{{labels}}}"), 7, "the application's counter")
+    assert walk.value('up{pod="tea", instance=~".*:9100"}') == 1
+    assert walk.value('up{pod="tea", instance=~".*:15020"}') == 1
+    walk.kubectl("delete", "pod", "tea", "-n", "near", "--wait=false")
+    settle(lambda: walk.value("count(tea_cups_total)"), 0, "its end")
+
+
+def test_the_control_planes_metrics_have_istios_names(walk: Mesh) -> None:
+    for name in ("pilot_xds", "pilot_xds_pushes", "pilot_proxy_convergence_time_count", "galley_validation_passed"):
+        assert walk.value(f'count({name}{{app="istiod"}})') > 0, name
+    assert walk.query("istio_build")[0]["metric"]["component"] == "pilot"
+
+
 # A client of Prometheus' own -----------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kaiki.telemetry.scrape.targets import pod_target, static_target
+from kaiki.telemetry.scrape.targets import APPLICATION_PORT, pod_target, pod_targets, static_target
 
 
 def _pod(**status: Any) -> dict[str, Any]:
@@ -70,3 +70,14 @@ def test_a_leaving_pod_is_still_a_target() -> None:
 def test_static_targets() -> None:
     assert static_target("127.0.0.1:9").url == "http://127.0.0.1:9/metrics"
     assert static_target("127.0.0.1:9/stats/prometheus").url == "http://127.0.0.1:9/stats/prometheus"
+
+
+def test_an_application_behind_a_sidecar_is_a_target_of_its_own() -> None:
+    pod = _pod(containerStatuses=[{"name": "web", "state": {"running": {"startedAt": "2026-01-02T03:04:05Z"}}}])
+    assert len(pod_targets(pod)) == 1
+    pod["metadata"]["annotations"][APPLICATION_PORT] = "9100"
+    sidecar, application = pod_targets(pod)
+    assert application.url == "http://10.97.0.9:15020/app-metrics"
+    assert dict(application.labels) == {**dict(sidecar.labels), "instance": "10.97.0.9:9100"}
+    assert application.key != sidecar.key
+    assert application.started_ms == 1_767_323_045_000

@@ -15,7 +15,7 @@ from kaiki.inject.containers import (
     proxy_container,
     volumes,
 )
-from kaiki.inject.policy import PROXY_CONTAINER, REVISION_KEY, STATUS_KEY, injection_refusal
+from kaiki.inject.policy import APPLICATION_PORT_KEY, PROXY_CONTAINER, REVISION_KEY, STATUS_KEY, injection_refusal
 from kaiki.inject.probes import STATUS_PORT, rewrite_probes
 from kaiki.inject.settings import ApplicationMetrics, BootstrapRequest, InjectionSettings, ProbeTarget
 from kaiki.inject.workload import workload_name
@@ -142,7 +142,9 @@ def _scrape_annotations(annotations: Mapping[str, str]) -> dict[str, str]:
         or annotations.get("prometheus.io/scrape") == "false"
     ):
         return {}
+    application = _application_metrics(annotations)
     return {
+        **({APPLICATION_PORT_KEY: str(application.port)} if application else {}),
         "prometheus.io/scrape": "true",
         "prometheus.io/port": str(STATUS_PORT),
         "prometheus.io/path": "/stats/prometheus",

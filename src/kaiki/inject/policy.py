@@ -15,6 +15,8 @@ PROXY_CONTAINER = "istio-proxy"
 INJECT_KEY = "sidecar.istio.io/inject"
 STATUS_KEY = "sidecar.istio.io/status"
 REVISION_KEY = "istio.io/rev"
+APPLICATION_PORT_KEY = "kaiki.io/application-metrics-port"
+"""Where the metrics store finds that there is an application behind the sidecar to be scraped too."""
 NAMESPACE_KEY = "istio-injection"
 
 _YES = frozenset({"y", "yes", "true", "on", "1"})

@@ -6,7 +6,7 @@ from kaiki.kube.cache import Cache, CacheEvent
 from kaiki.kube.client import KubeClient
 from kaiki.kube.resource import PODS, Object
 from kaiki.telemetry.scrape.scraper import Scraper
-from kaiki.telemetry.scrape.targets import pod_target
+from kaiki.telemetry.scrape.targets import APPLICATION_PORT, pod_targets
 
 
 def watch_pods(client: KubeClient, scraper: Scraper) -> Cache:
@@ -17,12 +17,14 @@ def watch_pods(client: KubeClient, scraper: Scraper) -> Cache:
 
 
 def _follow(event: CacheEvent, scraper: Scraper) -> None:
-    old = pod_target(event.old) if event.old is not None else None
-    new = pod_target(event.new) if event.new is not None else None
-    if old is not None and (new is None or new.key != old.key):
-        scraper.remove_target(old.key)
-    if new is not None:
-        scraper.set_target(new)
+    old = pod_targets(event.old) if event.old is not None else []
+    new = pod_targets(event.new) if event.new is not None else []
+    kept = {target.key for target in new}
+    for target in old:
+        if target.key not in kept:
+            scraper.remove_target(target.key)
+    for target in new:
+        scraper.set_target(target)
 
 
 def _trim(pod: Object) -> None:
@@ -30,7 +32,11 @@ def _trim(pod: Object) -> None:
     metadata, status, spec = pod["metadata"], pod.get("status") or {}, pod.get("spec") or {}
     metadata.pop("managedFields", None)
     annotations = metadata.get("annotations") or {}
-    metadata["annotations"] = {name: value for name, value in annotations.items() if name.startswith("prometheus.io/")}
+    metadata["annotations"] = {
+        name: value
+        for name, value in annotations.items()
+        if name.startswith("prometheus.io/") or name == APPLICATION_PORT
+    }
     wanted = ("podIP", "phase", "initContainerStatuses", "containerStatuses")
     pod["status"] = {key: status[key] for key in wanted if key in status}
     pod["spec"] = {"containers": [{"ports": c.get("ports") or []} for c in spec.get("containers") or []]}

@@ -2,13 +2,14 @@
 
 The rules are those of the `kubernetes-pods` job that Istio's Prometheus addon ships: annotations
 `prometheus.io/scrape`, `port`, `path`, `scheme`; every pod label becomes a label, and `namespace` and `pod` are
-added.
+added. An injected pod's annotations name the sidecar; what its application serves is a second target, reached through
+the sidecar too, and labelled as if there were none.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,9 +36,32 @@ class Target:
         return self.url, self.labels
 
 
-def pod_targets(pods: Iterable[Mapping[str, Any]]) -> list[Target]:
-    """Targets of all pods that ask to be scraped and have an address."""
-    return [target for target in map(pod_target, pods) if target is not None]
+APPLICATION_PORT = "kaiki.io/application-metrics-port"
+"""The annotation in which injection keeps the port of the application's own metrics."""
+_APPLICATION_ADDRESS = "15020/app-metrics"
+
+
+def pod_targets(pod: Mapping[str, Any]) -> list[Target]:
+    """Every target of one pod: itself or its sidecar, and the application behind it."""
+    return [target for target in (pod_target(pod), application_target(pod)) if target is not None]
+
+
+def application_target(pod: Mapping[str, Any]) -> Target | None:
+    """The metrics of the application in an injected pod; None if it has none, or for what `pod_target` says."""
+    metadata, status = pod.get("metadata") or {}, pod.get("status") or {}
+    port = (metadata.get("annotations") or {}).get(APPLICATION_PORT, "")
+    sidecar = pod_target(pod)
+    if sidecar is None or not port.isdigit():
+        return None
+    host = sidecar.url.removeprefix("http://").rpartition(":")[0]
+    containers = {"containerStatuses": status.get("containerStatuses")}
+    return Target(
+        key=f"{sidecar.key}/application",
+        url=f"http://{host}:{_APPLICATION_ADDRESS}",
+        labels=_target_labels(metadata, f"{host}:{port}"),
+        started_ms=_started_ms(containers),
+        leaving=sidecar.leaving,
+    )
 
 
 def pod_target(pod: Mapping[str, Any]) -> Target | None:

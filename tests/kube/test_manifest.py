@@ -6,7 +6,16 @@ import pytest
 
 from kaiki.kube.client import KubeClient
 from kaiki.kube.errors import Invalid
-from kaiki.kube.manifest import ManifestError, Progress, apply_objects, delete_objects, in_install_order, load_objects
+from kaiki.kube.manifest import (
+    LAST_APPLIED,
+    ManifestError,
+    Progress,
+    apply_objects,
+    delete_objects,
+    in_install_order,
+    load_objects,
+    remembering,
+)
 
 TEXT = """
 apiVersion: admissionregistration.k8s.io/v1
@@ -72,3 +81,24 @@ async def test_a_refusal_is_raised_as_it_is(fake: Any, client: KubeClient) -> No
     fake.refusals = [422]
     with pytest.raises(Invalid, match="apply Namespace shop"):
         await apply_objects(client, load_objects(TEXT))
+
+
+def test_what_is_applied_is_noted_as_kubectl_does() -> None:
+    obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"k": "<é>"}}
+    noted = remembering(obj)["metadata"]["annotations"][LAST_APPLIED]
+    assert noted == (
+        '{"apiVersion":"v1","data":{"k":"\\u003cé\\u003e"},"kind":"ConfigMap",'
+        '"metadata":{"annotations":{},"name":"a"}}\n'
+    )
+    assert remembering(remembering(obj)) == remembering(obj)
+    pod = {"containers": [{"name": "a", "volumeMounts": [{"name": "v"}]}], "volumes": [{"name": "v"}]}
+    work = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "a"},
+        "spec": {"template": {"spec": pod}},
+    }
+    assert '"spec":{"containers":[{"name":"a"}]}' in remembering(work)["metadata"]["annotations"][LAST_APPLIED]
+    assert "volumes" in work["spec"]["template"]["spec"]  # type: ignore[index]
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "stringData": {"k": "v"}}
+    assert remembering(secret) == secret

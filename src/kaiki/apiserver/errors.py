@@ -126,7 +126,7 @@ def too_large(limit_bytes: int) -> ApiError:
 def no_streams(subresource: str) -> ApiError:
     """`exec`, `attach` and `portforward` need a connection into the pod, which this node does not offer."""
     ways = {
-        "exec": "containers are processes of this machine (kaiki status names them); kubectl logs shows their output",
+        "exec": "kubectl logs shows a container's output",
         "attach": "kubectl logs --follow shows a container's output",
         "portforward": "publish the port with a Service of type NodePort or LoadBalancer, which is opened on loopback",
         "proxy": "publish the port with a Service of type NodePort or LoadBalancer, which is opened on loopback",

@@ -302,6 +302,13 @@ PRINTERS: dict[str, tuple[tuple[str, ...], Callable[[Object], list[Any]]]] = {
         ),
         _event,
     ),
+    "events.events.k8s.io": (
+        (
+            "Last Seen", "Type", "Reason", "Object", "+Subobject", "+Source", "Message",
+            "+First Seen", "+Count", "+Name",
+        ),
+        _event,
+    ),
     "persistentvolumeclaims": (
         (
             "Name", "Status", "Volume", "Capacity", "Access Modes", "StorageClass", "VolumeAttributesClass", "Age",

@@ -6,6 +6,7 @@ Webhooks come last: registered before their server runs, they would refuse what 
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ INSTALL_ORDER: tuple[tuple[str, ...], ...] = (
 )
 _REST = INSTALL_ORDER.index(())
 _RANKS = {kind: rank for rank, kinds in enumerate(INSTALL_ORDER) for kind in kinds}
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_NOT_REMEMBERED = ("CustomResourceDefinition", "Secret")
 RETRIED_ATTEMPTS = 6
 PARALLEL_REQUESTS = 4
 CRD_TIMEOUT_SECONDS = 60.0
@@ -129,8 +132,38 @@ async def _all_or_first_error(tasks: list[asyncio.Task[None]]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def remembering(obj: Object) -> Object:
+    """The object with what was applied noted on it, as `kubectl apply` notes it.
+
+    Without the note kubectl warns of every object when somebody applies a changed manifest over an installation. Not
+    for definitions, which are large, nor for Secrets, whose content belongs in one place only.
+    """
+    if obj["kind"] in _NOT_REMEMBERED:
+        return obj
+    metadata = obj["metadata"]
+    annotations = {name: text for name, text in (metadata.get("annotations") or {}).items() if name != LAST_APPLIED}
+    plain = {**_without_volumes(obj), "metadata": {**metadata, "annotations": annotations}}
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    for letter in "<>&":  # as Go's encoder writes them
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return {**obj, "metadata": {**metadata, "annotations": {**annotations, LAST_APPLIED: text + "\n"}}}
+
+
+def _without_volumes(obj: Object) -> Object:
+    """A workload as noted: what the note names and a later manifest does not, kubectl takes away, and volumes differ
+    from machine to machine. A manifest that names none must not part the metrics store from its folder.
+    """
+    result: Object = json.loads(json.dumps(obj))
+    pod = ((result.get("spec") or {}).get("template") or {}).get("spec") or {}
+    pod.pop("volumes", None)
+    for container in pod.get("containers") or ():
+        container.pop("volumeMounts", None)
+    return result
+
+
 async def _apply(client: KubeClient, obj: Object, field_manager: str) -> Object:
     """Tries again where waiting helps: a webhook still starting, a write in between, a type just being served."""
+    obj = remembering(obj)
     for attempt in range(RETRIED_ATTEMPTS):
         try:
             return await client.apply(obj, field_manager)

@@ -11,6 +11,7 @@ import contextlib
 import http.server
 import json
 import shutil
+import sys
 import threading
 import time
 import urllib.parse
@@ -23,6 +24,7 @@ import yaml
 from load import SteadyLoad
 from mesh import SAMPLES, Mesh, wait_until
 from test_crashes import find, is_sidecar_of, kill
+from test_traffic import run_pod
 
 pytestmark = pytest.mark.e2e
 
@@ -282,6 +284,43 @@ def test_the_graph_draws_what_failed_and_where_it_went(walk: Mesh) -> None:
         "unknown>workload:near/echo-v1|http": "healthy",
     }
     settle(lambda: {name: drawn().get(name) for name in expected}, expected, "nodes and colours")
+
+
+# gRPC ----------------------------------------------------------------------------------------------------------------
+
+
+def test_grpc_calls_have_their_status_and_messages_are_counted(walk: Mesh) -> None:
+    folder = SAMPLES / "grpc-echo"
+    walk.kubectl("apply", "-n", "near", "-f", str(folder / "grpc-echo.yaml"))
+    walk.kubectl("rollout", "status", "deployment/grpc-echo", "-n", "near", "--timeout=60s")
+    program = [sys.executable, str(folder / "grpc_echo.py"), "call", "grpc-echo:7000"]
+    # A pod that ends by itself takes along what its proxy counted in the last interval.
+    script = f"{' '.join(program)} Echo 3; {' '.join(program)} Chat 12; {' '.join(program)} Fail; sleep 4"
+    assert run_pod(walk, "caller", ["sh", "-c", script], "near", inject=True).split("\n")[:3] == [
+        "OK 3",
+        "OK 24",
+        "UNAVAILABLE 0",
+    ]
+    chosen = 'request_protocol="grpc", destination_service_name="grpc-echo", reporter="%s"'
+    expected = {
+        "istio_requests_total": {"0": 4, "14": 1},
+        "istio_request_messages_total": {"0": 3 + 12, "14": 1},
+        "istio_response_messages_total": {"0": 3 + 24, "14": 0},
+    }
+
+    def counted(reporter: str) -> dict[str, dict[str, float]]:
+        return {name: by_status(walk, f"{name}{{{chosen % reporter}}}") for name in expected}
+
+    # Retries of the failed call are the client's proxy's: the server's side sees each.
+    tried = {name: {**counts, "14": 3 * counts["14"]} for name, counts in expected.items()}
+    settle(lambda: counted("destination"), tried, "what the server's side counted")
+    settle(lambda: counted("source"), expected, "what the client's side counted")
+
+
+def by_status(mesh: Mesh, selector: str) -> dict[str, float]:
+    """Sums by gRPC status, of pods that may have ended too."""
+    rows = mesh.query(f"sum by (grpc_response_status) (last_over_time({selector}[3m]))")
+    return {row["metric"]["grpc_response_status"]: float(row["value"][1]) for row in rows}
 
 
 # Counts across failures ----------------------------------------------------------------------------------------------

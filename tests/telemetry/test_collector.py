@@ -9,7 +9,7 @@ from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2
 
 from kaiki.telemetry.collector.accounts import RECEIVED, SENT, ConnectionEntry, TcpAccounts
-from kaiki.telemetry.collector.service import collecting
+from kaiki.telemetry.collector.service import collecting, entries_of
 from kaiki.telemetry.matchers import NAME, Matcher
 from kaiki.telemetry.store.series import SeriesStore
 
@@ -119,4 +119,21 @@ async def test_envoys_stream(tmp_path: Path) -> None:
 
         await asyncio.wait_for(call(messages()), 10)
     assert f'{SENT}{{reporter="source",request_protocol="tcp"}} 600' in accounts.render()
+    store.close()
+
+
+def test_messages_of_grpc_calls_are_counted(tmp_path: Path) -> None:
+    message = als_pb2.StreamAccessLogsMessage()
+    for number, text in enumerate(("3,6", "1,0", "-")):
+        common = message.http_logs.log_entry.add().common_properties
+        common.stream_id = f"call-{number}"
+        common.custom_tags.update({"reporter": "source", "request_protocol": "grpc", "messages": text})
+    store, clock = SeriesStore(tmp_path), Clock()
+    accounts = TcpAccounts(store, clock=clock)
+    accounts.add(entries_of(message))
+    accounts.flush()
+    assert _values(store, "istio_request_messages_total") == [0, 4]
+    assert _values(store, "istio_response_messages_total") == [0, 6]
+    assert _values(store, RECEIVED) == []
+    assert 'istio_request_messages_total{reporter="source",request_protocol="grpc"} 4' in accounts.render()
     store.close()

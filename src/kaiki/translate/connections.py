@@ -22,6 +22,7 @@ from kaiki.translate.encode import duration, pack, pack_empty
 from kaiki.translate.endpoints import ADDRESS_KEY
 from kaiki.translate.features.cors import CORS_FILTER
 from kaiki.translate.features.faults import FAULT_FILTER
+from kaiki.translate.features.grpc_messages import message_counter, message_loggers
 from kaiki.translate.features.protocol_selection import protocol_filter
 from kaiki.translate.features.tcp_access_log import INTERVAL_SECONDS, tcp_access_log
 from kaiki.translate.features.telemetry import Reporter, http_loggers, tcp_loggers
@@ -41,7 +42,7 @@ class Role(StrEnum):
 
 def _manager(role: Role, reporter: Reporter, statistics: str) -> http.HttpConnectionManager:
     manager = http.HttpConnectionManager(stat_prefix=statistics, codec_type=http.HttpConnectionManager.AUTO)
-    manager.access_log.extend(http_loggers(reporter))
+    manager.access_log.extend((*http_loggers(reporter), *message_loggers(reporter)))
     manager.generate_request_id.value = True
     manager.normalize_path.value = True
     manager.use_remote_address.value = role is Role.GATEWAY
@@ -62,6 +63,7 @@ def _set_filters(manager: http.HttpConnectionManager, role: Role) -> None:
     fault, cors = manager.http_filters.add(name=FAULT_FILTER), manager.http_filters.add(name=CORS_FILTER)
     fault.typed_config.CopyFrom(pack_empty("envoy.extensions.filters.http.fault.v3.HTTPFault"))
     cors.typed_config.CopyFrom(pack_empty("envoy.extensions.filters.http.cors.v3.Cors"))
+    manager.http_filters.append(message_counter())
     router = manager.http_filters.add(name="envoy.filters.http.router")
     router.typed_config.CopyFrom(pack_empty("envoy.extensions.filters.http.router.v3.Router"))
 

@@ -1,4 +1,4 @@
-"""Counts bytes of TCP connections into Istio's counters.
+"""Counts bytes of TCP connections, and messages of gRPC calls, into Istio's counters.
 
 Envoy tells cumulative bytes per connection; what counts is the difference to the last entry of the same connection.
 Totals and each connection's last numbers are written to the store together, so a restart neither loses nor counts
@@ -25,6 +25,8 @@ from kaiki.telemetry.store.series import SeriesStore
 log = logging.getLogger(__name__)
 RECEIVED = "istio_tcp_received_bytes_total"
 SENT = "istio_tcp_sent_bytes_total"
+BYTES = (RECEIVED, SENT)
+MESSAGES = ("istio_request_messages_total", "istio_response_messages_total")
 JOB = ("job", "kaiki-telemetry")
 FLUSH_SECONDS = 2.0
 _CONNECTION_NOTE = "tcp/connection/"
@@ -37,7 +39,10 @@ LabelSet = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class ConnectionEntry:
-    """One log entry: cumulative bytes of a connection, from the proxy's downstream side, and the metric's labels."""
+    """One log entry: cumulative bytes of a connection, from the proxy's downstream side, and the metric's labels.
+
+    Of a gRPC call (its label `request_protocol` says so): messages received and sent.
+    """
 
     connection: str
     labels: LabelSet
@@ -133,11 +138,12 @@ class TcpAccounts:
             "# TYPE kaiki_collector_ignored_entries_total counter",
             f"kaiki_collector_ignored_entries_total {self._ignored}",
         ]
-        for name, attribute in ((RECEIVED, "received"), (SENT, "sent")) if totals else ():
+        for name in (*BYTES, *MESSAGES) if totals else ():
             lines.append(f"# TYPE {name} counter")
             for labels, total in sorted(self._totals.items()):
-                number = format_number(float(getattr(total, attribute)))
-                lines.append(f"{render_series(name, list(labels))} {number}")
+                if name in (names := _names(labels)):
+                    number = format_number(float((total.received, total.sent)[names.index(name)]))
+                    lines.append(f"{render_series(name, list(labels))} {number}")
         return "\n".join(lines) + "\n"
 
     # ---- inside
@@ -153,7 +159,8 @@ class TcpAccounts:
         total.sent += max(sent, 0)
         total.changed = now
         if entry.ended:
-            self._forget(entry.connection)
+            if before is not None:
+                self._forget(entry.connection)
             return
         self._connections[entry.connection] = _Connection(entry.received, entry.sent, now)
         self._store.note(_CONNECTION_NOTE + entry.connection, orjson.dumps([entry.received, entry.sent]))
@@ -166,7 +173,7 @@ class TcpAccounts:
         """Ids of (received, sent); fewer when the store is full."""
         if total.ids is None or total.generation != self._store.generation:
             base = [*labels, JOB]
-            made = [self._store.series_id([*base, (NAME, name)], counter=True) for name in (RECEIVED, SENT)]
+            made = [self._store.series_id([*base, (NAME, name)], counter=True) for name in _names(labels)]
             total.ids = np.array([i for i in made if i is not None], np.int32)
             total.generation = self._store.generation
         return total.ids
@@ -187,6 +194,11 @@ class TcpAccounts:
             received, sent = orjson.loads(value)
             labels = tuple((name, text) for name, text in orjson.loads(key.removeprefix(_TOTAL_NOTE)))
             self._totals[labels] = _Total(received, sent, now)
+
+
+def _names(labels: LabelSet) -> tuple[str, str]:
+    """The two counters that entries with these labels add to."""
+    return MESSAGES if ("request_protocol", "grpc") in labels else BYTES
 
 
 def label_set(tags: Mapping[str, str]) -> LabelSet:

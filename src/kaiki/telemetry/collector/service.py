@@ -1,6 +1,7 @@
-"""The gRPC side: `envoy.service.accesslog.v3.AccessLogService`, read only for TCP entries.
+"""The gRPC side: `envoy.service.accesslog.v3.AccessLogService`.
 
-What an entry carries is written down where it is configured: `kaiki.translate.features.tcp_access_log`.
+What an entry carries is written down where it is configured: `kaiki.translate.features.tcp_access_log` for connections,
+`kaiki.translate.features.grpc_messages` for gRPC calls with other than one message each way.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from envoy.service.accesslog.v3 import als_pb2
 from kaiki.telemetry.collector.accounts import ConnectionEntry, TcpAccounts, label_set
 
 log = logging.getLogger(__name__)
+_MESSAGES_TAG = "messages"
 _SERVICE = "envoy.service.accesslog.v3.AccessLogService"
 _OPTIONS = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 16 << 20))
 
@@ -50,7 +52,7 @@ def _handler(accounts: TcpAccounts) -> Any:
 
 
 def entries_of(message: Any) -> Iterator[ConnectionEntry]:
-    """The TCP entries of a `StreamAccessLogsMessage`; others are ignored."""
+    """The entries of a `StreamAccessLogsMessage` that count something."""
     for entry in message.tcp_logs.log_entry:
         common, connection = entry.common_properties, entry.connection_properties
         yield ConnectionEntry(
@@ -60,3 +62,9 @@ def entries_of(message: Any) -> Iterator[ConnectionEntry]:
             sent=connection.sent_bytes,
             ended=common.access_log_type == accesslog_pb2.AccessLogType.TcpConnectionEnd,
         )
+    for entry in message.http_logs.log_entry:
+        tags = dict(entry.common_properties.custom_tags)
+        requests, _, responses = tags.pop(_MESSAGES_TAG, "").partition(",")
+        if requests.isdigit() and responses.isdigit():
+            key = entry.common_properties.stream_id
+            yield ConnectionEntry(key, label_set(tags), int(requests), int(responses), ended=True)

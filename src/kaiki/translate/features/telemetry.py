@@ -121,10 +121,26 @@ def _logger(name: str, counters: list[dict[str, Any]], histograms: list[dict[str
     return accesslog_pb2.AccessLog(name=name, typed_config=pack_struct(_LOGGER_TYPE, config))
 
 
-def _request_logger(reporter: Reporter, protocol: str) -> accesslog_pb2.AccessLog:
+def request_labels(reporter: Reporter, protocol: str) -> tuple[tuple[str, str], ...]:
+    """The labels of a request's metrics; `protocol` is http or grpc."""
     tags = (*labels(reporter), ("request_protocol", protocol), ("response_code", "%RESPONSE_CODE%"))
-    if protocol == "grpc":
-        tags += (("grpc_response_status", "%GRPC_STATUS_NUMBER%"),)
+    return (*tags, ("grpc_response_status", "%GRPC_STATUS_NUMBER%")) if protocol == "grpc" else tags
+
+
+def is_grpc(condition: accesslog_pb2.AccessLogFilter) -> None:
+    """Makes a logger's condition that of gRPC requests."""
+    header = condition.header_filter.header
+    header.name = "content-type"
+    header.string_match.prefix = "application/grpc"
+
+
+def counting_logger(names: tuple[str, ...], tags: tuple[tuple[str, str], ...]) -> accesslog_pb2.AccessLog:
+    """A logger that adds one to each of the counters."""
+    return _logger(_LOGGER, [{"stat": _stat(name, tags), "value_fixed": 1} for name in names], [])
+
+
+def _request_logger(reporter: Reporter, protocol: str) -> accesslog_pb2.AccessLog:
+    tags = request_labels(reporter, protocol)
     counters = [{"stat": _stat("istio_requests_total", tags), "value_fixed": 1}]
     histograms = [
         {"stat": _stat(name, tags), "unit": unit, "value_format": value}
@@ -135,10 +151,9 @@ def _request_logger(reporter: Reporter, protocol: str) -> accesslog_pb2.AccessLo
         )
     ]
     log = _logger(_LOGGER, counters, histograms)
-    header = log.filter.header_filter.header
-    header.name = "content-type"
-    header.string_match.prefix = "application/grpc"
+    is_grpc(log.filter)
     if protocol == "http":
+        header = log.filter.header_filter.header
         header.treat_missing_header_as_empty = True
         header.invert_match = True
     return log
@@ -151,9 +166,7 @@ def http_loggers(reporter: Reporter) -> tuple[accesslog_pb2.AccessLog, ...]:
 
 
 def _connection_logger(reporter: Reporter, event: str, *names: str) -> accesslog_pb2.AccessLog:
-    tags = (*labels(reporter), ("request_protocol", "tcp"))
-    counters = [{"stat": _stat(name, tags), "value_fixed": 1} for name in names]
-    log = _logger(_LOGGER, counters, [])
+    log = counting_logger(names, (*labels(reporter), ("request_protocol", "tcp")))
     log.filter.log_type_filter.types.append(event)
     return log
 

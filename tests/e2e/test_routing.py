@@ -635,6 +635,71 @@ def test_what_is_outside_the_mesh_passes_through_and_is_counted(walk: Walk, outs
     wait_until(lambda: walk.mesh.value(counted) >= 1, "it is counted as PassthroughCluster", 20)
 
 
+ENTRIES = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: outside, namespace: near}}
+spec:
+  hosts: [host.kaiki.internal]
+  ports: [{{number: {port}, name: http, protocol: HTTP}}]
+  resolution: DNS
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: static, namespace: near}}
+spec:
+  hosts: [static.example]
+  addresses: [240.0.0.9]
+  ports: [{{number: 8080, name: http, protocol: HTTP}}, {{number: 9000, name: tcp, protocol: TCP}}]
+  resolution: STATIC
+  endpoints: [{{address: {address}}}]
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: wild, namespace: near}}
+spec:
+  hosts: ["*.wild.example"]
+  ports: [{{number: 8080, name: http, protocol: HTTP}}]
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: hidden, namespace: plain}}
+spec:
+  hosts: [hidden.example]
+  ports: [{{number: 8080, name: http, protocol: HTTP}}]
+  resolution: STATIC
+  endpoints: [{{address: {address}}}]
+  exportTo: ["."]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: static, namespace: near}}
+spec:
+  hosts: [static.example]
+  http:
+  - {{match: [{{uri: {{prefix: /teapot}}}}], directResponse: {{status: 418}}}}
+  - {{route: [{{destination: {{host: static.example}}}}]}}
+"""
+
+
+def test_service_entries(walk: Walk, outside: int) -> None:
+    mesh = walk.mesh
+    pod = mesh.pods("near", "app=echo,version=v2")[0]
+    address = pod["status"]["podIP"]
+    mesh.kubectl("apply", "-f", "-", given=ENTRIES.format(port=outside, address=address))
+    static = {"host": "static.example"}
+    wait_until(lambda: walk.get("/teapot", static)["status"] == 418, "the entry's routes are in force", 20)
+    assert walk.said("http://240.0.0.9:8080/x", static)["pod"] == pod["metadata"]["name"]
+    assert walk.send({"connect": "240.0.0.9:9000", "send": "a\n", "until": "a"})[0]["lines"] == ["v2 a"]
+    assert walk.said(f"http://{address}:8080/x", {"host": "any.wild.example"})["pod"] == pod["metadata"]["name"]
+    assert walk.said(f"http://{address}:8080/x", {"host": "hidden.example"})["pod"] == pod["metadata"]["name"]
+    assert walk.get(f"http://host.kaiki.internal:{outside}/")["body"] == "outside"
+    names = ("static.example", "*.wild.example", "host.kaiki.internal")
+    labels = ', destination_service_namespace="near", source_workload="client", response_code="200"'
+    wait_until(lambda: all(requests_to(mesh, name, labels) >= 1 for name in names), "each is counted by its name", 20)
+    assert requests_to(mesh, "hidden.example") == 0
+
+
 # Size and load -----------------------------------------------------------------------------------------------------
 
 

@@ -67,6 +67,13 @@ CASES = [
     ("Gateway", "{selector: {istio: ingressgateway}, servers: [{port: {number: 443, name: x, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: absent}}]}", "KAI0406", "credentialName"),
     ("Gateway", "{selector: {istio: ingressgateway}, servers: [{port: {number: 443, name: x, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: other/one}}]}", "KAI0406", "credentialName"),
     ("Gateway", "{selector: {istio: ingressgateway}, servers: [{port: {number: 443, name: x, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: unread, minProtocolVersion: TLSV1_3, maxProtocolVersion: TLSV1_2}}]}", "KAI0408", "minProtocolVersion"),
+    ("ServiceEntry", "{hosts: [reviews.default.svc.cluster.local], resolution: DNS}", "KAI0501", "spec.hosts[0]"),
+    ("ServiceEntry", "{hosts: ['*.example.org'], resolution: DNS}", "KAI0502", "spec.hosts[0]"),
+    ("ServiceEntry", "{hosts: [a.org], addresses: [10.0.0.0/8]}", "KAI0503", "spec.addresses[0]"),
+    ("ServiceEntry", "{hosts: [a.org], ports: [{number: 9, name: tcp, protocol: TCP}]}", "KAI0504", "spec.ports[0]"),
+    ("ServiceEntry", "{hosts: [a.org], resolution: STATIC}", "KAI0505", "spec.endpoints"),
+    ("ServiceEntry", "{hosts: [a.org], resolution: STATIC, ports: [{number: 80, name: http}], endpoints: [{address: b.org}]}", "KAI0506", "spec.endpoints[0]"),
+    ("ServiceEntry", "{hosts: [a.org], resolution: DNS_ROUND_ROBIN, endpoints: [{address: b.org}, {address: c.org}]}", "KAI0507", "spec.endpoints[1]"),
     ("Gateway", "{selector: {istio: ingressgateway}, servers: [{port: {number: 1, name: x, protocol: SPDY}, hosts: ['*']}]}", "KAI0405", "protocol"),
 ]  # fmt: skip
 

@@ -51,6 +51,28 @@ rules = st.fixed_dictionaries(
 )
 
 
+entries = st.fixed_dictionaries(
+    {
+        "hosts": st.lists(
+            st.sampled_from(("a", "x.example.org", "*.example.org")), min_size=1, max_size=2, unique=True
+        ),
+        "ports": st.sampled_from(
+            (
+                [{"number": 80, "name": "http", "protocol": "HTTP"}],
+                [{"number": 80, "name": "tls", "protocol": "TLS"}, {"number": 5000, "name": "tcp", "protocol": "TCP"}],
+                [{"number": 6000, "name": "other"}],
+            )
+        ),
+        "resolution": st.sampled_from(("NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN")),
+    },
+    optional={
+        "addresses": st.just(["240.0.0.1"]),
+        "endpoints": st.just([{"address": "192.0.2.1"}, {"address": "b.example.org"}]),
+        "exportTo": st.just(["."]),
+    },
+)
+
+
 @st.composite
 def meshes(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Workloads, rules and routes over a handful of names, so that they meet."""
@@ -70,6 +92,8 @@ def meshes(draw: st.DrawFn) -> list[dict[str, Any]]:
         gateways = draw(st.sampled_from((["mesh"], ["front"], ["front", "mesh"])))
         spec = {"hosts": sorted(set(hosts)), "gateways": gateways, "http": http}
         documents.append(_object("VirtualService", f"routes-{number}", spec))
+    for number, spec in enumerate(draw(st.lists(entries, max_size=3))):
+        documents.append(_object("ServiceEntry", f"entry-{number}", spec))
     server = {"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}
     documents.append(_object("Gateway", "front", {"servers": [server]}))
     return documents
@@ -126,6 +150,9 @@ def test_everything_referred_to_exists(documents: list[dict[str, Any]]) -> None:
             document = readable.as_document(item)
             assert set(_values(document, "cluster")) <= clusters
             assert set(_values(document, "route_config_name")) <= set(config.of(ROUTE_TYPE))
+            # Envoy refuses a table that has a domain twice.
+            domains = [domain for listed in _lists(document, "domains") for domain in listed]
+            assert item.type_url != ROUTE_TYPE or len(domains) == len(set(domains))
             for weighted in _lists(document, "clusters"):
                 assert {share["name"] for share in weighted} <= clusters
         asked = {
@@ -136,7 +163,7 @@ def test_everything_referred_to_exists(documents: list[dict[str, Any]]) -> None:
         assert asked == set(config.of(ENDPOINT_TYPE))
 
 
-def _lists(value: Any, key: str) -> Iterator[list[dict[str, Any]]]:
+def _lists(value: Any, key: str) -> Iterator[list[Any]]:
     if isinstance(value, dict):
         for name, item in value.items():
             if name == key and isinstance(item, list):

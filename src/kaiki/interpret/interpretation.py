@@ -15,7 +15,8 @@ from kaiki.interpret.credentials import CREDENTIAL, credential
 from kaiki.interpret.destination_rules import destination_policy
 from kaiki.interpret.gateways import gateway
 from kaiki.interpret.references import references
-from kaiki.interpret.registry import registry
+from kaiki.interpret.registry import registry, with_entries
+from kaiki.interpret.service_entries import service_entry
 from kaiki.interpret.virtual_services import virtual_service
 from kaiki.model.credential import Credential
 from kaiki.model.finding import Finding, Severity
@@ -23,11 +24,13 @@ from kaiki.model.gateway import Gateway
 from kaiki.model.memo import Memo
 from kaiki.model.policy.destination import DestinationPolicy
 from kaiki.model.route import VirtualService
+from kaiki.model.service import ServiceEntry
 from kaiki.model.snapshot import MeshSnapshot
 from kaiki.resources import core
 from kaiki.resources.istio.destination_rule import DestinationRuleSpec
 from kaiki.resources.istio.gateway import GatewaySpec
 from kaiki.resources.istio.parse import Parsed, is_istio, parse
+from kaiki.resources.istio.service_entry import ServiceEntrySpec
 from kaiki.resources.istio.virtual_service import VirtualServiceSpec
 
 Inputs = Mapping[tuple[str, str, str], Mapping[str, Any]]
@@ -37,10 +40,10 @@ The kind of an Istio Gateway is `Gateway`; objects of other API groups with that
 Secrets comes as `Credential` (see `kaiki.interpret.credentials`), without their contents.
 """
 
-KINDS = ("Namespace", "Pod", "Service", "EndpointSlice", "VirtualService", "DestinationRule", "Gateway")
+KINDS = ("Namespace", "Pod", "Service", "EndpointSlice", "VirtualService", "DestinationRule", "Gateway", "ServiceEntry")
 """The kinds interpretation reads; others among the inputs are ignored."""
 
-Interpreted = VirtualService | DestinationPolicy | Gateway
+Interpreted = VirtualService | DestinationPolicy | Gateway | ServiceEntry
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,6 +104,8 @@ def _thing(obj: core.Object) -> tuple[Interpreted | None, tuple[Finding, ...]]:
             return destination_policy(parsed.reference, spec, parsed.created), parsed.findings
         case GatewaySpec() as spec:
             return gateway(parsed.reference, spec, parsed.created), parsed.findings
+        case ServiceEntrySpec() as spec:
+            return service_entry(parsed.reference, spec, parsed.created), parsed.findings
     return None, parsed.findings
 
 
@@ -108,7 +113,7 @@ def _things(by_kind: Mapping[str, list[core.Object]], memo: Memo) -> tuple[tuple
     """All Istio objects, the oldest first (then by name): the order in which conflicts are decided."""
     things: list[Interpreted] = []
     findings: list[Finding] = []
-    for kind in ("VirtualService", "DestinationRule", "Gateway"):
+    for kind in ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry"):
         for obj in filter(is_istio, by_kind.get(kind, ())):
             thing, found = memo.get(_thing, obj)
             findings += found
@@ -123,6 +128,7 @@ def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpr
     routes: dict[str, list[VirtualService]] = defaultdict(list)
     policies: dict[str, list[DestinationPolicy]] = defaultdict(list)
     gateways: list[Gateway] = []
+    entries: list[ServiceEntry] = []
     for thing in things:
         match thing:
             case VirtualService():
@@ -132,9 +138,13 @@ def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpr
                 policies[thing.host].append(thing)
             case Gateway():
                 gateways.append(thing)
+            case ServiceEntry():
+                entries.append(thing)
+    known = with_entries(made, entries)
     return MeshSnapshot(
-        services=made.services,
-        endpoints=made.endpoints,
+        services=known.services,
+        endpoints=known.endpoints,
+        entries=known.sources,
         workloads=made.workloads,
         services_by_workload=made.services_by_workload,
         virtual_services={name: tuple(routes[name]) for name in sorted(routes)},

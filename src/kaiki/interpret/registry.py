@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 from kaiki.interpret.services import Workloads, endpoints_of, pods_of, service_from
 from kaiki.interpret.workloads import workload_instance
+from kaiki.model.finding import ObjectRef
 from kaiki.model.memo import Memo
-from kaiki.model.service import Endpoint, Service
+from kaiki.model.service import Endpoint, Resolution, Service, ServiceEntry
 from kaiki.model.workload import WorkloadInstance
 from kaiki.resources import core
 
@@ -45,6 +46,35 @@ def registry(
         endpoints=_endpoints(known, _slices_by_service(slices), workloads, memo),
         workloads=workloads,
         services_by_workload=_services_by_workload(known, workloads, memo),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownHosts:
+    """All that can be called, and the ServiceEntries of what Kubernetes does not know; keys as in `MeshSnapshot`."""
+
+    services: Mapping[str, Service]
+    endpoints: Mapping[tuple[str, int], tuple[Endpoint, ...]]
+    sources: Mapping[str, ObjectRef]
+
+
+def with_entries(made: Registry, entries: Iterable[ServiceEntry]) -> KnownHosts:
+    """Add the hosts of ServiceEntries, the oldest first. A host that is known already stays what it is."""
+    services, endpoints = dict(made.services), dict(made.endpoints)
+    sources: dict[str, ObjectRef] = {}
+    for entry in entries:
+        for service in entry.services:
+            unusable = service.hostname.startswith("*") and service.resolution is not Resolution.NONE
+            if unusable or service.hostname in services:
+                continue
+            services[service.hostname], sources[service.hostname] = service, entry.source
+            endpoints.update((key, found) for key, found in entry.endpoints if key[0] == service.hostname)
+    if not sources:
+        return KnownHosts(made.services, made.endpoints, sources)
+    return KnownHosts(
+        services={host: services[host] for host in sorted(services)},
+        endpoints={key: endpoints[key] for key in sorted(endpoints)},
+        sources=sources,
     )
 
 

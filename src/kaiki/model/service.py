@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from kaiki.model.finding import ObjectRef
 from kaiki.model.identity import Identity, WorkloadLabels
 
 
@@ -32,6 +33,23 @@ class Protocol(StrEnum):
         return self in (Protocol.HTTP2, Protocol.GRPC)
 
 
+class Resolution(StrEnum):
+    """How the endpoints of a service are found.
+
+    `STATIC`: they are known addresses; `NONE`: the address the client meant; `DNS`: every address a name has;
+    `DNS_ROUND_ROBIN`: whichever address a name has when a connection is made.
+    """
+
+    STATIC = "STATIC"
+    NONE = "NONE"
+    DNS = "DNS"
+    DNS_ROUND_ROBIN = "DNS_ROUND_ROBIN"
+
+    @property
+    def is_dns(self) -> bool:
+        return self in (Resolution.DNS, Resolution.DNS_ROUND_ROBIN)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class ServicePort:
     """One port of a service. `target_port` is what was written (a number or a name); 0 and "" mean the port itself."""
@@ -47,7 +65,7 @@ class Service:
     """A service of the mesh's registry.
 
     `hostname` is the full name (`reviews.default.svc.cluster.local`); `addresses` are virtual IPs, empty when headless;
-    `selector` picks the pods behind it, sorted.
+    `selector` picks the pods behind it, sorted. `export_to` are the namespaces that see it (`*`: all).
     """
 
     hostname: str
@@ -57,11 +75,18 @@ class Service:
     ports: tuple[ServicePort, ...]
     selector: tuple[tuple[str, str], ...] = ()
     headless: bool = False
+    resolution: Resolution = Resolution.STATIC
+    export_to: tuple[str, ...] = ("*",)
 
     @property
     def key(self) -> tuple[str, str]:
         """(namespace, name)."""
         return self.namespace, self.name
+
+    @property
+    def is_entry(self) -> bool:
+        """Whether a ServiceEntry names it: such services have no short name."""
+        return self.name == self.hostname
 
     def port(self, number: int) -> ServicePort | None:
         """The port with this number, or None."""
@@ -84,3 +109,15 @@ class Endpoint:
     metric_labels: WorkloadLabels | None
     subset_labels: tuple[tuple[str, str], ...] = ()
     pod: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceEntry:
+    """A ServiceEntry: a service for each of its hosts, and (host, port number) → endpoints."""
+
+    source: ObjectRef
+    services: tuple[Service, ...]
+    endpoints: tuple[tuple[tuple[str, int], tuple[Endpoint, ...]], ...]
+    written_addresses: tuple[str, ...] = ()
+    written_endpoints: tuple[str, ...] = ()
+    created: str = ""

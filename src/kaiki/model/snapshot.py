@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kaiki.model.credential import Credentials
+from kaiki.model.finding import ObjectRef
 from kaiki.model.gateway import Gateway
 from kaiki.model.policy.destination import DestinationPolicy
 from kaiki.model.route import VirtualService
@@ -27,6 +28,7 @@ class MeshSnapshot:
     - `virtual_services`: `mesh` or gateway `namespace/name` → its VirtualServices, the oldest first;
     - `destination_policies`: host → its DestinationRules, the one that wins first;
     - `gateways`: the oldest first;
+    - `entries`: host name → the ServiceEntry it comes from; hosts of Kubernetes' Services are not among them;
     - `credentials`: (namespace, name) → what is known of a Secret some Gateway names;
     - `services_by_workload`: (namespace, pod name) → the services that select it, the oldest first.
     """
@@ -40,6 +42,7 @@ class MeshSnapshot:
     services_by_workload: Mapping[tuple[str, str], tuple[Service, ...]] = field(default_factory=dict)
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     credentials: Credentials = field(default_factory=dict)
+    entries: Mapping[str, ObjectRef] = field(default_factory=dict)
 
 
 EMPTY_SNAPSHOT = MeshSnapshot()

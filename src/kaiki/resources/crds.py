@@ -8,6 +8,7 @@ from typing import Any
 from kaiki.resources.istio.common import ApiType
 from kaiki.resources.istio.destination_rule import DestinationRuleSpec
 from kaiki.resources.istio.gateway import GatewaySpec
+from kaiki.resources.istio.service_entry import ServiceEntrySpec
 from kaiki.resources.istio.virtual_service import VirtualServiceSpec
 from kaiki.resources.schema import Schema, schema_of
 
@@ -28,6 +29,17 @@ class _Kind:
 _KINDS = (
     _Kind("DestinationRule", "destinationrules", "dr", DestinationRuleSpec, (("Host", ".spec.host", "The host."),)),
     _Kind("Gateway", "gateways", "gw", GatewaySpec, ()),
+    _Kind(
+        "ServiceEntry",
+        "serviceentries",
+        "se",
+        ServiceEntrySpec,
+        (
+            ("Hosts", ".spec.hosts", "The hosts of the entry."),
+            ("Location", ".spec.location", "Whether the hosts are in the mesh."),
+            ("Resolution", ".spec.resolution", "How endpoints are found."),
+        ),
+    ),
     _Kind(
         "VirtualService",
         "virtualservices",

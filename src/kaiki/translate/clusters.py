@@ -18,10 +18,10 @@ from kaiki.model.policy.destination import (
     TrafficPolicy,
 )
 from kaiki.model.proxy import EXCLUSION_MARK, Capture, Resource
-from kaiki.model.service import Protocol, Service
+from kaiki.model.service import Endpoint, Protocol, Resolution, Service
 from kaiki.translate import cluster_names, transport_sockets
 from kaiki.translate.encode import duration, pack, resource
-from kaiki.translate.endpoints import ADDRESS_KEY
+from kaiki.translate.endpoints import ADDRESS_KEY, assignment
 from kaiki.translate.features.circuit_breakers import set_circuit_breakers
 from kaiki.translate.features.load_balancing import set_load_balancing
 from kaiki.translate.features.outlier_detection import set_outlier_detection
@@ -29,15 +29,20 @@ from kaiki.translate.features.telemetry import METADATA_NAMESPACE
 
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _CONNECT_TIMEOUT_SECONDS = 10.0
+_LOOK_UP_SECONDS = 60.0
 _PASSTHROUGH_CONNECTIONS = 512
 """Should marking ever fail, traffic loops through the passthrough cluster until this limit ends it."""
 NO_POOL = ConnectionPool()
 AUTOMATIC_TLS = ClientTls()
 DEFAULT_BALANCER = LoadBalancer()
+_WHERE_CLIENTS_WANT = LoadBalancer(balancing=Balancing.PASSTHROUGH)
 
 
 class OutboundCluster(NamedTuple):
-    """What one outbound cluster is made of. `policy` is already merged for its port and subset."""
+    """What one outbound cluster is made of.
+
+    `policy` is already merged for its port and subset; `looked_up` are endpoints by name, of DNS services only.
+    """
 
     service: Service
     port: int
@@ -46,6 +51,7 @@ class OutboundCluster(NamedTuple):
     policy: TrafficPolicy
     identities: tuple[str, ...]
     rule: ObjectRef | None
+    looked_up: tuple[Endpoint, ...] = ()
 
     @property
     def name(self) -> str:
@@ -57,6 +63,9 @@ class OutboundCluster(NamedTuple):
 
     @property
     def has_endpoints(self) -> bool:
+        """Whether endpoints come by EDS."""
+        if self.service.resolution is not Resolution.STATIC:
+            return False
         balancer = self.policy.load_balancer or DEFAULT_BALANCER
         return balancer.hash is not None or balancer.balancing is not Balancing.PASSTHROUGH
 
@@ -74,6 +83,11 @@ class OutboundCluster(NamedTuple):
         return not self.follows_client and (self.protocol.is_http2 or bool(pool.upgrade_to_http2))
 
     @property
+    def may_be_in_mesh(self) -> bool:
+        """Whether endpoints may have sidecars: those by name or wish have only if they say so."""
+        return self.service.resolution is Resolution.STATIC or any(item.mtls for item in self.looked_up)
+
+    @property
     def is_mesh_tls(self) -> bool:
         return self.tls.mode in (TlsMode.AUTO, TlsMode.ISTIO_MUTUAL)
 
@@ -87,7 +101,12 @@ def outbound_cluster(made_of: OutboundCluster) -> Resource:
     pool = policy.connection_pool or NO_POOL
     timeout = pool.connect_timeout_seconds
     cluster.connect_timeout.CopyFrom(duration(_CONNECT_TIMEOUT_SECONDS if timeout is None else timeout))
-    set_load_balancing(cluster, policy.load_balancer or DEFAULT_BALANCER)
+    balancer = policy.load_balancer or DEFAULT_BALANCER
+    if made_of.service.resolution is Resolution.NONE:
+        balancer = _WHERE_CLIENTS_WANT
+    set_load_balancing(cluster, balancer)
+    if made_of.service.resolution.is_dns and cluster.HasField("eds_cluster_config"):
+        _look_up(cluster, made_of)
     set_circuit_breakers(cluster, pool, policy.retry_budget)
     set_outlier_detection(cluster, policy.outlier_detection)
     _set_keepalive(cluster, pool)
@@ -99,6 +118,27 @@ def outbound_cluster(made_of: OutboundCluster) -> Resource:
     if made_of.service.headless and made_of.has_endpoints:
         _make_addressable(cluster)
     return resource(made_of.name, cluster)
+
+
+def _look_up(cluster: cluster_pb2.Cluster, made_of: OutboundCluster) -> None:
+    """Endpoints are what names resolve to, as seen by the proxy."""
+    from envoy.extensions.clusters.common.dns.v3 import dns_pb2
+    from envoy.extensions.clusters.dns.v3 import dns_cluster_pb2
+
+    resolution = dns_cluster_pb2.DnsCluster(
+        respect_dns_ttl=True,
+        dns_lookup_family=dns_pb2.V4_ONLY,
+        # Envoy insists on one endpoint then; a subset may have none.
+        all_addresses_in_single_endpoint=made_of.service.resolution is Resolution.DNS_ROUND_ROBIN
+        and len(made_of.looked_up) == 1,
+    )
+    resolution.dns_refresh_rate.CopyFrom(duration(_LOOK_UP_SECONDS))
+    cluster.ClearField("eds_cluster_config")
+    cluster.cluster_type.name = "envoy.cluster.dns"
+    cluster.cluster_type.typed_config.CopyFrom(pack(resolution))
+    # A name that cannot be looked up must not keep a proxy from getting ready.
+    cluster.wait_for_warm_on_init.value = False
+    cluster.load_assignment.CopyFrom(assignment(made_of.name, made_of.looked_up))
 
 
 def _make_addressable(cluster: cluster_pb2.Cluster) -> None:
@@ -180,7 +220,7 @@ def _alpn(made_of: OutboundCluster) -> tuple[str, ...]:
 
 def _set_transport(cluster: cluster_pb2.Cluster, made_of: OutboundCluster) -> None:
     tls, host = made_of.tls, made_of.service.hostname
-    if tls.mode is TlsMode.DISABLE:
+    if tls.mode is TlsMode.DISABLE or (tls.mode is TlsMode.AUTO and not made_of.may_be_in_mesh):
         return
     if not made_of.is_mesh_tls:
         alpn = ["h2"] if made_of.is_http2 else []

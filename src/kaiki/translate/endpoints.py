@@ -24,6 +24,13 @@ def select(endpoints: Iterable[Endpoint], labels: tuple[tuple[str, str], ...]) -
 
 def load_assignment(name: str, endpoints: tuple[Endpoint, ...], by_address: bool) -> Resource:
     """The ready endpoints of one cluster; `by_address` makes each of them addressable by itself."""
+    return resource(name, assignment(name, endpoints, by_address))
+
+
+def assignment(
+    name: str, endpoints: tuple[Endpoint, ...], by_address: bool = False
+) -> endpoint_pb2.ClusterLoadAssignment:
+    """The ready endpoints of one cluster, as a message."""
     message = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
     ready = [item for item in endpoints if item.healthy]
     if ready:
@@ -31,7 +38,7 @@ def load_assignment(name: str, endpoints: tuple[Endpoint, ...], by_address: bool
         group.load_balancing_weight.value = len(ready)
         for item in ready:
             _add(group, item, by_address)
-    return resource(name, message)
+    return message
 
 
 def _add(group: endpoint_components_pb2.LocalityLbEndpoints, item: Endpoint, by_address: bool) -> None:

@@ -18,6 +18,7 @@ from kaiki.model.service import Protocol, Service, ServicePort
 from kaiki.model.snapshot import MeshSnapshot
 from kaiki.translate import cluster_names
 from kaiki.translate.clusters import OutboundCluster
+from kaiki.translate.endpoints import select
 
 ROOT_NAMESPACE = "istio-system"
 NO_POLICY = TrafficPolicy()
@@ -59,8 +60,14 @@ class Scope:
 
     @cached_property
     def services(self) -> tuple[Service, ...]:
-        """All services, by host name."""
-        return tuple(self.snapshot.services.values())
+        """All services that are visible here, by host name."""
+        services = self.snapshot.services.values()
+        return tuple(service for service in services if is_visible(service.export_to, self.namespace))
+
+    def sees(self, host: str) -> bool:
+        """Whether a host is a service that is visible here."""
+        service = self.snapshot.services.get(host)
+        return service is not None and is_visible(service.export_to, self.namespace)
 
     @cached_property
     def mesh_routes(self) -> tuple[VirtualService, ...]:
@@ -139,7 +146,7 @@ class Scope:
         Without a port, a service with one port means that one, and any other the port the request came to.
         """
         service = self.snapshot.services.get(destination.host)
-        if service is None:
+        if service is None or not self.sees(destination.host):
             return BLACK_HOLE
         usable = [port for port in service.ports if port.protocol is not Protocol.UDP]
         number = destination.port or (usable[0].number if len(usable) == 1 else listener_port)
@@ -161,6 +168,7 @@ class Scope:
         rules = self.rules_of(service.hostname)
         general = rules[0].policy if rules else NO_POLICY
         endpoints = self.snapshot.endpoints.get((service.hostname, port.number), ())
+        looked_up = endpoints if service.resolution.is_dns else ()
         return OutboundCluster(
             service=service,
             port=port.number,
@@ -169,6 +177,7 @@ class Scope:
             policy=self.memo.get(merge, general, subset.policy if subset else NO_POLICY, port.number),
             identities=tuple(sorted({str(item.identity) for item in endpoints if item.identity})),
             rule=rules[0].source if rules else None,
+            looked_up=self.memo.get(select, looked_up, subset.labels) if subset and looked_up else looked_up,
         )
 
 

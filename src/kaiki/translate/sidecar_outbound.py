@@ -3,6 +3,7 @@
     declared HTTP   0.0.0.0_<port>   by Host header, routes `<port>`; anything unknown goes where it was meant to go
     undeclared      <VIP>_<port>     sniffed: HTTP by routes `<host>:<port>`, the rest as TCP
     TCP, TLS        <VIP>_<port>     by address; VirtualServices may choose by server name
+    TLS, no VIP     0.0.0.0_<port>   by server name (hosts of ServiceEntries)
     headless TCP    <pod>_<port>     one listener per endpoint, because the address is the choice
     everything else                  PassthroughCluster
 
@@ -113,25 +114,57 @@ def _foreign_hosts(scope: Scope) -> Iterator[tuple[str, VirtualService]]:
     seen: set[str] = set()
     for item in scope.mesh_routes:
         for host in item.hosts if item.http else ():
-            if host not in scope.snapshot.services and host not in seen and host != "*":
+            if not scope.sees(host) and host not in seen and host != "*":
                 seen.add(host)
                 yield host, item
 
 
 def _service_listeners(scope: Scope) -> Iterator[Resource]:
-    for number in sorted(_http_ports(scope)):
-        yield scope.memo.get(_http_listener, number)
+    http, tls = _http_ports(scope), _chains_by_server_name(scope)
+    for number in sorted(http.keys() | tls.keys()):
+        yield scope.memo.get(_listener_of_names, number, number in http, tuple(tls.get(number, ())))
+    taken: set[str] = set()
     for service in scope.services:
         for port in _ports(service):
             if not port.protocol.is_http:
-                yield from _address_listeners(scope, service, port)
+                for made in _address_listeners(scope, service, port):
+                    # Two ServiceEntries may name one address; the first has it.
+                    if made.name not in taken:
+                        taken.add(made.name)
+                        yield made
 
 
-def _http_listener(port: int) -> Resource:
+def _chains_by_server_name(scope: Scope) -> dict[int, list[RoutedChain]]:
+    """Port → chains for services that have no address: a TLS hello says who is meant."""
+    found: dict[int, list[RoutedChain]] = defaultdict(list)
+    for service in scope.services:
+        if service.addresses or service.headless:
+            continue
+        for port in _ports(service):
+            if port.protocol not in (Protocol.TLS, Protocol.HTTPS) or port.number in RESERVED_PORTS:
+                continue
+            chains = routed_chains(_connection_routes(scope, service), MESH_GATEWAY, scope, port.number)
+            named = [chain for chain in chains if chain.server_names]
+            target = scope.port_target(service, port.number)
+            plain = RoutedChain(
+                service.hostname, (service.hostname,), (), ((target.cluster, 1),), target.tcp_idle_timeout_seconds
+            )
+            found[port.number] += named or [plain]
+    return found
+
+
+def _listener_of_names(port: int, http: bool, chains: tuple[RoutedChain, ...]) -> Resource:
+    """What is called by name, not by address: HTTP by its Host header, TLS by its server name."""
     name = f"0.0.0.0_{port}"
     message = listener(name, "0.0.0.0", port, base_pb2.OUTBOUND, bind=False)
-    inspect(message, http_inspector())
-    _add_http_chain(message, f"outbound_{name}", str(port))
+    if chains:
+        inspect(message, tls_inspector())
+    if http:
+        inspect(message, http_inspector())
+        _add_http_chain(message, f"outbound_{name}", str(port))
+    for chain in chains:
+        message.filter_chains.append(_chain(chain, chain.name))
+    remove_overlaps(message)
     _add_passthrough(message)
     return resource(name, message)
 
@@ -152,7 +185,8 @@ class _Place(NamedTuple):
 
 
 def _places(service: Service, port: ServicePort, endpoints: Iterable[Endpoint]) -> Iterator[_Place]:
-    for address in service.addresses[:1]:
+    # A ServiceEntry's addresses are many; a Service's are one per family.
+    for address in service.addresses if service.is_entry else service.addresses[:1]:
         yield _Place(address, port.number)
     if service.headless:
         for item in endpoints:
@@ -223,10 +257,11 @@ def _route_tables(scope: Scope) -> Iterator[Resource]:
     memo: Memo = scope.memo
     everything_else = memo.get(passthrough_host)
     for number, services in sorted(_http_ports(scope).items()):
-        hosts = [_service_host(scope, service, number) for service in services]
+        # Envoy refuses a table that has a name twice. A short name is a Service's, an address the first one's.
+        taken: set[str] = set()
+        ordered = sorted(services, key=lambda service: service.is_entry)
+        hosts = [host for service in ordered if (host := _service_host(scope, service, number, taken))]
         if number == _HTTP_PORT:
-            # A short name of a service is that service's; Envoy refuses a table that has a name twice.
-            taken = {name for service in services for name in service_domains(service, scope.namespace)}
             hosts += [
                 routed_host(f"{host}:{number}", (host,), item.http, MESH_GATEWAY, scope, number)
                 for host, item in _foreign_hosts(scope)
@@ -236,13 +271,17 @@ def _route_tables(scope: Scope) -> Iterator[Resource]:
     for service in scope.services:
         for port in _ports(service):
             if port.protocol is Protocol.AUTO and service.addresses:
-                hosts = [_service_host(scope, service, port.number)]
+                hosts = [_service_host(scope, service, port.number, set())]
                 yield route_table(f"{service.hostname}:{port.number}", (*hosts, everything_else), memo)
 
 
-def _service_host(scope: Scope, service: Service, number: int) -> bytes:
+def _service_host(scope: Scope, service: Service, number: int, taken: set[str]) -> bytes:
+    """The virtual host of a service, of the names that are not `taken`, which then are; nothing if all are."""
     name = f"{service.hostname}:{number}"
-    domains = service_domains(service, scope.namespace)
+    domains = tuple(domain for domain in service_domains(service, scope.namespace) if domain not in taken)
+    taken.update(domains)
+    if not domains:
+        return b""
     routes = scope.mesh_routes_of(service.hostname)
     if routes is not None and routes.http:
         return routed_host(name, domains, routes.http, MESH_GATEWAY, scope, number)

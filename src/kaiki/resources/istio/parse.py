@@ -21,6 +21,7 @@ from kaiki.resources import core
 from kaiki.resources.istio.common import ApiType, StringMatch
 from kaiki.resources.istio.destination_rule import DestinationRuleSpec
 from kaiki.resources.istio.gateway import GatewaySpec
+from kaiki.resources.istio.service_entry import ServiceEntrySpec
 from kaiki.resources.istio.virtual_service import (
     L4MatchAttributes,
     RegexRewrite,
@@ -33,6 +34,7 @@ SPECS: Mapping[str, type[ApiType]] = {
     "VirtualService": VirtualServiceSpec,
     "DestinationRule": DestinationRuleSpec,
     "Gateway": GatewaySpec,
+    "ServiceEntry": ServiceEntrySpec,
 }
 _PLACE = re.compile(r"^(?P<cause>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
 

@@ -196,8 +196,18 @@ def _pod(namespace: str, name: str, labels: dict[str, str]) -> dict[str, Any]:
             f"{name}-abc-1", namespace, labels=labels | {"pod-template-hash": "abc"}, ownerReferences=[owner]
         ),
         "spec": {"containers": [{"name": "app"}], "initContainers": [{"name": "istio-proxy"}]},
-        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+        "status": {
+            "phase": "Running",
+            "podIP": "10.97.0.9",
+            "conditions": [{"type": "Ready", "status": "True"}],
+            "containerStatuses": [_running("app")],
+            "initContainerStatuses": [_running("istio-proxy")],
+        },
     }
+
+
+def _running(name: str) -> dict[str, Any]:
+    return {"name": name, "ready": True, "restartCount": 1, "state": {"running": {"startedAt": "2024-01-01T00:00:00Z"}}}
 
 
 def _service(namespace: str, app: str) -> dict[str, Any]:
@@ -222,6 +232,9 @@ class FakeKubernetes:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         parts = request.match_info["path"].split("/")
+        if parts[-1] == "log":
+            lines = [f"{parts[-2]} {request.query['container']} line {number}\n" for number in range(2000)]
+            return web.Response(text="".join(lines[-int(request.query.get("tailLines", "10")) :]))
         if "namespaces" in parts[:-2]:
             *_, plural, name = parts
             found = [item for item in self.collections.get(plural, []) if item["metadata"]["name"] == name]

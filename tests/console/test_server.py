@@ -16,7 +16,9 @@ import aiohttp
 import msgspec
 import orjson
 import pytest
+from aiohttp import web
 
+from kaiki.console.control_plane import ControlPlaneClient
 from kaiki.console.server import running
 from kaiki.console.settings import ConsoleSettings
 from kaiki.graph import TrafficGraph
@@ -51,6 +53,11 @@ class Console:
         async with self.client.get(self.url + path, headers=headers) as answer:
             assert answer.status == status, await answer.text()
             return await answer.json()
+
+    async def text(self, path: str) -> str:
+        async with self.client.get(self.url + path, headers={"Authorization": f"Bearer {TOKEN}"}) as answer:
+            assert answer.status == 200, await answer.text()
+            return await answer.text()
 
     async def wait_for_kubernetes(self) -> None:
         while (await self.ask("/api/namespaces"))["warnings"]:
@@ -290,3 +297,64 @@ async def test_files_outside_of_the_ui_are_not_served(console: Console) -> None:
     for path in ("/assets/..%2f..%2fserver.py", "/assets/%2e%2e/server.py"):
         async with console.client.get(console.url + path, headers=headers) as answer:
             assert "Joins" not in await answer.text() and "import" not in await answer.text()
+
+
+POD = "reviews-v3-abc-1"
+REJECTED = {"type": "CDS", "name": "outbound|80||a", "version": "1", "reason": "no such filter"}
+
+
+async def test_a_workload_with_its_pods(console: Console) -> None:
+    await console.wait_for_kubernetes()
+    answer = await console.ask("/api/workloads/default/reviews-v3")
+    assert answer["workload"]["app"] == "reviews"
+    assert answer["node"]["id"] == "workload:default/reviews-v3"
+    assert answer["node"]["health"]["status"] == "failure"
+    (pod,) = answer["pods"]
+    assert (pod["name"], pod["phase"], pod["address"]) == (POD, "Running", "10.97.0.9")
+    assert {container["name"]: (container["state"], container["restarts"]) for container in pod["containers"]} == {
+        "app": ("running", 1),
+        "istio-proxy": ("running", 1),
+    }
+    assert answer["proxies"] is None  # No control plane answers here.
+    assert (
+        "no workload default/nothing" in (await console.ask("/api/workloads/default/nothing", 404))["error"]["message"]
+    )
+
+
+async def test_without_metrics_the_pods_are_still_told(console: Console) -> None:
+    await console.wait_for_kubernetes()
+    console.prometheus.up = False
+    answer = await console.ask("/api/workloads/default/reviews-v3")
+    assert answer["node"] is None
+    assert len(answer["pods"]) == 1
+
+
+async def test_logs_are_bounded(console: Console) -> None:
+    await console.wait_for_kubernetes()
+    place = f"namespace=default&pod={POD}&container=istio-proxy"
+    text = await console.text(f"/api/logs?{place}&tail=3")
+    assert text.splitlines() == [f"{POD} istio-proxy line {number}" for number in (1997, 1998, 1999)]
+    for tail in ("0", "5001", "-1", "x", "99999999999"):
+        await console.ask(f"/api/logs?{place}&tail={tail}", 400)
+
+
+@pytest.mark.parametrize("place", ["pod=none&container=app", f"pod={POD}&container=none", "pod=../secrets&container=a"])
+async def test_only_known_containers_have_logs(console: Console, place: str) -> None:
+    await console.wait_for_kubernetes()
+    await console.ask(f"/api/logs?namespace=default&{place}", 404)
+
+
+async def test_proxies_of_the_control_plane() -> None:
+    entries: Any = [{"proxy": "a-1.shop", "synced": True, "rejected": [REJECTED]}]
+
+    async def syncz(_: web.Request) -> web.Response:
+        return web.json_response(entries)
+
+    application = web.Application()
+    application.add_routes([web.get("/debug/syncz", syncz)])
+    async with fake_mesh.listening(application) as url:
+        client = ControlPlaneClient(url)
+        assert await client.proxies() == {"a-1.shop": entries[0]}
+        entries = {"not": "a list"}
+        assert await client.proxies() is None
+        await client.close()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Protocol
 
+from kaiki.console.errors import UnknownObject
 from kaiki.console.workloads import describe_configs, describe_services, describe_workloads, trim_pod
 from kaiki.graph import Registry
 from kaiki.kube import resource
@@ -52,6 +53,10 @@ class Inventory(Protocol):
 
     async def configs(self) -> list[Object]: ...
 
+    async def logs(
+        self, namespace: str, pod: str, container: str, *, tail_lines: int, most_bytes: int, previous: bool
+    ) -> bytes: ...
+
 
 class EmptyInventory:
     """Without a Kubernetes API."""
@@ -70,6 +75,12 @@ class EmptyInventory:
     async def configs(self) -> list[Object]:
         """Nothing is known."""
         return []
+
+    async def logs(
+        self, namespace: str, pod: str, container: str, *, tail_lines: int, most_bytes: int, previous: bool
+    ) -> bytes:
+        """Nothing is known."""
+        raise UnknownObject("no Kubernetes API is used, so there are no logs")
 
 
 class WatchedInventory:
@@ -123,6 +134,24 @@ class WatchedInventory:
             except KubeError:
                 continue  # A kind that is not installed has no objects.
         return found
+
+    async def logs(
+        self, namespace: str, pod: str, container: str, *, tail_lines: int, most_bytes: int, previous: bool
+    ) -> bytes:
+        """The end of a container's output. Raises UnknownObject when the API has none."""
+        pieces = self._client.logs(
+            pod, namespace, container, tail_lines=tail_lines, limit_bytes=most_bytes, previous=previous
+        )
+        text = bytearray()
+        try:
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    text += piece
+                    if len(text) > most_bytes:  # The server was asked to stop there; this does not rely on it.
+                        break
+        except KubeError as error:
+            raise UnknownObject(str(error), "The container may not have started yet, or not have restarted.") from error
+        return bytes(text[-most_bytes:])
 
     def _forget(self, _: CacheEvent) -> None:
         self._registry = None

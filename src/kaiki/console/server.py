@@ -14,6 +14,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from aiohttp import web
 
 from kaiki.console.access import Access
+from kaiki.console.control_plane import ControlPlaneClient
+from kaiki.console.details import DetailHandlers
 from kaiki.console.handlers import Handlers
 from kaiki.console.inventory import EmptyInventory, Inventory, WatchedInventory
 from kaiki.console.metrics import MetricsClient
@@ -51,8 +53,12 @@ async def running(settings: ConsoleSettings) -> AsyncIterator[tuple[str, int]]:
         inventory = await _open_inventory(stack, settings, access)
         metrics = MetricsClient(settings.metrics_url, settings.metrics_timeout_seconds)
         stack.push_async_callback(metrics.close)
+        control_plane = ControlPlaneClient(settings.control_plane_url)
+        stack.push_async_callback(control_plane.close)
         runner = web.AppRunner(
-            build_application(settings, access, metrics, inventory), access_log=None, shutdown_timeout=1.0
+            build_application(settings, access, metrics, inventory, control_plane),
+            access_log=None,
+            shutdown_timeout=1.0,
         )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
@@ -63,13 +69,18 @@ async def running(settings: ConsoleSettings) -> AsyncIterator[tuple[str, int]]:
 
 
 def build_application(
-    settings: ConsoleSettings, access: Access, metrics: MetricsClient, inventory: Inventory
+    settings: ConsoleSettings,
+    access: Access,
+    metrics: MetricsClient,
+    inventory: Inventory,
+    control_plane: ControlPlaneClient,
 ) -> web.Application:
     """The web application alone, without listening."""
     application = web.Application(
         middlewares=[build_protection(access, settings.allowed_hosts)], client_max_size=LARGEST_REQUEST_BYTES
     )
     application.add_routes(Handlers(settings, metrics, inventory).routes())
+    application.add_routes(DetailHandlers(metrics, inventory, control_plane).routes())
     application.add_routes(Pages(access).routes())
     return application
 

@@ -119,7 +119,20 @@ def trim_pod(pod: Object) -> None:
         for name in ("containers", "initContainers")
     }
     ready = [condition for condition in status.get("conditions") or () if condition.get("type") == "Ready"]
-    pod["status"] = {"phase": status.get("phase", ""), "conditions": ready}
+    statuses = [*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())]
+    pod["status"] = {
+        "phase": status.get("phase", ""),
+        "conditions": ready,
+        "podIP": status.get("podIP", ""),
+        "startTime": status.get("startTime", ""),
+        "containerStatuses": [_trim_container(item) for item in statuses],
+    }
+
+
+def _trim_container(status: Object) -> Object:
+    state = {name: {"reason": more.get("reason", "")} for name, more in (status.get("state") or {}).items()}
+    kept = {name: status[name] for name in ("name", "ready", "restartCount") if name in status}
+    return kept | {"state": state}
 
 
 def describe_services(services: Iterable[Object]) -> tuple[RegistryService, ...]:

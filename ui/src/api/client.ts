@@ -18,6 +18,9 @@ export type Workloads = Schemas["Workloads"];
 export type Workload = Schemas["RegistryWorkload"];
 export type Services = Schemas["Services"];
 export type Service = Schemas["Service"];
+export type WorkloadDetails = Schemas["WorkloadDetails"];
+export type Pod = Schemas["Pod"];
+export type ProxyState = Schemas["ProxyState"];
 export type ConfigObjects = Schemas["ConfigObjects"];
 export type ConfigObject = Schemas["ConfigObject"];
 
@@ -35,13 +38,19 @@ export class ApiError extends Error {
 type Parameters = Record<string, string | number | boolean | undefined>;
 
 async function get<Answer>(path: string, parameters: Parameters, signal?: AbortSignal): Promise<Answer> {
+  const response = await ask(path, parameters, "application/json", signal);
+  return (await response.json()) as Answer;
+}
+
+/** An answer of 2xx; everything else is an ApiError. */
+async function ask(path: string, parameters: Parameters, accepted: string, signal?: AbortSignal): Promise<Response> {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) {
     if (value !== undefined && value !== "" && value !== false) query.set(name, String(value));
   }
   let response: Response;
   try {
-    response = await fetch(`${path}?${query.toString()}`, { signal: signal ?? null, headers: { Accept: "application/json" } });
+    response = await fetch(`${path}?${query.toString()}`, { signal: signal ?? null, headers: { Accept: accepted } });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new ApiError("consoleUnreachable", "", "", 0);
@@ -49,8 +58,8 @@ async function get<Answer>(path: string, parameters: Parameters, signal?: AbortS
   if (response.status === 401) {
     window.location.assign("/login");
   }
+  if (response.ok) return response;
   const body: unknown = await response.json().catch(() => null);
-  if (response.ok && body !== null) return body as Answer;
   const failure = (body as Schemas["Failure"] | null)?.error;
   throw new ApiError(failure?.code ?? "http", failure?.message ?? response.statusText, failure?.hint ?? "", response.status);
 }
@@ -90,3 +99,10 @@ export const fetchNamespaces = (signal?: AbortSignal): Promise<Namespaces> => ge
 export const fetchWorkloads = (signal?: AbortSignal): Promise<Workloads> => get("/api/workloads", {}, signal);
 export const fetchServices = (signal?: AbortSignal): Promise<Services> => get("/api/services", {}, signal);
 export const fetchConfig = (signal?: AbortSignal): Promise<ConfigObjects> => get("/api/config", {}, signal);
+
+export const fetchWorkload = (namespace: string, name: string, signal?: AbortSignal): Promise<WorkloadDetails> =>
+  get(`/api/workloads/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`, {}, signal);
+
+export async function fetchLogs(place: { namespace: string; pod: string; container: string }, tail: number, signal?: AbortSignal): Promise<string> {
+  return (await ask("/api/logs", { ...place, tail }, "text/plain", signal)).text();
+}

@@ -468,6 +468,146 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/workloads/{namespace}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One workload: health, traffic, pods, state of its proxies */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The window. Default 60s. */
+                    duration?: string;
+                };
+                header?: never;
+                path: {
+                    namespace: string;
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer. `node` is null without the metrics store, `proxies` without the control plane. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["WorkloadDetails"];
+                    };
+                };
+                /** @description A parameter is wrong. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Not logged in. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The metrics store does not answer. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The last lines of one container */
+        get: {
+            parameters: {
+                query: {
+                    namespace: string;
+                    pod: string;
+                    container: string;
+                    /** @description Lines, at most 5000. Default 500. */
+                    tail?: number;
+                    /** @description Of the container before its last restart. */
+                    previous?: boolean;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The lines; at most 1 MiB. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/plain": string;
+                    };
+                };
+                /** @description A parameter is wrong. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Not logged in. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The metrics store does not answer. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -728,6 +868,35 @@ export interface components {
         };
         ComparedGraph: components["schemas"]["TrafficGraph"] & {
             comparison: components["schemas"]["Comparison"];
+        };
+        Container: {
+            name: string;
+            ready: boolean;
+            restarts: number;
+            /** @enum {string} */
+            state: "waiting" | "running" | "terminated";
+            reason: string;
+        };
+        Pod: {
+            name: string;
+            phase: string;
+            address: string;
+            started: string;
+            containers: components["schemas"]["Container"][];
+        };
+        ProxyState: {
+            pod: string;
+            synced: boolean;
+            rejected: {
+                name: string;
+                reason: string;
+            }[];
+        };
+        WorkloadDetails: {
+            workload: components["schemas"]["RegistryWorkload"];
+            node: components["schemas"]["Node"] | null;
+            pods: components["schemas"]["Pod"][];
+            proxies: components["schemas"]["ProxyState"][] | null;
         };
     };
     responses: never;

@@ -7,6 +7,7 @@ import type { TextKey } from "./texts";
 import { toggleTheme } from "./theme";
 
 const WorkloadsPage = lazy(() => import("../features/workloads/WorkloadsPage"));
+const WorkloadPage = lazy(() => import("../features/workloads/WorkloadPage"));
 const ServicesPage = lazy(() => import("../features/services/ServicesPage"));
 const ConfigPage = lazy(() => import("../features/config/ConfigPage"));
 
@@ -51,6 +52,7 @@ export function App() {
           <Routes>
             <Route path="/graph" element={<GraphPage />} />
             <Route path="/workloads" element={<WorkloadsPage />} />
+            <Route path="/workloads/:namespace/:name" element={<WorkloadPage />} />
             <Route path="/services" element={<ServicesPage />} />
             <Route path="/config" element={<ConfigPage />} />
             <Route path="*" element={<Navigate to="/graph" replace />} />

@@ -1,14 +1,16 @@
 /** Everything about the selected node or edge: health with its reasons, numbers, history. */
-import type { GraphEdge, GraphNode, Health, Traffic, TrafficGraph } from "../../api/client";
-import { useText, type Translate } from "../../app/language";
+import { Link } from "react-router";
+import type { GraphEdge, GraphNode, TrafficGraph } from "../../api/client";
+import { useText } from "../../app/language";
 import type { TextKey } from "../../app/texts";
 import type { Selection } from "../../domain/address";
-import { formatNumber, formatShare } from "../../domain/format";
+import { formatShare } from "../../domain/format";
 import { nodeName } from "../../domain/names";
 import { HealthLabel } from "../../shared/health";
 import { BADGE_ICONS, Icon } from "../../shared/icons";
 import { Plots } from "./Plots";
-import { explainFlags, ResponseTable, TrafficNumbers } from "./Numbers";
+import { ResponseTable, TrafficNumbers } from "./Numbers";
+import { Verdict } from "./Verdict";
 import { fullName, nodeTitle, rateText, bytesText } from "./words";
 
 interface Properties {
@@ -57,8 +59,13 @@ function NodeDetails({ graph, node, onSelect, until }: NodeProperties) {
           {nodeTitle(node, t)} {nodeName(node).version !== "" && <span className="pill">{nodeName(node).version}</span>}
         </h2>
         {node.namespace !== "" && <p className="soft">{node.namespace}</p>}
+        {(node.type === "workload" || node.type === "gateway") && (
+          <p>
+            <Link to={`/workloads/${encodeURIComponent(node.namespace)}/${encodeURIComponent(node.workload)}`}>{t("openWorkload")}</Link>
+          </p>
+        )}
       </header>
-      <HealthReasons health={node.health} traffic={[inbound, outbound]} />
+      <Verdict health={node.health} traffic={[inbound, outbound]} />
       <Explanation node={node} graph={graph} />
       {node.badges.length > 0 && (
         <ul className="badges">
@@ -140,7 +147,7 @@ function EdgeDetails({ graph, edge, onSelect, until }: EdgeProperties) {
           {link(source)} <Icon name="arrow" size={18} /> {link(target)}
         </h2>
       </header>
-      <HealthReasons health={edge.health} traffic={[edge]} />
+      <Verdict health={edge.health} traffic={[edge]} />
       {target !== undefined && <Explanation node={target} graph={graph} />}
       {source?.type === "unknown" && <Explanation node={source} graph={graph} />}
       <p className={`security${ratio === null ? " unsure" : ratio < 1 ? " open" : ""}`}>
@@ -182,41 +189,4 @@ function Explanation({ node, graph }: { node: GraphNode; graph: TrafficGraph }) 
         ? `explain.${node.type}`
         : called && isUnreached(node, graph) ? "explain.unreached" : null;
   return key === null ? null : <p className="explanation">{t(key)}</p>;
-}
-
-/** The commonest failure among responses, in words: `503, A fault was injected`. */
-function mainCause(traffic: readonly Traffic[], t: Translate): string {
-  const failures = traffic.flatMap(({ responseCodes }) =>
-    Object.entries(responseCodes).flatMap(([code, flags]) => Object.entries(flags).map(([flag, count]) => ({ code, flag, count }))),
-  ).filter(({ code, flag }) => /^[45]/.test(code) || code === "0" || (flag !== "-" && flag !== "DI"));
-  const worst = failures.sort((a, b) => b.count - a.count)[0];
-  const explained = worst === undefined ? "" : explainFlags(worst.flag, t);
-  return worst === undefined || explained === "" ? "" : t("cause", { code: worst.code, reason: explained });
-}
-
-function HealthReasons({ health, traffic }: { health: Health; traffic: readonly Traffic[] }) {
-  const t = useText();
-  const cause = health.reasons.some((reason) => reason.code !== "replicas") ? mainCause(traffic, t) : "";
-  return (
-    <div className={`verdict verdict-${health.status}`}>
-      <HealthLabel status={health.status} />
-      {health.reasons.length > 0 && (
-        <ul>
-          {health.reasons.map((reason) => (
-            <li key={reason.code + reason.direction}>
-              {reason.code === "replicas"
-                ? t("reason.replicas", { value: formatNumber(reason.value), threshold: formatNumber(reason.threshold) })
-                : t("reason.share", {
-                    name: t(`reason.${reason.code}` as TextKey),
-                    direction: t(`direction.${reason.direction}` as TextKey),
-                    value: formatShare(reason.value),
-                    threshold: reason.threshold > 0 ? formatShare(reason.threshold) : t("reason.above"),
-                  })}
-            </li>
-          ))}
-          {cause !== "" && <li>{cause}</li>}
-        </ul>
-      )}
-    </div>
-  );
 }

@@ -22,9 +22,7 @@ export default function WorkloadsPage() {
             <HealthLabel status={readiness(item)} />
           </td>
           <td>
-            <Link to={`/graph?idle=true&node=${encodeURIComponent(`${item.gateway ? "gateway" : "workload"}:${item.namespace}/${item.name}`)}`} title={t("inGraph")}>
-              {item.name}
-            </Link>
+            <Link to={`/workloads/${encodeURIComponent(item.namespace)}/${encodeURIComponent(item.name)}`}>{item.name}</Link>
           </td>
           <td>{item.namespace}</td>
           <td>{item.app}</td>

@@ -1,0 +1,138 @@
+"""One workload from close by: its health and traffic, its pods, whether its proxies are in step, and its logs."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from aiohttp import web
+
+from kaiki.console.answers import answer_json, read_duration, read_flag
+from kaiki.console.control_plane import ControlPlaneClient
+from kaiki.console.errors import BadRequest, MetricsUnavailable, UnknownObject
+from kaiki.console.inventory import Inventory
+from kaiki.console.metrics import MetricsClient
+from kaiki.console.workloads import owner_of
+from kaiki.graph import GraphOptions, GraphType, Node, RegistryWorkload, build_graph
+
+MOST_LOG_LINES = 5000
+MOST_LOG_BYTES = 1 << 20
+Object = dict[str, Any]
+
+
+class DetailHandlers:
+    """The operations about a single workload."""
+
+    def __init__(self, metrics: MetricsClient, inventory: Inventory, control_plane: ControlPlaneClient) -> None:
+        self._metrics = metrics
+        self._inventory = inventory
+        self._control_plane = control_plane
+
+    def routes(self) -> list[web.AbstractRouteDef]:
+        """What to mount."""
+        return [
+            web.get("/api/workloads/{namespace}/{name}", self.workload),
+            web.get("/api/logs", self.logs),
+        ]
+
+    async def workload(self, request: web.Request) -> web.Response:
+        """A workload with its pods. Without the metrics store `node` is null, without the control plane `proxies`."""
+        namespace, name = request.match_info["namespace"], request.match_info["name"]
+        workload = self._inventory.registry().workload_index.get((namespace, name))
+        if workload is None:
+            raise UnknownObject(f"there is no workload {namespace}/{name}", "See /api/workloads for those there are.")
+        pods = [pod for pod in self._pods_of(namespace) if owner_of(pod)[1] == name]
+        answer = {
+            "workload": workload,
+            "node": await self._node_of(workload, read_duration(request, "duration", 60)),
+            "pods": [_describe_pod(pod) for pod in pods],
+            "proxies": await self._proxies_of(pods),
+        }
+        return answer_json(answer)
+
+    async def logs(self, request: web.Request) -> web.Response:
+        """The last lines of one container, as text: at most 5000 of them, and at most 1 MiB."""
+        names = {name: request.query.get(name, "") for name in ("namespace", "pod", "container")}
+        pod = next((pod for pod in self._pods_of(names["namespace"]) if pod["metadata"]["name"] == names["pod"]), None)
+        if pod is None or names["container"] not in _containers_of(pod):
+            message = f"there is no container {names['namespace']}/{names['pod']}/{names['container']}"
+            raise UnknownObject(message, "It may have been replaced: look at its workload again.")
+        text = await self._inventory.logs(
+            **names, tail_lines=_read_tail(request), most_bytes=MOST_LOG_BYTES, previous=read_flag(request, "previous")
+        )
+        return web.Response(body=text, content_type="text/plain", charset="utf-8")
+
+    def _pods_of(self, namespace: str) -> list[Object]:
+        pods = (pod for pod in self._inventory.objects("pods") if pod["metadata"].get("namespace") == namespace)
+        return sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))
+
+    async def _node_of(self, workload: RegistryWorkload, duration_seconds: int) -> Node | None:
+        options = GraphOptions(
+            graph_type=GraphType.WORKLOAD,
+            namespaces=frozenset({workload.namespace}),
+            duration_seconds=duration_seconds,
+            timestamp=round(time.time(), 3),
+            idle=True,
+            services=False,
+        )
+        try:
+            series = await self._metrics.traffic(duration_seconds, options.timestamp)
+        except MetricsUnavailable:
+            return None
+        nodes = build_graph(series, self._inventory.registry(), options).nodes
+        wanted = workload.namespace, workload.name
+        return next((node for node in nodes if (node.namespace, node.workload) == wanted), None)
+
+    async def _proxies_of(self, pods: list[Object]) -> list[Object] | None:
+        known = await self._control_plane.proxies()
+        if known is None:
+            return None
+        names = [(pod["metadata"]["name"], pod["metadata"].get("namespace", "")) for pod in pods]
+        found = ((name, known.get(f"{name}.{namespace}")) for name, namespace in names)
+        return [_describe_proxy(name, entry) for name, entry in found if entry is not None]
+
+
+def _read_tail(request: web.Request) -> int:
+    text = request.query.get("tail", "500")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST_LOG_LINES):
+        raise BadRequest(f"tail={text!r} is not a number of lines", f"Use 1 to {MOST_LOG_LINES}.")
+    return int(text)
+
+
+def _containers_of(pod: Object) -> list[str]:
+    spec = pod.get("spec", {})
+    return [item["name"] for item in (*spec.get("containers", ()), *spec.get("initContainers", ()))]
+
+
+def _describe_pod(pod: Object) -> Object:
+    status = pod.get("status", {})
+    statuses = {item["name"]: item for item in status.get("containerStatuses", ())}
+    return {
+        "name": pod["metadata"]["name"],
+        "phase": status.get("phase", ""),
+        "address": status.get("podIP", ""),
+        "started": status.get("startTime", ""),
+        "containers": [_describe_container(name, statuses.get(name, {})) for name in _containers_of(pod)],
+    }
+
+
+def _describe_container(name: str, status: Object) -> Object:
+    """`state` is waiting, running or terminated; `reason` why it waits, or ended."""
+    states: dict[str, Object] = status.get("state") or {"waiting": {}}
+    state, more = next(iter(states.items()))
+    return {
+        "name": name,
+        "ready": bool(status.get("ready")),
+        "restarts": status.get("restartCount", 0),
+        "state": state,
+        "reason": more.get("reason", ""),
+    }
+
+
+def _describe_proxy(pod: str, entry: Object) -> Object:
+    rejected = entry.get("rejected") or ()
+    return {
+        "pod": pod,
+        "synced": bool(entry.get("synced")),
+        "rejected": [{"name": item.get("name", ""), "reason": item.get("reason", "")} for item in rejected],
+    }

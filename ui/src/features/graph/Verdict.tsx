@@ -1,0 +1,44 @@
+/** Health with its reasons, and the commonest failure in words. */
+import type { Health, Traffic } from "../../api/client";
+import { useText, type Translate } from "../../app/language";
+import type { TextKey } from "../../app/texts";
+import { formatNumber, formatShare } from "../../domain/format";
+import { HealthLabel } from "../../shared/health";
+import { explainFlags } from "./Numbers";
+
+/** The commonest failure among responses, in words: `503, A fault was injected`. */
+function mainCause(traffic: readonly Traffic[], t: Translate): string {
+  const failures = traffic.flatMap(({ responseCodes }) =>
+    Object.entries(responseCodes).flatMap(([code, flags]) => Object.entries(flags).map(([flag, count]) => ({ code, flag, count }))),
+  ).filter(({ code, flag }) => /^[45]/.test(code) || code === "0" || (flag !== "-" && flag !== "DI"));
+  const worst = failures.sort((a, b) => b.count - a.count)[0];
+  const explained = worst === undefined ? "" : explainFlags(worst.flag, t);
+  return worst === undefined || explained === "" ? "" : t("cause", { code: worst.code, reason: explained });
+}
+
+export function Verdict({ health, traffic }: { health: Health; traffic: readonly Traffic[] }) {
+  const t = useText();
+  const cause = health.reasons.some((reason) => reason.code !== "replicas") ? mainCause(traffic, t) : "";
+  return (
+    <div className={`verdict verdict-${health.status}`}>
+      <HealthLabel status={health.status} />
+      {health.reasons.length > 0 && (
+        <ul>
+          {health.reasons.map((reason) => (
+            <li key={reason.code + reason.direction}>
+              {reason.code === "replicas"
+                ? t("reason.replicas", { value: formatNumber(reason.value), threshold: formatNumber(reason.threshold) })
+                : t("reason.share", {
+                    name: t(`reason.${reason.code}` as TextKey),
+                    direction: t(`direction.${reason.direction}` as TextKey),
+                    value: formatShare(reason.value),
+                    threshold: reason.threshold > 0 ? formatShare(reason.threshold) : t("reason.above"),
+                  })}
+            </li>
+          ))}
+          {cause !== "" && <li>{cause}</li>}
+        </ul>
+      )}
+    </div>
+  );
+}

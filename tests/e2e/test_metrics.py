@@ -442,9 +442,37 @@ def test_an_applications_own_metrics_are_stored_with_its_pods_labels(walk: Mesh)
 
 
 def test_the_control_planes_metrics_have_istios_names(walk: Mesh) -> None:
-    for name in ("pilot_xds", "pilot_xds_pushes", "pilot_proxy_convergence_time_count", "galley_validation_passed"):
+    walk.kubectl("annotate", "virtualservice", "echo", "-n", "near", "touched=yes")
+    settle(lambda: walk.value('sum(galley_validation_passed{app="istiod"})') > 0, True, "objects that were checked")
+    for name in ("pilot_xds", "pilot_xds_pushes", "pilot_proxy_convergence_time_count"):
         assert walk.value(f'count({name}{{app="istiod"}})') > 0, name
     assert walk.query("istio_build")[0]["metric"]["component"] == "pilot"
+
+
+# Access logs ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_mesh_config_turns_access_logs_on(walk: Mesh) -> None:
+    def logs(path: str) -> list[int]:
+        """Lines with a path, at the caller's and the server's side."""
+        walk.get(f"{walk.gateway}{path}")
+        gateway = walk.kubectl("logs", "-n", "istio-system", "deployment/istio-ingressgateway")
+        server = walk.kubectl("logs", "deployment/productpage-v1", "-c", "istio-proxy")
+        return [
+            len([line for line in text.splitlines() if f'"GET {path} HTTP/1.1" 200 ' in line])
+            for text in (gateway, server)
+        ]
+
+    def configure(file: str) -> None:
+        data = {"data": {"mesh": yaml.safe_dump({"accessLogFile": file})}}
+        walk.kubectl("patch", "configmap", "istio", "-n", "istio-system", "--type=merge", "-p", json.dumps(data))
+
+    assert logs("/productpage?u=before") == [0, 0]
+    configure("/dev/stdout")
+    try:
+        wait_until(lambda: all(logs("/productpage?u=during")), "a line on both sides", every_seconds=1)
+    finally:
+        configure("")
 
 
 # A client of Prometheus' own -----------------------------------------------------------------------------------------

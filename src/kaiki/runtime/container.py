@@ -27,6 +27,7 @@ from kaiki.runtime.syscalls import CAP_NET_ADMIN, CAP_NET_RAW
 Object = Mapping[str, Any]
 
 _MARK = 1337
+_PRIVILEGES = (CAP_NET_ADMIN, CAP_NET_RAW)
 _DESCRIPTION = {"startupProbe": "Startup", "readinessProbe": "Readiness", "livenessProbe": "Liveness"}
 
 
@@ -56,6 +57,7 @@ class Run:
         self._callbacks = callbacks
         self._process: Running | None = None
         self._started_at = 0.0
+        self._privileged = False
         self.log: ContainerLog | None = None
         self.identity = f"{pod['metadata']['uid'][:8]}-{container['name']}-{time.time_ns():x}"
 
@@ -78,7 +80,7 @@ class Run:
                 "staging": str(self._node.sandbox_folder / "root"),
             },
             user=None if launch.privileged else self._user(),
-            capabilities=(CAP_NET_ADMIN, CAP_NET_RAW) if launch.privileged else None,
+            capabilities=_PRIVILEGES if launch.privileged else None,
             mark=_MARK if launch.privileged else None,
         )
 
@@ -93,6 +95,7 @@ class Run:
         """Start it; raises CannotRun or MissingReference. Afterwards `wait` gives the end."""
         self._callbacks.event("Normal", "Pulled", f'Image "{self._container.get("image", "")}" is on this machine')
         self._started_at = time.time()
+        self._privileged = launch.privileged
         loop = asyncio.get_running_loop()
         if launch.builtin == "redirect":
             self._process = self._redirect(launch, network, restart)
@@ -218,7 +221,14 @@ class Run:
         if not isinstance(process, Process) or process.number is None:
             return 1, "the container has no process"
         environment = dict(self._node.environment)
-        inside = Command(command, environment, isolated=False, join=process.number, user=self._user())
+        inside = Command(
+            command,
+            environment,
+            isolated=False,
+            join=process.number,
+            user=None if self._privileged else self._user(),
+            capabilities=_PRIVILEGES if self._privileged else None,
+        )
         return await self._node.processes.run(inside, timeout_seconds)
 
     async def _call_hook(self, hook: Object, pod_ip: str, reason: str, timeout_seconds: float) -> bool:

@@ -104,6 +104,8 @@ def proxy_arguments(bootstrap: Mapping[str, Any], concurrency: int, log_level: s
         "--disable-hot-restart",
         "--drain-time-s",
         "5",
+        "--drain-strategy",
+        "immediate",
         "-l",
         log_level,
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from kaiki.manifests.objects import Object, deployment, requests, security, service, service_account
-from kaiki.manifests.settings import InstallSettings
+from kaiki.manifests.settings import InstallSettings, Platform
 from kaiki.model.identity import UNKNOWN
 
 NAME = "istio-ingressgateway"
@@ -66,9 +66,21 @@ def _container(settings: InstallSettings) -> Object:
             {"name": "istio-token", "mountPath": "/var/run/secrets/tokens", "readOnly": True},
             {"name": "istiod-ca-cert", "mountPath": "/var/run/secrets/istio", "readOnly": True},
         ],
+        "lifecycle": {"preStop": {"exec": {"command": ["bash", "-c", _drain(settings)]}}},
         **requests("50m", "64Mi"),
         **security(settings),
     }
+
+
+def _drain(settings: InstallSettings) -> str:
+    """Tell Envoy to send its clients elsewhere, and give them time to go: it ends at once when told to end.
+
+    Only the administration interface can, which listens on loopback and wants a POST; Envoy's image has bash and
+    nothing that speaks HTTP. On a cluster a load balancer has to notice as well.
+    """
+    seconds = 1 if settings.platform is Platform.LOCAL else 5
+    request = r"POST /drain_listeners?graceful&skip_exit HTTP/1.1\r\nHost: admin\r\nContent-Length: 0\r\n\r\n"
+    return f"exec 3<>/dev/tcp/127.0.0.1/15000 && printf '{request}' >&3 && sleep {seconds}"
 
 
 def _environment(settings: InstallSettings) -> list[Object]:

@@ -700,6 +700,26 @@ def test_service_entries(walk: Walk, outside: int) -> None:
     assert requests_to(mesh, "hidden.example") == 0
 
 
+def test_nothing_unknown_is_reached_where_only_the_registry_is_allowed(walk: Walk, outside: int) -> None:
+    mesh = walk.mesh
+    unknown = f"http://host.kaiki.internal:{outside}/"
+    assert walk.get(unknown).get("status") == 200
+
+    def set_mode(mode: str) -> None:
+        data = {"data": {"mesh": f"outboundTrafficPolicy: {{mode: {mode}}}\n"}}
+        mesh.kubectl("patch", "configmap", "istio", "-n", "istio-system", "--type=merge", "-p", json.dumps(data))
+
+    set_mode("REGISTRY_ONLY")
+    try:
+        wait_until(lambda: "error" in walk.get(unknown), "what is outside cannot be reached", 20)
+        assert walk.get("http://echo:8080/", {"host": "unknown.example"})["status"] == 502
+        assert walk.get("/prefix")["status"] == 200
+        assert walk.said("http://client.plain:8080/y")["namespace"] == "plain"
+    finally:
+        set_mode("ALLOW_ANY")
+    wait_until(lambda: walk.get(unknown).get("status") == 200, "it can be reached again", 20)
+
+
 # Size and load -----------------------------------------------------------------------------------------------------
 
 

@@ -117,3 +117,11 @@ def test_a_gateway_of_the_gateway_api_is_somebody_elses() -> None:
     other = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "g"}, "spec": {}}
     assert interpret(small_mesh.inputs([other])).findings == ()
     assert check_object(other, interpret({}).snapshot) == []
+
+
+@pytest.mark.parametrize("text", ["[", "- a", "outboundTrafficPolicy: {mode: SOME}", "outboundTrafficPolicy: 1"])
+def test_a_mesh_config_that_cannot_be_read_leaves_the_default_in_force(text: str) -> None:
+    config = {"kind": "ConfigMap", "metadata": {"name": "istio", "namespace": "istio-system"}, "data": {"mesh": text}}
+    made = interpret(small_mesh.inputs([config]))
+    assert [finding.code for finding in made.findings] == ["KAI0601"]
+    assert not made.snapshot.settings.registry_only

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kaiki.interpret.credentials import CREDENTIAL, credential
 from kaiki.interpret.destination_rules import destination_policy
 from kaiki.interpret.gateways import gateway
+from kaiki.interpret.mesh_config import MESH_CONFIG, mesh_settings
 from kaiki.interpret.references import references
 from kaiki.interpret.registry import registry, with_entries
 from kaiki.interpret.service_entries import service_entry
@@ -40,8 +41,18 @@ The kind of an Istio Gateway is `Gateway`; objects of other API groups with that
 Secrets comes as `Credential` (see `kaiki.interpret.credentials`), without their contents.
 """
 
-KINDS = ("Namespace", "Pod", "Service", "EndpointSlice", "VirtualService", "DestinationRule", "Gateway", "ServiceEntry")
-"""The kinds interpretation reads; others among the inputs are ignored."""
+KINDS = (
+    "Namespace",
+    "Pod",
+    "Service",
+    "EndpointSlice",
+    "VirtualService",
+    "DestinationRule",
+    "Gateway",
+    "ServiceEntry",
+    "ConfigMap",
+)
+"""The kinds interpretation reads; others among the inputs are ignored. Of ConfigMaps, only the mesh's is needed."""
 
 Interpreted = VirtualService | DestinationPolicy | Gateway | ServiceEntry
 
@@ -65,6 +76,9 @@ def interpret(inputs: Inputs, previous: Interpretation | None = None) -> Interpr
     by_kind = _by_kind(inputs)
     things, findings = _things(by_kind, memo)
     snapshot = _snapshot(by_kind, things, memo)
+    if (config := inputs.get(MESH_CONFIG)) is not None:
+        settings, found = memo.get(mesh_settings, config)
+        snapshot, findings = replace(snapshot, settings=settings), [*findings, *found]
     findings += references(snapshot, things)
     return Interpretation(snapshot, tuple(sorted(set(findings), key=_finding_order)), memo)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from kaiki.model.credential import Credentials
 from kaiki.model.finding import ObjectRef
 from kaiki.model.gateway import Gateway
+from kaiki.model.mesh import DEFAULT_SETTINGS, MeshSettings
 from kaiki.model.policy.destination import DestinationPolicy
 from kaiki.model.route import VirtualService
 from kaiki.model.service import Endpoint, Service
@@ -43,6 +44,7 @@ class MeshSnapshot:
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     credentials: Credentials = field(default_factory=dict)
     entries: Mapping[str, ObjectRef] = field(default_factory=dict)
+    settings: MeshSettings = DEFAULT_SETTINGS
 
 
 EMPTY_SNAPSHOT = MeshSnapshot()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kaiki.interpret.interpretation import KINDS
+from kaiki.interpret.mesh_config import MESH_CONFIG
 from kaiki.kube import resource
 from kaiki.kube.cache import Cache, drop_managed_fields
 from kaiki.kube.client import KubeClient
@@ -34,7 +35,17 @@ _TYPES: dict[str, ResourceType] = {
 
 def caches_of(client: KubeClient, kinds: tuple[str, ...] = KINDS) -> dict[str, Cache]:
     """A cache for each kind. Raises KeyError for a kind that has no collection here."""
-    return {kind: Cache(client, _TYPES[kind], trim=_trim) for kind in kinds}
+    return {kind: _cache(client, kind) for kind in kinds}
+
+
+def _cache(client: KubeClient, kind: str) -> Cache:
+    if kind == MESH_CONFIG[0]:
+        # Of all ConfigMaps only the one that configures the mesh is read.
+        _, namespace, name = MESH_CONFIG
+        return Cache(
+            client, resource.CONFIG_MAPS, namespace=namespace, field_selector=f"metadata.name={name}", trim=_trim
+        )
+    return Cache(client, _TYPES[kind], trim=_trim)
 
 
 def type_of_kind(kind: str) -> ResourceType | None:

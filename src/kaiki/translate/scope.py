@@ -64,6 +64,11 @@ class Scope:
         services = self.snapshot.services.values()
         return tuple(service for service in services if is_visible(service.export_to, self.namespace))
 
+    @property
+    def registry_only(self) -> bool:
+        """Whether hosts the mesh does not know are out of reach."""
+        return self.snapshot.settings.registry_only
+
     def sees(self, host: str) -> bool:
         """Whether a host is a service that is visible here."""
         service = self.snapshot.services.get(host)

@@ -5,7 +5,7 @@
     TCP, TLS        <VIP>_<port>     by address; VirtualServices may choose by server name
     TLS, no VIP     0.0.0.0_<port>   by server name (hosts of ServiceEntries)
     headless TCP    <pod>_<port>     one listener per endpoint, because the address is the choice
-    everything else                  PassthroughCluster
+    everything else                  PassthroughCluster, or nowhere (REGISTRY_ONLY)
 
 All of it is the same for every sidecar of a scope, and is built once for it.
 """
@@ -40,7 +40,14 @@ from kaiki.translate.listeners import (
     tls_inspector,
 )
 from kaiki.translate.scope import Scope
-from kaiki.translate.virtual_hosts import passthrough_host, plain_host, route_table, routed_host, service_domains
+from kaiki.translate.virtual_hosts import (
+    passthrough_host,
+    plain_host,
+    refusing_host,
+    route_table,
+    routed_host,
+    service_domains,
+)
 
 _HTTP_PORT = 80
 Resources = dict[str, dict[str, Resource]]
@@ -51,7 +58,7 @@ def outbound(scope: Scope) -> Resources:
     made, assignments = service_clusters(scope)
     memo = scope.memo
     special = (memo.get(clusters.passthrough_cluster, scope.capture), memo.get(clusters.black_hole_cluster))
-    listeners = [memo.get(_virtual_outbound), *_service_listeners(scope)]
+    listeners = [memo.get(_virtual_outbound, scope.registry_only), *_service_listeners(scope)]
     return {
         CLUSTER_TYPE: by_name([*made, *special]),
         ENDPOINT_TYPE: by_name(assignments),
@@ -82,19 +89,20 @@ def _ports(service: Service) -> Iterator[ServicePort]:
     return (port for port in service.ports if port.protocol is not Protocol.UDP)
 
 
-def _virtual_outbound() -> Resource:
+def _virtual_outbound(registry_only: bool) -> Resource:
     name, own = cluster_names.VIRTUAL_OUTBOUND, cluster_names.OUTBOUND_PORT
     message = listener(name, "0.0.0.0", own, base_pb2.OUTBOUND, bind=True)
     message.use_original_dst.value = True
     drop_own_port(message, own)
-    _add_passthrough(message)
+    _add_everything_else(message, registry_only)
     return resource(name, message)
 
 
-def _add_passthrough(message: listener_pb2.Listener) -> None:
-    message.default_filter_chain.name = cluster_names.PASSTHROUGH
-    passthrough = tcp(cluster_names.PASSTHROUGH, ((cluster_names.PASSTHROUGH, 1),), Reporter.SOURCE)
-    message.default_filter_chain.filters.append(passthrough)
+def _add_everything_else(message: listener_pb2.Listener, registry_only: bool) -> None:
+    """What the mesh does not know goes where it was meant to, or nowhere."""
+    cluster = cluster_names.BLACK_HOLE if registry_only else cluster_names.PASSTHROUGH
+    message.default_filter_chain.name = cluster
+    message.default_filter_chain.filters.append(tcp(cluster, ((cluster, 1),), Reporter.SOURCE))
 
 
 def _http_ports(scope: Scope) -> dict[int, list[Service]]:
@@ -122,7 +130,8 @@ def _foreign_hosts(scope: Scope) -> Iterator[tuple[str, VirtualService]]:
 def _service_listeners(scope: Scope) -> Iterator[Resource]:
     http, tls = _http_ports(scope), _chains_by_server_name(scope)
     for number in sorted(http.keys() | tls.keys()):
-        yield scope.memo.get(_listener_of_names, number, number in http, tuple(tls.get(number, ())))
+        chains = tuple(tls.get(number, ()))
+        yield scope.memo.get(_listener_of_names, number, number in http, chains, scope.registry_only)
     taken: set[str] = set()
     for service in scope.services:
         for port in _ports(service):
@@ -153,7 +162,7 @@ def _chains_by_server_name(scope: Scope) -> dict[int, list[RoutedChain]]:
     return found
 
 
-def _listener_of_names(port: int, http: bool, chains: tuple[RoutedChain, ...]) -> Resource:
+def _listener_of_names(port: int, http: bool, chains: tuple[RoutedChain, ...], registry_only: bool) -> Resource:
     """What is called by name, not by address: HTTP by its Host header, TLS by its server name."""
     name = f"0.0.0.0_{port}"
     message = listener(name, "0.0.0.0", port, base_pb2.OUTBOUND, bind=False)
@@ -165,7 +174,7 @@ def _listener_of_names(port: int, http: bool, chains: tuple[RoutedChain, ...]) -
     for chain in chains:
         message.filter_chains.append(_chain(chain, chain.name))
     remove_overlaps(message)
-    _add_passthrough(message)
+    _add_everything_else(message, registry_only)
     return resource(name, message)
 
 
@@ -255,7 +264,7 @@ def _chain(routed: RoutedChain, statistics: str) -> listener_components_pb2.Filt
 
 def _route_tables(scope: Scope) -> Iterator[Resource]:
     memo: Memo = scope.memo
-    everything_else = memo.get(passthrough_host)
+    everything_else = memo.get(refusing_host if scope.registry_only else passthrough_host)
     for number, services in sorted(_http_ports(scope).items()):
         # Envoy refuses a table that has a name twice. A short name is a Service's, an address the first one's.
         taken: set[str] = set()

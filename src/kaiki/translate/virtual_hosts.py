@@ -133,6 +133,15 @@ def passthrough_host() -> bytes:
     return serialize(host)
 
 
+def refusing_host() -> bytes:
+    """Every other host: nowhere, with Istio's status for it."""
+    host = route_components_pb2.VirtualHost(name="block_all", domains=["*"])
+    route = host.routes.add(name="block_all")
+    route.match.prefix = "/"
+    route.direct_response.status = 502
+    return serialize(host)
+
+
 def route_table(name: str, hosts: tuple[bytes, ...], memo: Memo) -> Resource:
     """A RouteConfiguration from serialized virtual hosts."""
     return memo.get(_route_table, name, hosts)

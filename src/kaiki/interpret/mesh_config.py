@@ -1,0 +1,42 @@
+"""The ConfigMap that configures the mesh as a whole (`mesh` in `istio-system/istio`, Istio's MeshConfig as YAML)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kaiki.model.finding import Finding, Severity
+from kaiki.model.mesh import MeshSettings
+from kaiki.resources import core
+
+MESH_CONFIG = ("ConfigMap", "istio-system", "istio")
+"""Its kind, namespace and name."""
+_KEY = "mesh"
+_MODES = ("ALLOW_ANY", "REGISTRY_ONLY")
+
+
+def mesh_settings(obj: core.Object) -> tuple[MeshSettings, tuple[Finding, ...]]:
+    """What the ConfigMap says; what cannot be read is found, and the default holds."""
+    text = str((obj.get("data") or {}).get(_KEY) or "")
+    document = _read(text)
+    if document is None:
+        return MeshSettings(), (_finding(obj, f"data.{_KEY}", "this is not a YAML mapping."),)
+    policy = document.get("outboundTrafficPolicy") or {}
+    mode = policy.get("mode", _MODES[0]) if isinstance(policy, dict) else None
+    if mode not in _MODES:
+        path, message = f"data.{_KEY}.outboundTrafficPolicy.mode", f"the mode must be one of {', '.join(_MODES)}."
+        return MeshSettings(), (_finding(obj, path, message),)
+    return MeshSettings(registry_only=mode == "REGISTRY_ONLY"), ()
+
+
+def _read(text: str) -> dict[str, Any] | None:
+    import yaml
+
+    try:
+        document = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
+    except (yaml.YAMLError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _finding(obj: core.Object, path: str, message: str) -> Finding:
+    return Finding("KAI0601", Severity.ERROR, core.reference(obj), path, message, "The default stays in force.")

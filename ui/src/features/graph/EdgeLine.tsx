@@ -16,6 +16,8 @@ interface Properties {
   text: string;
   /** Null where nothing is compared, or nothing changed. */
   change: Change | null;
+  /** Too small to read: the line alone is drawn. */
+  simple: boolean;
   selected: boolean;
   faded: boolean;
   onSelect: (selection: Selection) => void;
@@ -24,9 +26,9 @@ interface Properties {
 /** From here on an edge tells its p95 unasked: a delay is no error, so nothing else would show it. */
 const SLOW_MILLISECONDS = 1000;
 
-export const EdgeLine = memo(function EdgeLine({ edge, route, ends, text, change, selected, faded, onSelect }: Properties) {
+export const EdgeLine = memo(function EdgeLine({ edge, route, ends, text, change, simple, selected, faded, onSelect }: Properties) {
   const t = useText();
-  const path = routePath(route.points);
+  const path = routePath(route.points, simple ? 0 : undefined);
   const failing = edge.errorRatio !== null && edge.errorRatio > 0;
   const slow = edge.p95Milliseconds !== null && edge.p95Milliseconds >= SLOW_MILLISECONDS;
   const told = [text, failing ? formatShare(edge.errorRatio) : "", slow ? formatMilliseconds(edge.p95Milliseconds) : ""];
@@ -50,10 +52,10 @@ export const EdgeLine = memo(function EdgeLine({ edge, route, ends, text, change
         }
       }}
     >
-      <path className="reach" d={path} />
-      <path className="line" d={path} markerEnd={`url(#arrow-${kind === "idle" || kind === "notReady" ? "healthy" : kind})`} />
-      <path className={`dots dots-${speed(edge)}`} d={path} />
-      {words !== "" && <EdgeChip edge={edge} route={route} words={words} />}
+      {!simple && <path className="reach" d={path} />}
+      <path className="line" d={path} markerEnd={simple ? undefined : `url(#arrow-${kind === "idle" || kind === "notReady" ? "healthy" : kind})`} />
+      {!simple && <path className={`dots dots-${speed(edge)}`} d={path} />}
+      {!simple && words !== "" && <EdgeChip edge={edge} route={route} words={words} />}
     </g>
   );
 });

@@ -45,6 +45,7 @@ export function GraphCanvas({ graph, layout, label, motion, search, selection, o
   const names = useMemo(() => new Map(graph.nodes.map((node) => [node.id, fullName(node, t)])), [graph, t]);
   const far = viewport.scale < 0.4;
   const many = graph.nodes.length > MANY_NODES;
+  const simple = far && many;
   const sees = (box: { x: number; y: number; width: number; height: number }) => !many || isInView(box, viewport, size);
   return (
     <div
@@ -77,7 +78,8 @@ export function GraphCanvas({ graph, layout, label, motion, search, selection, o
                 route={route}
                 ends={`${names.get(edge.source) ?? edge.source} → ${names.get(edge.target) ?? edge.target}`}
                 change={graph.comparison?.edges[edge.id] ?? null}
-                text={edgeText(edge, label, graph.edges, t)}
+                text={simple ? "" : edgeText(edge, label, graph.edges, t)}
+                simple={simple}
                 selected={selection?.kind === "edge" && selection.id === edge.id}
                 faded={!emphasis.edges(edge)}
                 onSelect={onSelect}
@@ -92,6 +94,7 @@ export function GraphCanvas({ graph, layout, label, motion, search, selection, o
                 key={node.id}
                 node={node}
                 box={box}
+                simple={simple}
                 change={graph.comparison?.nodes[node.id] ?? null}
                 selected={selection?.kind === "node" && selection.id === node.id}
                 faded={!emphasis.nodes(node)}

@@ -15,6 +15,8 @@ interface Properties {
   node: GraphNode;
   box: Box;
   change: Change | null;
+  /** Too small to read: the card alone is drawn, filled by health. */
+  simple: boolean;
   selected: boolean;
   faded: boolean;
   onSelect: (selection: Selection) => void;
@@ -22,7 +24,7 @@ interface Properties {
 
 const MOST_BADGES = 5;
 
-export const NodeCard = memo(function NodeCard({ node, box, change, selected, faded, onSelect }: Properties) {
+export const NodeCard = memo(function NodeCard({ node, box, change, simple, selected, faded, onSelect }: Properties) {
   const t = useText();
   const { version } = nodeName(node);
   const title = nodeTitle(node, t);
@@ -33,7 +35,7 @@ export const NodeCard = memo(function NodeCard({ node, box, change, selected, fa
   const changed = change === null ? "" : changeText(change, t);
   const spoken = [written, ...(changed === "" ? [] : [changed]), ...badges, t(`kind.${node.type}`), node.namespace, t(`health.${node.health.status}`)].join(", ");
   const select = () => onSelect({ kind: "node", id: node.id });
-  const classes = ["node", `node-${node.type}`, `node-is-${node.health.status}`, change !== null && `node-change-${mainKind(change)}`, selected && "selected", faded && "faded"];
+  const classes = ["node", simple && "simple", `node-${node.type}`, `node-is-${node.health.status}`, change !== null && `node-change-${mainKind(change)}`, selected && "selected", faded && "faded"];
   return (
     <g
       className={classes.filter(Boolean).join(" ")}
@@ -51,33 +53,37 @@ export const NodeCard = memo(function NodeCard({ node, box, change, selected, fa
         }
       }}
     >
-      {title.length > MOST_LETTERS && <title>{title}</title>}
+      {(simple || title.length > MOST_LETTERS) && <title>{title}</title>}
       <rect className="card" width={box.width} height={box.height} rx={node.type === "service" ? box.height / 2 : 12} />
-      <circle className="emblem" cx={31} cy={box.height / 2} r={17} />
-      <InnerIcon name={node.type} x={21} y={box.height / 2 - 10} size={20} />
-      <g className="words">
-        <text className="title" x={57} y={box.height / 2 - 4}>
-          {shorten(title, MOST_LETTERS)}
-        </text>{" "}
-        <text className="detail" x={57} y={box.height / 2 + 15}>
-          {version !== "" && <tspan className="version">{shorten(version, 8)}</tspan>}
-          {version !== "" && load !== "" && <tspan> · </tspan>}
-          <tspan>{load}</tspan>
-        </text>
-      </g>
-      {change !== null && (change.before === null || change.after === null) && (
-        <text className="change-note" x={box.width - 16} y={-6} textAnchor="end">
-          {changed}
-        </text>
+      {!simple && (
+        <>
+          <circle className="emblem" cx={31} cy={box.height / 2} r={17} />
+          <InnerIcon name={node.type} x={21} y={box.height / 2 - 10} size={20} />
+          <g className="words">
+            <text className="title" x={57} y={box.height / 2 - 4}>
+              {shorten(title, MOST_LETTERS)}
+            </text>{" "}
+            <text className="detail" x={57} y={box.height / 2 + 15}>
+              {version !== "" && <tspan className="version">{shorten(version, 8)}</tspan>}
+              {version !== "" && load !== "" && <tspan> · </tspan>}
+              <tspan>{load}</tspan>
+            </text>
+          </g>
+          {change !== null && (change.before === null || change.after === null) && (
+            <text className="change-note" x={box.width - 16} y={-6} textAnchor="end">
+              {changed}
+            </text>
+          )}
+          <HealthShape status={node.health.status} x={box.width - 3} y={5} />
+          {node.badges.slice(0, MOST_BADGES).map((badge, index) => (
+            <g key={badge} className={`badge badge-${badge}`} transform={`translate(${57 + index * 23} ${box.height})`}>
+              <title>{badges[index]}</title>
+              <circle r={10} />
+              <InnerIcon name={BADGE_ICONS[badge] ?? "route"} x={-6.5} y={-6.5} size={13} />
+            </g>
+          ))}
+        </>
       )}
-      <HealthShape status={node.health.status} x={box.width - 3} y={5} />
-      {node.badges.slice(0, MOST_BADGES).map((badge, index) => (
-        <g key={badge} className={`badge badge-${badge}`} transform={`translate(${57 + index * 23} ${box.height})`}>
-          <title>{badges[index]}</title>
-          <circle r={10} />
-          <InnerIcon name={BADGE_ICONS[badge] ?? "route"} x={-6.5} y={-6.5} size={13} />
-        </g>
-      ))}
     </g>
   );
 });

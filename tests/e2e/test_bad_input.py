@@ -111,24 +111,28 @@ def test_a_home_that_is_a_file_is_named(home: Path) -> None:
     assert "KAIKI_HOME" in answer
 
 
+def hold(port: int) -> socket.socket | None:
+    """Listen on a loopback port, unless somebody else does already and may stop any time."""
+    holder = socket.socket()
+    try:
+        holder.bind(("127.0.0.1", port))
+    except OSError:
+        holder.close()
+        return None
+    holder.listen()
+    return holder
+
+
 def test_busy_ports_are_worked_around(home: Path) -> None:
-    holders = []
-    for port in (6443, 8080, 20001, 9090):
-        holder = socket.socket()
-        try:
-            holder.bind(("127.0.0.1", port))
-            holder.listen()
-        except OSError:
-            pass
-        holders.append(holder)
+    held = {port: holder for port in (6443, 8080, 20001, 9090) if (holder := hold(port)) is not None}
     mesh = Mesh(home)
     try:
         mesh.up()
         urls = json.loads(mesh.kaiki("status", "-o", "json"))["urls"]
         assert {"api", "gateway", "console", "metrics"} <= set(urls)
-        assert not {6443, 8080, 20001, 9090} & {int(url.rpartition(":")[2]) for url in urls.values()}
+        assert not set(held) & {int(url.rpartition(":")[2]) for url in urls.values()}
     finally:
-        for holder in holders:
+        for holder in held.values():
             holder.close()
 
 

@@ -10,8 +10,12 @@ from typing import Any
 import orjson
 import pytest
 
+from kaiki.apiserver.catalog import BUILT_IN
 from kaiki.apiserver.errors import ApiError
 from kaiki.apiserver.media import DEPTH_LIMIT, read_body
+from kaiki.apiserver.selectors import Selector
+from kaiki.apiserver.store import Store
+from kaiki.apiserver.watch import BATCH_BYTES, WatchOptions, watch
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"
@@ -187,3 +191,16 @@ async def test_idle_connections_cost_nobody_anything(api: Any) -> None:
     assert (await api.get("/readyz"))[1] == "ok"
     for _, writer in pairs:
         writer.transport.abort()
+
+
+async def test_a_watch_is_written_in_small_pieces(api: Any) -> None:
+    """A client that reads slowly holds one piece in the server, not all that it has not read."""
+    for number in range(8):
+        await api.post(MAPS, {"metadata": {"name": f"big-{number}"}, "data": {"text": "x" * 50_000}})
+    store = Store(api.home / "api.sqlite")
+    kind = next(kind for kind in BUILT_IN if kind.plural == "configmaps")
+    pieces = watch(store, kind, WatchOptions("default", Selector(), None), lambda record: record.body)
+    sizes = [len(await anext(pieces)) for _ in range(4)]
+    assert max(sizes) < 2 * BATCH_BYTES
+    await pieces.aclose()
+    store.close()

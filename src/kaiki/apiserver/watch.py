@@ -9,7 +9,7 @@ falls behind the ring is told to list again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,10 @@ import orjson
 from kaiki.apiserver.catalog import ResourceType
 from kaiki.apiserver.errors import expired
 from kaiki.apiserver.selectors import Selector
-from kaiki.apiserver.store import Event, Record, RevisionExpired, Store
+from kaiki.apiserver.store import Collection, Event, Record, RevisionExpired, Store
 
 BOOKMARK_SECONDS = 30.0
+BATCH_BYTES = 64 << 10
 INITIAL_EVENTS_END = {"k8s.io/initial-events-end": "true"}
 Encode = Callable[[Record], bytes]
 
@@ -48,23 +49,20 @@ async def watch(store: Store, kind: ResourceType, options: WatchOptions, encode:
         revision = options.revision
         if revision is None:
             revision = store.revision
-            lines = _initial(store, kind, options, encode)
+            for batch in _batches(_initial(store, kind, options, encode)):
+                yield batch
             if options.initial_end:
-                lines.append(_bookmark(kind, revision, INITIAL_EVENTS_END))
-            if lines:
-                yield b"".join(lines)
+                yield _bookmark(kind, revision, INITIAL_EVENTS_END)
         while True:
             wake.clear()
             try:
-                events = collection.events_after(revision)
+                lines, revision = _news(store, collection, revision, options, encode)
             except RevisionExpired:
                 yield _expired(revision)
                 return
-            reached = store.revision
-            lines = [line for event in events if (line := _line(event, options, encode))]
-            revision = reached
             if lines:
-                yield b"".join(lines)
+                yield lines
+            if revision < store.revision:
                 continue
             await _wait(wake)
             if options.bookmarks and not wake.is_set():
@@ -82,9 +80,38 @@ async def _wait(wake: asyncio.Event) -> None:
         pass
 
 
-def _initial(store: Store, kind: ResourceType, options: WatchOptions, encode: Encode) -> list[bytes]:
-    records = store.list(kind.storage, options.namespace)
-    return [_event_line(b"ADDED", encode(record)) for record in records if options.selector.matches(record)]
+def _initial(store: Store, kind: ResourceType, options: WatchOptions, encode: Encode) -> Iterator[bytes]:
+    records = [each for each in store.list(kind.storage, options.namespace) if options.selector.matches(each)]
+    return (_event_line(b"ADDED", encode(record)) for record in records)
+
+
+def _batches(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines joined to pieces worth a write, made one at a time: who reads slowly holds one, not all."""
+    batch: list[bytes] = []
+    size = 0
+    for line in lines:
+        batch.append(line)
+        size += len(line)
+        if size >= BATCH_BYTES:
+            yield b"".join(batch)
+            batch, size = [], 0
+    if batch:
+        yield b"".join(batch)
+
+
+def _news(
+    store: Store, collection: Collection, revision: int, options: WatchOptions, encode: Encode
+) -> tuple[bytes, int]:
+    """A piece of what came after a revision, and the revision that it reaches."""
+    lines: list[bytes] = []
+    size = 0
+    for event in collection.events_after(revision):
+        if line := _line(event, options, encode):
+            lines.append(line)
+            size += len(line)
+            if size >= BATCH_BYTES:
+                return b"".join(lines), event.revision
+    return b"".join(lines), store.revision
 
 
 def _line(event: Event, options: WatchOptions, encode: Encode) -> bytes | None:

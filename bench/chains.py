@@ -36,6 +36,7 @@ def deploy_mesh_chain(api: KubernetesApi) -> None:
     api.request("POST", "/api/v1/namespaces", namespace(MESH, {"istio-injection": "enabled"}))
     for name in ("relay", "backend"):
         create(api, service(MESH, name, headless=False))
+    for name in ("relay", "backend"):
         create(api, deployment(MESH, name, {"containers": [application(MESH, name)]}))
     networking = f"/apis/networking.istio.io/v1/namespaces/{MESH}"
     server = {"port": {"number": PORT, "name": "http", "protocol": "HTTP"}, "hosts": ["relay.bench"]}

@@ -1,4 +1,4 @@
-"""How much a scrape costs: `python bench/ingest.py`.
+"""How much a scrape costs: `python -m bench ingest`.
 
 Feeds answers of sidecars (500 lines each, thirty labels a line) to the ingestion path, with everything but the network.
 """
@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.table import print_rows
 from kaiki.telemetry.scrape.ingest import TargetIngest
 from kaiki.telemetry.scrape.targets import Target
 from kaiki.telemetry.store.series import SeriesStore
@@ -70,8 +71,7 @@ def main() -> None:
             ("loading it", f"{loaded * 1000:.0f} ms"),
             ("peak memory", f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB"),
         ]
-        for name, value in rows:
-            print(f"{name:34} {value:>16}")
+        print_rows(f"scrapes of {TARGETS} sidecars, {LINES} lines each", ("", "measured"), rows)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,18 @@
-"""How fast queries are: `python bench/promql.py [series]`.
+"""How fast queries are: `python -m bench promql`.
 
 Fills a store with one metric of many series (an hour at one sample in fifteen seconds) and times typical queries.
 """
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from bench.table import print_rows
 from kaiki.telemetry.api.render import render_answer
 from kaiki.telemetry.matchers import NAME
 from kaiki.telemetry.promql.context import QuerySettings
@@ -20,6 +21,7 @@ from kaiki.telemetry.store.series import SeriesStore
 
 BEGIN_MS = 1_700_000_000_000
 SAMPLES = 240
+SERIES = 2000
 QUERIES = (
     "calls_total",
     "sum(rate(calls_total[1m]))",
@@ -47,28 +49,28 @@ def fill(store: SeriesStore, series: int) -> None:
 
 def main() -> None:
     """Prints one table."""
-    series = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     settings, end = QuerySettings(), BEGIN_MS + SAMPLES * 15_000
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         store = SeriesStore(Path(folder))
-        fill(store, series)
-        print(f"{series} series, {SAMPLES} samples each; best of five, JSON included\n")
-        print(f"{'query':86} {'instant':>10} {'201 steps':>10}")
+        fill(store, SERIES)
         for query in QUERIES:
             instant = _best(lambda q=query: render_answer(query_instant(store, q, end, settings), instant=True))
             start = end - 200 * 15_000
             ranged = _best(
                 lambda q=query, s=start: render_answer(query_range(store, q, s, end, 15_000, settings), instant=False)
             )
-            print(f"{query:86} {instant:8.1f}ms {ranged:8.1f}ms")
+            rows.append((query, f"{instant:.1f} ms", f"{ranged:.1f} ms"))
         store.close()
+    title = f"queries over {SERIES} series of {SAMPLES} samples; best of five, JSON included"
+    print_rows(title, ("query", "instant", "201 steps"), rows)
 
 
-def _best(work: object) -> float:
+def _best(work: Callable[[], object]) -> float:
     times = []
     for _ in range(5):
         start = time.perf_counter()
-        work()  # type: ignore[operator]
+        work()
         times.append((time.perf_counter() - start) * 1000)
     return min(times)
 

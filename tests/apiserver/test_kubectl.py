@@ -184,3 +184,26 @@ async def test_watching(api: Any) -> None:
     finally:
         process.kill()
         await process.communicate()
+
+
+LIST = """
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: ConfigMap, metadata: {name: first}, data: {a: b}}
+- {apiVersion: v1, kind: ConfigMap, metadata: {name: second}}
+"""
+
+
+async def test_a_list_is_taken_apart_and_its_items_are_checked(api: Any) -> None:
+    """For `kind: List`, kubectl asks for OpenAPI v2 as protobuf."""
+    kubectl = Kubectl(api.home)
+    assert (await kubectl("apply", "-f", "-", stdin=LIST)).split() == [
+        "configmap/first",
+        "created",
+        "configmap/second",
+        "created",
+    ]
+    again = await kubectl("get", "configmaps", "first", "second", "-o", "yaml")
+    assert "configmap/first" in await kubectl("apply", "-f", "-", stdin=again)
+    assert 'unknown field "dta"' in await kubectl.fails("apply", "-f", "-", stdin=LIST.replace("data", "dta"))

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from kaiki.apiserver import credentials, discovery, openapi
+from kaiki.apiserver import credentials, discovery, openapi, openapi_v2
 from kaiki.apiserver.addresses import AddressPool
 from kaiki.apiserver.admission import WebhookAdmission
 from kaiki.apiserver.bootstrap import keep_standard_objects
@@ -155,8 +155,7 @@ class ApiServer:
             case ["openapi", "v3", *rest]:
                 return self._openapi(http, "/".join(rest))
             case ["openapi", "v2"]:
-                info = {"title": "Kubernetes", "version": f"v{openapi.kubernetes_version()}"}
-                found = {"swagger": "2.0", "info": info, "paths": {}, "definitions": {}}
+                return self._openapi_v2(http)
             case [""]:
                 found = {"paths": ["/api", "/api/v1", "/apis", "/livez", "/openapi/v3", "/readyz", "/version"]}
         if found is None:
@@ -172,6 +171,13 @@ class ApiServer:
         if core:
             return _json({"kind": "APIVersions", "apiVersion": "v1", "versions": ["v1"]})
         return _json(discovery.group_list(kinds))
+
+    def _openapi_v2(self, http: web.BaseRequest) -> web.Response:
+        version, kinds = f"v{openapi.kubernetes_version()}", self._registry.all()
+        if openapi_v2.REQUESTED in http.headers.get("Accept", ""):
+            body = openapi_v2.protobuf_document(version, kinds)
+            return web.Response(body=body, headers={"Content-Type": openapi_v2.MEDIA_TYPE, "Vary": "Accept"})
+        return _json(openapi_v2.json_document(version, kinds))
 
     def _openapi(self, http: web.BaseRequest, path: str) -> web.Response:
         body = openapi.compressed_document(path, self._registry.custom())

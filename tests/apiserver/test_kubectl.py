@@ -206,4 +206,4 @@ async def test_a_list_is_taken_apart_and_its_items_are_checked(api: Any) -> None
     ]
     again = await kubectl("get", "configmaps", "first", "second", "-o", "yaml")
     assert "configmap/first" in await kubectl("apply", "-f", "-", stdin=again)
-    assert 'unknown field "dta"' in await kubectl.fails("apply", "-f", "-", stdin=LIST.replace("data", "dta"))
+    assert 'unknown field "dta"' in await kubectl.fails("apply", "-f", "-", stdin=LIST.replace(" data:", " dta:"))

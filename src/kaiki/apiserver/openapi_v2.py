@@ -1,8 +1,8 @@
 """OpenAPI v2, which kubectl still asks for where v3 says nothing: before it takes a `kind: List` apart.
 
-kubectl wants it as protobuf (`openapi.v2.Document` of gnostic) and looks up each item's kind in it. What an item may hold
-is checked by this server when the item arrives (`fieldValidation=Strict`), so a definition here says only that its kind
-exists; its content is left open.
+kubectl wants it as protobuf (`openapi.v2.Document` of gnostic) and looks up the kind of each item in it. What an item
+may hold is checked by this server when the item arrives (`fieldValidation=Strict`), so a definition here says only that
+its kind exists; its content is left open.
 
     Document.definitions = 9 → Definitions.additional_properties = 1 → NamedSchema{name = 1, value = 2}
     Schema{type = 22, vendor_extension = 31} → NamedAny{name = 1, value = 2} → Any{yaml = 2}

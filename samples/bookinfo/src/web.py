@@ -6,6 +6,7 @@ A mesh on a laptop runs six of these beside six proxies: each must start in a bl
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -174,25 +175,30 @@ class Server:
         self.stopping = False
 
     def run(self, host: str, port: int) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
         threading.stack_size(256 * 1024)
         listener = socket.create_server((host, port), backlog=512)
+
+        def stop(*_: object) -> None:
+            # Not by an exception: raised while a destructor runs, it would be swallowed, and the signal with it.
+            self.stopping = True
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop)
         print(f"{self.name} serves {host}:{listener.getsockname()[1]}", flush=True)
-        try:
-            while True:
+        while not self.stopping:
+            try:
                 connection, _ = listener.accept()
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-        except SystemExit:
-            listener.close()
+            except OSError:
+                if self.stopping:
+                    break
+                raise
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+        listener.close()
         with self.idle:
             self.idle.wait_for(lambda: self.busy == 0, self.grace_seconds)
         os._exit(0)
-
-    def _stop(self, *_: object) -> None:
-        if not self.stopping:
-            self.stopping = True
-            raise SystemExit
 
     def _serve(self, connection: socket.socket) -> None:
         with connection:

@@ -435,8 +435,8 @@ def test_an_applications_own_metrics_are_stored_with_its_pods_labels(walk: Mesh)
     walk.kubectl("apply", "-f", "-", given=json.dumps(pod))
     labels = 'app="tea", version="v1", namespace="near", pod="tea", kind="green"'
     settle(lambda: walk.value(f"tea_cups_total{{{labels}}}"), 7, "the application's counter")
-    assert walk.value('up{pod="tea", instance=~".*:9100"}') == 1
-    assert walk.value('up{pod="tea", instance=~".*:15020"}') == 1
+    for port in (9100, 15020):
+        settle(lambda: walk.value(f'up{{pod="tea", instance=~".*:{port}"}}'), 1, f"port {port} is scraped")  # noqa: B023
     walk.kubectl("delete", "pod", "tea", "-n", "near", "--wait=false")
     settle(lambda: walk.value("count(tea_cups_total)"), 0, "its end")
 

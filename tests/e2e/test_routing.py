@@ -488,7 +488,7 @@ def test_faults(walk: Walk) -> None:
     assert 20 <= seen[409] <= 80, seen
     delayed = walk.get("/delay")
     assert delayed["status"] == 200
-    assert delayed["seconds"] >= 1
+    assert delayed["seconds"] > 0.9  # Envoy's timers and ours do not tick together.
     seconds = [answer["seconds"] for answer in walk.send(*[{"url": "http://echo:8080/some-delay"}] * 60)]
     assert 8 <= sum(second >= 1 for second in seconds) <= 52, seconds
 

@@ -72,11 +72,11 @@ def start(home: Path, case: str, host_port: int = 0) -> subprocess.Popen[str]:
     """Start a node that runs a case."""
     command = [sys.executable, str(Path(__file__).with_name("node_process.py")), str(home), case]
     owner = home.parent.stat().st_uid
-    more: dict[str, Any] = {"user": owner, "group": owner, "extra_groups": []} if owner != os.getuid() else {}
+    if owner != os.getuid():
+        wrapper = str(Path(__file__).with_name("as_user.py"))
+        command = ["unshare", "--mount", "--propagation", "private", sys.executable, wrapper, str(owner), *command]
     environment = os.environ | {"HOST_PORT": str(host_port), "HOME": str(home.parent)}
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more
-    )
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def leftovers(home: Path) -> list[str]:

@@ -17,6 +17,7 @@ FORWARDS = (
     Forward("gateway", "istio-system", "istio-ingressgateway", 80, 8080),
     Forward("console", "istio-system", "kiali", 20001, 20001),
     Forward("metrics", "istio-system", "prometheus", 9090, 9090),
+    Forward("tracing", "istio-system", "tracing", 80, 16686),
 )
 
 

@@ -19,6 +19,7 @@ def environment(home: Home) -> dict[str, str]:
         ("KAIKI_GATEWAY_URL", "gateway"),
         ("KAIKI_CONSOLE_URL", "console"),
         ("KAIKI_METRICS_URL", "metrics"),
+        ("KAIKI_TRACING_URL", "tracing"),
     ):
         if name in urls:
             values[variable] = urls[name]

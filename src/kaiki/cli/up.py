@@ -14,7 +14,7 @@ from kaiki.app.machine import MachineState, start_node, stop_node, wait_for_stat
 from kaiki.cli.failure import explained
 from kaiki.cli.install import run_install
 
-URL_NAMES = {"gateway": "gateway", "console": "console", "metrics": "metrics", "api": "API"}
+URL_NAMES = {"gateway": "gateway", "console": "console", "metrics": "metrics", "tracing": "tracing", "api": "API"}
 
 
 def start(home: Home, *, detach: bool) -> tuple[subprocess.Popen[bytes], MachineState]:

@@ -27,12 +27,16 @@ METRICS_LABELS = {
     "app.kubernetes.io/instance": "prometheus",
 }
 CONSOLE_LABELS = {"app.kubernetes.io/name": "kiali", "app.kubernetes.io/instance": "kiali"}
+_TRACE_PORTS = [("grpc-otel", 4317, 4317), ("http-otel", 4318, 4318), ("http-zipkin", 9411, 9411)]
 STORE_VOLUME = "storage-volume"
 STORE_PATH = "/var/run/kaiki/metrics"
 
 
 def metrics_manifests(settings: InstallSettings, with_volume: bool = True) -> list[Object]:
-    """The store, its query API (9090) and the collector of long TCP connections' bytes (9093).
+    """The store, its query API (9090) and the collector of long TCP connections' bytes (9093); and the traces.
+
+    Those are received at `jaeger-collector` (4317, 4318 and 9411) and asked for at `tracing` (80), as of Istio's sample
+    add-on.
 
     Without the volume the store is a folder of the container. A volume can't be named without its source: `kubectl
     apply` would take the source of a running one away (volumes are merged with retainKeys).
@@ -42,7 +46,7 @@ def metrics_manifests(settings: InstallSettings, with_volume: bool = True) -> li
             "prometheus-server",
             settings,
             ["metrics", f"--data={STORE_PATH}", "--listen=0.0.0.0:9090", "--collector=0.0.0.0:9093"],
-            {"http": 9090, "grpc-collector": 9093},
+            {"http": 9090, "grpc-collector": 9093, "grpc-otel": 4317, "jaeger-query": 16686},
             {"path": "/-/ready", "port": 9090},
         ),
         **requests("50m", "128Mi"),
@@ -59,6 +63,8 @@ def metrics_manifests(settings: InstallSettings, with_volume: bool = True) -> li
         *cluster_rights("prometheus", settings, METRICS_LABELS, rules),
         service("prometheus", settings, METRICS_LABELS, METRICS_LABELS, [("http", 9090, 9090)]),
         service("kaiki-telemetry", settings, METRICS_LABELS, METRICS_LABELS, [("grpc-collector", 9093, 9093)]),
+        service("tracing", settings, METRICS_LABELS, METRICS_LABELS, [("http-query", 80, 16686)]),
+        service("jaeger-collector", settings, METRICS_LABELS, METRICS_LABELS, _TRACE_PORTS),
         deployment("prometheus", settings, container, METRICS_LABELS, METRICS_LABELS, volumes=volumes, recreate=True),
     ]
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -23,6 +24,9 @@ from kaiki.telemetry.scrape.scraper import Scraper, ScrapeSettings
 from kaiki.telemetry.scrape.targets import static_target
 from kaiki.telemetry.store.series import SeriesStore, StoreLimits
 
+if TYPE_CHECKING:
+    from kaiki.telemetry.traces.server import Traces, TraceSettings
+
 log = logging.getLogger(__name__)
 _RETENTION_CHECK_SECONDS = 60.0
 
@@ -32,7 +36,7 @@ class MetricsSettings:
     """Everything the process needs to know.
 
     Ports of 0 take any free one (tests). With `kube` None only `static_targets` (`host:port[/path]`) are scraped; an
-    empty `collector_listen` turns the TCP collector off.
+    empty `collector_listen` turns the TCP collector off, and no `traces` the receivers and the store of traces.
     """
 
     data_path: Path
@@ -44,6 +48,7 @@ class MetricsSettings:
     max_series: int = 50_000
     kube: KubeConfig | None = None
     static_targets: tuple[str, ...] = ()
+    traces: TraceSettings | None = None
 
 
 class Committer:
@@ -114,8 +119,11 @@ async def running(settings: MetricsSettings) -> AsyncIterator[tuple[str, int]]:
         for address in settings.static_targets:
             scraper.set_target(static_target(address))
 
+        traces = await _start_traces(stack, settings.traces)
+
         def exposition(asking: str) -> str:
-            return render_own_metrics(store) + accounts.render(totals=asking != identity)
+            counted = traces.intake.render() if traces is not None else ""
+            return render_own_metrics(store) + counted + accounts.render(totals=asking != identity)
 
         api = Api(store, _api_settings(settings), scraper.targets, exposition)
         bound = await stack.enter_async_context(_http(api, settings.listen))
@@ -131,6 +139,16 @@ async def _start_collector(stack: contextlib.AsyncExitStack, accounts: TcpAccoun
 
     port = await stack.enter_async_context(collecting(accounts, listen))
     log.info("TCP access logs are collected on %s:%d", listen[0], port)
+
+
+async def _start_traces(stack: contextlib.AsyncExitStack, settings: TraceSettings | None) -> Traces | None:
+    if settings is None:
+        return None
+    from kaiki.telemetry.traces.server import serving_traces
+
+    traces = await stack.enter_async_context(serving_traces(settings))
+    log.info("traces are received on port %d (OTLP) and answered on %d", traces.grpc_port, traces.query_port)
+    return traces
 
 
 async def _start_discovery(stack: contextlib.AsyncExitStack, scraper: Scraper, kube: KubeConfig) -> None:

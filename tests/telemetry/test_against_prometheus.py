@@ -16,18 +16,22 @@ from typing import Any
 
 import pytest
 
+from kaiki.graph import traffic_queries
 from kaiki.telemetry.api.render import render_answer
 from kaiki.telemetry.errors import QueryError
 from kaiki.telemetry.promql.context import QuerySettings
 from kaiki.telemetry.promql.evaluate import query_instant, query_range
 from kaiki.telemetry.store.series import SeriesStore
 
-from .dataset import END_MS, START_MS, fill, make_series, write_openmetrics
+from .dataset import END_MS, START_MS, fill, make_mesh_series, make_odd_series, make_series, write_openmetrics
 
+SERIES = [*make_series(), *make_mesh_series(), *make_odd_series()]
+CONSOLE_QUERIES = list(traffic_queries(60).values())
 QUERIES = [
     line
-    for line in Path(__file__).with_name("queries.txt").read_text().splitlines()
-    if line.strip() and not line.startswith("#")
+    for name in ("queries.txt", "corpus.txt", "dashboards.txt")
+    for line in Path(__file__).with_name(name).read_text().splitlines()
+    if line.strip() and not line.startswith("# ")
 ]
 SETTINGS = QuerySettings(closed_ranges=True)
 UNORDERED_LOSS = 1e-9
@@ -43,7 +47,7 @@ def _tool(name: str) -> str:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeriesStore]:
     made = SeriesStore(tmp_path_factory.mktemp("store"))
-    fill(made, make_series())
+    fill(made, SERIES)
     yield made
     made.close()
 
@@ -52,7 +56,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeriesStore]:
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server, tool = _tool("prometheus"), _tool("promtool")
     folder = tmp_path_factory.mktemp("prometheus")
-    write_openmetrics(make_series(), folder / "samples.txt")
+    write_openmetrics(SERIES, folder / "samples.txt")
     arguments = [tool, "tsdb", "create-blocks-from", "openmetrics", str(folder / "samples.txt"), str(folder / "data")]
     subprocess.run(arguments, check=True, capture_output=True)
     (folder / "prometheus.yml").write_text("global: {evaluation_interval: 1m}\n")
@@ -110,7 +114,8 @@ def _ours(query: str, start_ms: int | None, end_ms: int, step_ms: int = 0) -> An
 def _points(data: Any) -> dict[Any, float]:
     found: dict[Any, float] = {}
     if data["resultType"] in ("scalar", "string"):
-        return {("", data["result"][0]): float(data["result"][1])}
+        moment, text = data["result"]
+        return {("", moment): float(text)} if data["resultType"] == "scalar" else {(text, moment): 0.0}
     for series in data["result"]:
         key = tuple(sorted(series["metric"].items()))
         for moment, value in series.get("values") or [series["value"]]:
@@ -133,7 +138,7 @@ def _differences(ours: Any, theirs: Any) -> list[str]:
     return problems
 
 
-@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("query", [*QUERIES, *CONSOLE_QUERIES])
 def test_same_answers(query: str, store: SeriesStore, prometheus: str) -> None:
     _ours.store = store  # type: ignore[attr-defined]
     for moment in (START_MS + 700_000, END_MS - 20_000, END_MS + 200_000):

@@ -10,7 +10,7 @@ import numpy as np
 from kaiki.telemetry.arrays import BoolArray, FloatArray, IndexArray
 from kaiki.telemetry.errors import ExecutionError
 from kaiki.telemetry.matchers import NAME
-from kaiki.telemetry.promql.numbers import format_number
+from kaiki.telemetry.promql.numbers import format_digits
 from kaiki.telemetry.promql.values import Scalar, Text, Value, Vector, empty, label_key, stacked
 from kaiki.telemetry.store.index import Labels
 
@@ -53,7 +53,7 @@ def _reduce(
         case "sum":
             return _sum(values, present, starts)
         case "avg":
-            return _sum(values, present, starts) / np.maximum(counts, 1)
+            return _average(values, present, counts, starts)
         case "min":
             return np.fmin.reduceat(np.where(present, values, np.nan), starts, axis=0)
         case "max":
@@ -101,6 +101,17 @@ def _sum(values: FloatArray, present: BoolArray, starts: IndexArray) -> FloatArr
     return np.add.reduceat(np.where(present, values, 0.0), starts, axis=0)
 
 
+def _average(values: FloatArray, present: BoolArray, counts: IndexArray, starts: IndexArray) -> FloatArray:
+    """Where the sum is too big for a float, the mean is made of shares."""
+    divisor = np.maximum(counts, 1)
+    mean = _sum(values, present, starts) / divisor
+    if np.isinf(mean).any():
+        sizes = np.diff(np.append(starts, len(values)))
+        shares = _sum(values / np.repeat(divisor, sizes, axis=0), present, starts)
+        mean = np.where(np.isinf(mean), shares, mean)
+    return mean
+
+
 def _variance(values: FloatArray, present: BoolArray, counts: IndexArray, starts: IndexArray) -> FloatArray:
     """From differences to the first present value, so that equal values give exactly zero."""
     sizes = np.diff(np.append(starts, len(values)))
@@ -133,7 +144,7 @@ def interpolate(ranked: FloatArray, counts: IndexArray, quantiles: FloatArray) -
     columns = np.arange(ranked.shape[1])
     weight = rank - low
     lower, upper = ranked[low, columns], ranked[high, columns]
-    value = np.where(weight == 0, lower, lower * (1 - weight) + upper * weight)
+    value = lower * (1 - weight) + upper * weight
     value = np.where(quantiles < 0, -np.inf, np.where(quantiles > 1, np.inf, value))
     return np.where(np.isnan(quantiles), np.nan, value)
 
@@ -169,7 +180,7 @@ def _count_values(vector: Vector, groups: _Groups, parameter: Value | None) -> V
     for group, labels in enumerate(groups.labels):
         for row in groups.rows(group).tolist():
             for column in np.nonzero(vector.present[row])[0].tolist():
-                made = {**labels, parameter.value: format_number(float(vector.values[row, column]))}
+                made = {**labels, parameter.value: format_digits(float(vector.values[row, column]))}
                 counts.setdefault(label_key(made), (made, np.zeros(steps)))[1][column] += 1
     if not counts:
         return empty(steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -45,9 +46,24 @@ def parse(query: str) -> Any:
     if not query.strip():
         raise BadQueryError('invalid parameter "query": the query is empty')
     try:
-        return promql_parser.parse(query)
+        return promql_parser.parse(_without_raw_strings(query) if "`" in query else query)
     except ValueError as error:
         raise BadQueryError(f'invalid parameter "query": {error}') from None
+
+
+_TOKEN = re.compile(r"""#[^\n]*|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`([^`]*)`""")
+
+
+def _without_raw_strings(query: str) -> str:
+    """Raw strings written as quoted ones: between braces the parser reads escapes even in raw strings."""
+
+    def quoted(token: re.Match[str]) -> str:
+        text = token[1]
+        if text is None:
+            return token[0]
+        return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+    return _TOKEN.sub(quoted, query)
 
 
 def parse_selector(text: str) -> list[Matcher]:
@@ -76,7 +92,7 @@ def query_range(
             f"exceeded maximum resolution of {settings.max_steps} points per timeseries: take a longer step"
         )
     node = parse(query)
-    if is_range(node) or isinstance(node, promql_parser.StringLiteral):
+    if is_range(_unwrapped(node)) or isinstance(_unwrapped(node), promql_parser.StringLiteral):
         raise BadQueryError("invalid expression type for range query, must be Scalar or instant Vector")
     return _run(source, node, evaluation_times(start_ms, end_ms, step_ms), settings)
 

@@ -86,12 +86,13 @@ def _quantiles(quantiles: FloatArray, bounds: FloatArray, counts: FloatArray, pr
 
 def _interpolate(quantiles: FloatArray, bounds: FloatArray, counts: FloatArray) -> FloatArray:
     """`bounds` ascend strictly; `counts[b, t]` are cumulative, and repaired where a scrape caught them in between."""
+    outside = np.where(quantiles < 0, -np.inf, np.where(quantiles > 1, np.inf, np.nan))
     if len(bounds) < 2 or bounds[-1] != np.inf:
-        return np.full(counts.shape[1], np.nan)
-    counts = np.fmax.accumulate(counts, axis=0)
+        return outside
+    counts = _monotonic(counts)
     observations = counts[-1]
     rank = quantiles * observations
-    bucket = np.minimum((counts[:-1] < rank).sum(axis=0), len(bounds) - 1)
+    bucket = np.minimum((~(counts[:-1] >= rank)).sum(axis=0), len(bounds) - 1)
     columns = np.arange(counts.shape[1])
     below = np.maximum(bucket - 1, 0)
     start = np.where(bucket > 0, bounds[below], 0.0)
@@ -99,9 +100,16 @@ def _interpolate(quantiles: FloatArray, bounds: FloatArray, counts: FloatArray) 
     value = start + (bounds[bucket] - start) * ((rank - count_below) / (counts[bucket, columns] - count_below))
     value = np.where((bucket == 0) & (bounds[0] <= 0), bounds[0], value)
     value = np.where(bucket == len(bounds) - 1, bounds[-2], value)
-    value = np.where((observations == 0) | np.isnan(observations), np.nan, value)
-    value = np.where(quantiles < 0, -np.inf, np.where(quantiles > 1, np.inf, value))
-    return np.where(np.isnan(quantiles), np.nan, value)
+    value = np.where(observations == 0, np.nan, value)
+    return np.where((quantiles >= 0) & (quantiles <= 1), value, outside)
+
+
+def _monotonic(counts: FloatArray) -> FloatArray:
+    """A bucket never holds less than the one below it; what is not a number stays so, and starts anew."""
+    raised = counts.copy()
+    for row in range(1, len(raised)):
+        raised[row] = np.where(raised[row] < raised[row - 1], raised[row - 1], raised[row])
+    return raised
 
 
 def _fraction(lower: float, upper: float, bounds: FloatArray, counts: FloatArray) -> float:

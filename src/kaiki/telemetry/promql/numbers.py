@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 
 def format_number(value: float) -> str:
     """The shortest digits that read back to the same float; exponents only far from one,
@@ -21,6 +23,13 @@ def format_number(value: float) -> str:
         size = abs(value)
         return _positional(text) if 1e-6 <= size < 1e21 else _exponent(text)
     return text
+
+
+def format_digits(value: float) -> str:
+    """The same digits without ever an exponent, as `count_values` writes them into a label."""
+    if not math.isfinite(value):
+        return format_number(value)
+    return np.format_float_positional(value, trim="-")
 
 
 def _positional(text: str) -> str:

@@ -88,7 +88,11 @@ def _stamp(window: Window, positions: IndexArray) -> FloatArray:
 
 
 def _average(slices: Slices) -> FloatArray:
-    return slices.sum(slices.values) / slices.counts
+    """Where the sum is too big for a float, the mean is made of shares."""
+    mean = slices.sum(slices.values) / slices.counts
+    if np.isinf(mean).any():
+        mean = np.where(np.isinf(mean), slices.sum(slices.values / np.repeat(slices.counts, slices.counts)), mean)
+    return mean
 
 
 def _variance(slices: Slices) -> FloatArray:
@@ -126,7 +130,7 @@ def _rank(slices: Slices, values: FloatArray, quantiles: FloatArray) -> FloatArr
     high = np.minimum(low + 1, slices.counts - 1)
     weight = rank - low
     lower, upper = ranked[slices.starts + low], ranked[slices.starts + high]
-    value = np.where(weight == 0, lower, lower * (1 - weight) + upper * weight)
+    value = lower * (1 - weight) + upper * weight
     value = np.where(quantiles < 0, -np.inf, np.where(quantiles > 1, np.inf, value))
     return np.where(np.isnan(quantiles), np.nan, value)
 

@@ -25,9 +25,7 @@ def extrapolated(function: str, window: Window, closed_ranges: bool) -> Vector:
     counter = function != "delta"
     change = window.values[last] - window.values[first]
     if counter:
-        corrections = _reset_corrections(window)
-        if corrections is not None:
-            change = change + (corrections[last] - corrections[first])
+        change = _without_resets(window, change, first, last)
     factor = _extension(window, first, last, change, counter, closed_ranges)
     if function == "rate":
         factor = factor / (window.range_ms / 1000.0)
@@ -43,11 +41,19 @@ def counted(window: Window) -> Vector:
     if not len(window.values):
         return empty(len(window.ends))
     first, last = _ends(window)
-    change = window.values[last] - window.values[first]
+    change = _without_resets(window, window.values[last] - window.values[first], first, last)
+    return _vector(window, change, window.counts >= 2)
+
+
+def _without_resets(window: Window, change: FloatArray, first: IndexArray, last: IndexArray) -> FloatArray:
+    """The change with what was lost at resets added."""
     corrections = _reset_corrections(window)
     if corrections is not None:
-        change = change + (corrections[last] - corrections[first])
-    return _vector(window, change, window.counts >= 2)
+        finite, infinite = corrections
+        change = change + (finite[last] - finite[first])
+        if infinite is not None:
+            change = np.where(infinite[last] > infinite[first], change + np.inf, change)
+    return change
 
 
 def _extension(
@@ -71,8 +77,8 @@ def _extension(
     return result
 
 
-def _reset_corrections(window: Window) -> FloatArray | None:
-    """Running sum of what was lost at resets, None without any.
+def _reset_corrections(window: Window) -> tuple[FloatArray, IndexArray | None] | None:
+    """Running sum of what was lost at resets, and the running number of infinite losses; None without any.
 
     Summed per series, so that one series' size costs no other's digits.
     """
@@ -89,7 +95,9 @@ def _reset_corrections(window: Window) -> FloatArray | None:
     for series in np.unique(np.searchsorted(starts, drops, "right") - 1).tolist():
         low, high = int(starts[series]), int(starts[series + 1])
         running[low:high] = np.cumsum(lost[low:high])
-    return running
+    endless = np.zeros(len(values), np.intp)
+    endless[drops] = ~np.isfinite(values[drops - 1])
+    return running, np.cumsum(endless) if endless.any() else None
 
 
 def last_two(function: str, window: Window) -> Vector:

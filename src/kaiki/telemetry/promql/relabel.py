@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from kaiki.telemetry.errors import ExecutionError
+from kaiki.telemetry.errors import BadQueryError, ExecutionError
 from kaiki.telemetry.matchers import compile_pattern
 from kaiki.telemetry.promql.values import Vector, merged
 from kaiki.telemetry.store.index import Labels
@@ -17,7 +17,10 @@ _DIGITS = re.compile(r"\d+|\D+")
 def label_replace(vector: Vector, destination: str, replacement: str, source: str, pattern: str) -> Vector:
     """Where `pattern` matches all of the source label, the destination becomes `replacement` (`$1`, `${name}`)."""
     _check_name(destination, "label_replace")
-    fullmatch = compile_pattern(pattern).fullmatch
+    try:
+        fullmatch = compile_pattern(pattern).fullmatch
+    except BadQueryError:
+        raise ExecutionError(f"invalid regular expression in label_replace(): {pattern}") from None
     labels: list[Labels] = []
     for old in vector.final_labels():
         match = fullmatch(old.get(source, ""))

@@ -20,8 +20,8 @@ _MATHEMATICS: dict[str, Any] = {
     "log2": np.log2,
     "log10": np.log10,
     "sgn": np.sign,
-    "deg": np.degrees,
-    "rad": np.radians,
+    "deg": lambda values: values * 180 / np.pi,
+    "rad": lambda values: values * np.pi / 180,
     "sin": np.sin,
     "cos": np.cos,
     "tan": np.tan,
@@ -74,11 +74,20 @@ def transform(function: str, vector: Vector, arguments: list[FloatArray]) -> Vec
         inverse = 1.0 / (arguments[0] if arguments else np.ones(values.shape[1]))
         values = np.floor(values * inverse + 0.5) / inverse
     elif function == "clamp":
-        values = np.maximum(arguments[0], np.minimum(arguments[1], values))
+        values = _larger(arguments[0], _smaller(arguments[1], values))
         present = present & ~(arguments[0] > arguments[1])[None, :]
     else:
-        values = (np.maximum if function == "clamp_min" else np.minimum)(arguments[0], values)
+        values = (_larger if function == "clamp_min" else _smaller)(arguments[0], values)
     return Vector(vector.labels, values, present, vector.nameless).pruned().without_name()
+
+
+def _larger(one: FloatArray, other: FloatArray) -> FloatArray:
+    """NaN wins over numbers, infinity over NaN (IEEE 754's maximum as Go has it)."""
+    return np.where((one == np.inf) | (other == np.inf), np.inf, np.maximum(one, other))
+
+
+def _smaller(one: FloatArray, other: FloatArray) -> FloatArray:
+    return np.where((one == -np.inf) | (other == -np.inf), -np.inf, np.minimum(one, other))
 
 
 def _date(function: str, values: FloatArray) -> FloatArray:

@@ -92,7 +92,7 @@ async def test_a_series_that_ended_is_not_there(client: Client) -> None:
         ("query", {}, 400, "bad_data"),
         ("query", {"query": "up", "time": "yesterday"}, 400, "bad_data"),
         ("query", {"query": 'calls_total{app=~"("}'}, 400, "bad_data"),
-        ("query", {"query": 'label_replace(calls_total, "a", "b", "c", "(")'}, 400, "bad_data"),
+        ("query", {"query": 'label_replace(calls_total, "a", "b", "c", "(")'}, 422, "execution"),
         ("query", {"query": "calls_total + on () group_left () calls_total"}, 422, "execution"),
         ("query", {"query": "calls_total", "timeout": "0"}, 503, "timeout"),
         ("query_range", {"query": "up", "start": "0", "end": "1e6", "step": "1"}, 400, "bad_data"),

@@ -29,7 +29,7 @@ from kaiki.telemetry.promql.selectors import (
     subquery_times,
     window_over,
 )
-from kaiki.telemetry.promql.values import Scalar, Text, Value, Vector, Window, merged
+from kaiki.telemetry.promql.values import Scalar, Text, Value, Vector, Window, empty, merged
 from kaiki.telemetry.store.index import Labels
 
 
@@ -297,9 +297,17 @@ def _histogram_fraction(arguments: list[Any], context: QueryContext) -> Value:
     return histograms.histogram_fraction(lower, upper, _argument(arguments, context, 2))
 
 
+NATIVE_ONLY = ("histogram_avg", "histogram_count", "histogram_sum", "histogram_stddev", "histogram_stdvar")
+"""They take native histograms and pass over all other samples; the store has no others."""
 _FUNCTIONS: dict[str, Any] = {
     "time": lambda arguments, context: Scalar(context.times / 1000.0),
     "pi": lambda arguments, context: Scalar(np.full(context.steps, math.pi)),
+    "start": lambda arguments, context: Scalar(np.full(context.steps, context.start_ms / 1000.0)),
+    "end": lambda arguments, context: Scalar(np.full(context.steps, context.end_ms / 1000.0)),
+    "range": lambda arguments, context: Scalar(np.full(context.steps, (context.end_ms - context.start_ms) / 1000.0)),
+    "min_of": lambda arguments, context: Scalar(np.fmin(*[_numbers(node, context) for node in arguments])),
+    "max_of": lambda arguments, context: Scalar(np.fmax(*[_numbers(node, context) for node in arguments])),
+    **dict.fromkeys(NATIVE_ONLY, lambda arguments, context: empty(context.steps)),
     "scalar": _scalar,
     "vector": _as_vector,
     "timestamp": _timestamp,

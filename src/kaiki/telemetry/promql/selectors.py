@@ -45,9 +45,18 @@ def shifted_times(node: Any, context: QueryContext) -> TimeArray:
         elif kind == "End":
             fixed = context.end_ms
         else:
-            fixed = round(node.at.at.timestamp() * 1000)
+            fixed = _fixed_time(node.at)
         times = np.full(len(times), fixed, np.int64)
     return times - milliseconds(node.offset)
+
+
+def _fixed_time(at: Any) -> int:
+    try:
+        return round(at.at.timestamp() * 1000)
+    except BaseException as problem:
+        if type(problem).__name__ != "PanicException":  # The Rust parser's, which is no Exception.
+            raise
+        raise BadQueryError("`@` cannot name a time before 1970 here") from None
 
 
 def select_instant(selector: Any, context: QueryContext, timestamps: bool = False) -> Vector:

@@ -52,7 +52,7 @@ def shifted_times(node: Any, context: QueryContext) -> TimeArray:
 
 def _fixed_time(at: Any) -> int:
     try:
-        return round(at.at.timestamp() * 1000)
+        return int(round(at.at.timestamp() * 1000))
     except BaseException as problem:
         if type(problem).__name__ != "PanicException":  # The Rust parser's, which is no Exception.
             raise

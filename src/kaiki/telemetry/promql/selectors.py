@@ -52,11 +52,12 @@ def shifted_times(node: Any, context: QueryContext) -> TimeArray:
 
 def _fixed_time(at: Any) -> int:
     try:
-        return int(round(at.at.timestamp() * 1000))
+        seconds: float = at.at.timestamp()
     except BaseException as problem:
         if type(problem).__name__ != "PanicException":  # The Rust parser's, which is no Exception.
             raise
         raise BadQueryError("`@` cannot name a time before 1970 here") from None
+    return round(seconds * 1000)
 
 
 def select_instant(selector: Any, context: QueryContext, timestamps: bool = False) -> Vector:

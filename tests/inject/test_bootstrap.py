@@ -15,6 +15,7 @@ import yaml
 from kaiki.inject import BootstrapRequest, InjectionSettings, inject_pod
 from kaiki.model.proxy import Capture
 from kaiki.translate.bootstrap import AppProbe, BootstrapSettings, bootstrap
+from kaiki.translate.features.compact_labels import JOINED_ENVIRONMENT
 from kaiki.translate.features.telemetry import ENVIRONMENT_NAMES
 
 CASES = Path(__file__).parent / "cases"
@@ -68,5 +69,5 @@ def test_the_metrics_environment_is_complete() -> None:
     injected = inject_pod(pod, {"istio-injection": "enabled"}, settings)
     assert injected is not None
     environment = {one["name"]: one for one in injected["spec"]["initContainers"][1]["env"]}
-    assert set(ENVIRONMENT_NAMES.values()) <= set(environment)
+    assert {JOINED_ENVIRONMENT, *ENVIRONMENT_NAMES.values()} <= set(environment)
     assert environment["KAIKI_WORKLOAD"]["value"] == "reviews-v1"

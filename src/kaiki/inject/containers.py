@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from kaiki.inject.policy import PROXY_CONTAINER
@@ -138,6 +138,7 @@ def _environment(workload: WorkloadLabels) -> list[dict[str, Any]]:
         "KAIKI_WORKLOAD_NAMESPACE": "metadata.namespace",
     }
     values = {f"KAIKI_{key.upper()}": value for key, value in asdict(workload).items() if key != "namespace"}
+    values["KAIKI_LABELS"] = replace(workload, namespace="$(KAIKI_WORKLOAD_NAMESPACE)").joined
     return [
         *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()),
         *({"name": name, "value": value} for name, value in values.items()),

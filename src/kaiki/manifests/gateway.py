@@ -94,6 +94,7 @@ def _environment(settings: InstallSettings) -> list[Object]:
         "KAIKI_CANONICAL_REVISION": "latest",
         "KAIKI_CLUSTER": settings.cluster_name,
         "KAIKI_WORKLOAD_NAMESPACE": settings.namespace,
+        "KAIKI_LABELS": f"{NAME};{settings.namespace};{NAME};{UNKNOWN};{NAME};latest;{settings.cluster_name}",
     }
     return [
         *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()),

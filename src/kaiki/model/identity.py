@@ -39,6 +39,12 @@ class WorkloadLabels:
     canonical_revision: str
     cluster: str = "Kubernetes"
 
+    @property
+    def joined(self) -> str:
+        """All seven in this order, divided by `;`, which cannot stand in any of them."""
+        names = (self.workload, self.namespace, self.app, self.version, self.canonical_service)
+        return ";".join((*names, self.canonical_revision, self.cluster))
+
 
 def workload_labels(
     workload: str, namespace: str, labels: Mapping[str, str], cluster: str = "Kubernetes"

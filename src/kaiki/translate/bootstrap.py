@@ -7,7 +7,7 @@
 
 The bootstrap is rendered once, at injection, and is the argument of `--config-yaml`: plain JSON, no protobuf, so that
 the injector stays light. `$(POD_NAME)`, `$(POD_NAMESPACE)` and `$(POD_IP)` are expanded by Kubernetes. The container's
-environment must also have the names of `features.telemetry.ENVIRONMENT_NAMES`.
+environment must also have the names of `features.telemetry.ENVIRONMENT_NAMES` and `compact_labels.JOINED_ENVIRONMENT`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 from kaiki.model.proxy import EXCLUSION_MARK, Capture
 from kaiki.model.workload import ProxyKind
+from kaiki.translate.features.compact_labels import expansion_script
 
 ADMIN_PORT = 15000
 STATUS_PORT = 15020
@@ -27,6 +28,7 @@ INBOUND_SOURCE_ADDRESS = "127.0.0.6"
 
 _TYPE = "type.googleapis.com/"
 _HTTP_CONNECTION_MANAGER = _TYPE + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+_LUA = _TYPE + "envoy.extensions.filters.http.lua.v3."
 _ROUTER = {
     "name": "envoy.filters.http.router",
     "typed_config": {"@type": _TYPE + "envoy.extensions.filters.http.router.v3.Router"},
@@ -172,6 +174,9 @@ def _stats_config() -> dict[str, Any]:
 
 def _listeners(settings: BootstrapSettings) -> list[dict[str, Any]]:
     scrape = _route("/stats/prometheus", "admin")
+    scrape["typed_per_filter_config"] = {
+        "labels": {"@type": _LUA + "LuaPerRoute", "source_code": {"inline_string": expansion_script()}}
+    }
     namespace = {
         "name": "namespace",
         "disabled": True,
@@ -186,10 +191,12 @@ def _listeners(settings: BootstrapSettings) -> list[dict[str, Any]]:
             },
         },
     }
+    # It acts on the one route that has a script.
+    labels = {"name": "labels", "typed_config": {"@type": _LUA + "Lua"}}
     return [
-        _listener("status", STATUS_PORT, [scrape, *_application_routes(settings)]),
+        _listener("status", STATUS_PORT, [scrape, *_application_routes(settings)], [labels]),
         _listener("readiness", READINESS_PORT, [_route("/healthz/ready", "admin", target="/ready")]),
-        _listener("prometheus", PROMETHEUS_PORT, [scrape], [namespace]),
+        _listener("prometheus", PROMETHEUS_PORT, [scrape], [namespace, labels]),
     ]
 
 

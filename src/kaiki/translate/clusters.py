@@ -23,9 +23,10 @@ from kaiki.translate import cluster_names, transport_sockets
 from kaiki.translate.encode import duration, pack, resource
 from kaiki.translate.endpoints import ADDRESS_KEY, assignment
 from kaiki.translate.features.circuit_breakers import set_circuit_breakers
+from kaiki.translate.features.compact_labels import JOINED_KEY
 from kaiki.translate.features.load_balancing import set_load_balancing
+from kaiki.translate.features.metric_labels import METADATA_NAMESPACE
 from kaiki.translate.features.outlier_detection import set_outlier_detection
-from kaiki.translate.features.telemetry import METADATA_NAMESPACE
 
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _CONNECT_TIMEOUT_SECONDS = 10.0
@@ -168,6 +169,7 @@ def set_service_metadata(cluster: cluster_pb2.Cluster, host: str, name: str, nam
     fields["destination_service"].string_value = host
     fields["destination_service_name"].string_value = name
     fields["destination_service_namespace"].string_value = namespace
+    fields[JOINED_KEY].string_value = f"{host};{name};{namespace}"
 
 
 def _set_metadata(cluster: cluster_pb2.Cluster, made_of: OutboundCluster) -> None:

@@ -23,9 +23,10 @@ from kaiki.translate.endpoints import ADDRESS_KEY
 from kaiki.translate.features.cors import CORS_FILTER
 from kaiki.translate.features.faults import FAULT_FILTER
 from kaiki.translate.features.grpc_messages import message_counter, message_loggers
+from kaiki.translate.features.metric_labels import Reporter
 from kaiki.translate.features.protocol_selection import protocol_filter
 from kaiki.translate.features.tcp_access_log import INTERVAL_SECONDS, tcp_access_log
-from kaiki.translate.features.telemetry import Reporter, http_loggers, tcp_loggers
+from kaiki.translate.features.telemetry import http_loggers, tcp_loggers
 
 _HTTP_FILTER = "envoy.filters.network.http_connection_manager"
 _TCP_FILTER = "envoy.filters.network.tcp_proxy"

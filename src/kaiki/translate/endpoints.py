@@ -10,7 +10,8 @@ from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 from kaiki.model.proxy import Resource
 from kaiki.model.service import Endpoint
 from kaiki.translate.encode import resource
-from kaiki.translate.features.telemetry import METADATA_NAMESPACE
+from kaiki.translate.features.compact_labels import JOINED_KEY
+from kaiki.translate.features.metric_labels import METADATA_NAMESPACE
 
 ADDRESS_KEY = "address"
 """The key, under `envoy.lb`, by which a listener of a headless service picks the one endpoint that was addressed."""
@@ -58,6 +59,7 @@ def _add(group: endpoint_components_pb2.LocalityLbEndpoints, item: Endpoint, by_
         fields["canonical_service"].string_value = labels.canonical_service
         fields["canonical_revision"].string_value = labels.canonical_revision
         fields["cluster"].string_value = labels.cluster
+        fields[JOINED_KEY].string_value = labels.joined
     if item.mtls:
         metadata["envoy.transport_socket_match"].fields["tlsMode"].string_value = "istio"
     if by_address:

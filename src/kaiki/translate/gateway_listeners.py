@@ -13,7 +13,7 @@ from kaiki.translate import transport_sockets
 from kaiki.translate.connection_routes import routed_chains
 from kaiki.translate.connections import Role, routed_http, tcp
 from kaiki.translate.encode import resource
-from kaiki.translate.features.telemetry import Reporter
+from kaiki.translate.features.metric_labels import Reporter
 from kaiki.translate.gateway_routes import BoundServer, connection_routes, plain_table_name
 from kaiki.translate.listeners import inspect, listener, remove_overlaps, tls_inspector
 from kaiki.translate.scope import Scope

@@ -23,8 +23,8 @@ from kaiki.model.snapshot import MeshSnapshot
 from kaiki.translate import cluster_names, clusters, transport_sockets
 from kaiki.translate.connections import inbound_http, tcp
 from kaiki.translate.encode import resource
+from kaiki.translate.features.metric_labels import Reporter
 from kaiki.translate.features.peer_identity import peer_filter
-from kaiki.translate.features.telemetry import Reporter
 from kaiki.translate.listeners import (
     HTTP_PROTOCOLS,
     drop_own_port,

@@ -28,7 +28,7 @@ from kaiki.translate.connection_routes import RoutedChain, routed_chains
 from kaiki.translate.connections import Role, routed_http, tcp
 from kaiki.translate.encode import by_name, resource
 from kaiki.translate.endpoints import load_assignment, select
-from kaiki.translate.features.telemetry import Reporter
+from kaiki.translate.features.metric_labels import Reporter
 from kaiki.translate.listeners import (
     HTTP_PROTOCOLS,
     RESERVED_PORTS,

@@ -16,8 +16,9 @@ from envoy.config.accesslog.v3 import accesslog_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as http
 
 from kaiki.translate.encode import duration, pack, pack_struct
+from kaiki.translate.features.metric_labels import Reporter
 from kaiki.translate.features.tcp_access_log import COLLECTOR_CLUSTER
-from kaiki.translate.features.telemetry import Reporter, counting_logger, is_grpc, request_labels
+from kaiki.translate.features.telemetry import counting_logger, is_grpc, request_labels
 
 LOG_NAME = "kaiki.grpc"
 MESSAGES_TAG = "messages"

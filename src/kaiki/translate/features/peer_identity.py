@@ -12,6 +12,8 @@ from envoy.config.listener.v3 import listener_components_pb2
 
 from kaiki.model.identity import UNKNOWN
 from kaiki.translate.encode import pack_struct
+from kaiki.translate.features.compact_labels import JOINED_KEY
+from kaiki.translate.features.metric_labels import WORKLOAD_FIELDS
 
 _SUBJECT_PARTS = {
     "workload": "CN",
@@ -37,16 +39,16 @@ def peer_filter() -> listener_components_pb2.Filter:
     subject, uri = "connection.subject_peer_certificate", "connection.uri_san_peer_certificate"
     expressions = {field: _part(subject, f"(?:^|.*,){part}=([^,]*).*") for field, part in _SUBJECT_PARTS.items()}
     expressions["workload_namespace"] = _part(uri, "spiffe://[^/]+/ns/([^/]+)/sa/.*")
+    formats = {field: f"%CEL({expression})%" for field, expression in expressions.items()}
+    # Values are set in this order, so the last can be made of those before it.
+    formats[JOINED_KEY] = ";".join(f"%FILTER_STATE(peer.{field}:PLAIN)%" for field in WORKLOAD_FIELDS)
     values = [
         {
             "object_key": f"peer.{field}",
             "factory_key": "envoy.string",
-            "format_string": {
-                "text_format_source": {"inline_string": f"%CEL({expression})%"},
-                "omit_empty_values": True,
-            },
+            "format_string": {"text_format_source": {"inline_string": text}, "omit_empty_values": True},
         }
-        for field, expression in expressions.items()
+        for field, text in formats.items()
     ]
     config = pack_struct(
         "envoy.extensions.filters.network.set_filter_state.v3.Config", {"on_downstream_tls_handshake": values}

@@ -26,7 +26,8 @@ from functools import cache
 from envoy.config.accesslog.v3 import accesslog_pb2
 
 from kaiki.translate.encode import duration, pack
-from kaiki.translate.features.telemetry import Reporter, labels
+from kaiki.translate.features.metric_labels import Reporter
+from kaiki.translate.features.telemetry import labels
 
 LOG_NAME = "kaiki.tcp"
 COLLECTOR_CLUSTER = "kaiki-telemetry"

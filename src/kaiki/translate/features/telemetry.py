@@ -5,6 +5,7 @@
     what       `destination_service*`: cluster metadata `istio`
     how much   wire bytes, duration, response code and flags
 
+Requests carry all their labels in one tag, see `compact_labels`; connections and messages have a tag for each.
 The injector sets all of `ENVIRONMENT_NAMES` in every proxy's container (Envoy writes `-` for one that is missing).
 A tag's value is never text from a request, so the number of series is bounded by the configuration; the limits of the
 scope are a second fence. Names, labels: Istio, "Standard metrics".
@@ -13,7 +14,6 @@ scope are a second fence. Names, labels: Istio, "Standard metrics".
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from functools import cache
 from typing import Any
 
@@ -21,35 +21,23 @@ from envoy.config.accesslog.v3 import accesslog_pb2
 
 from kaiki.model.identity import UNKNOWN
 from kaiki.translate.encode import pack_struct
-
-WORKLOAD_FIELDS = (
-    "workload",
-    "workload_namespace",
-    "app",
-    "version",
-    "canonical_service",
-    "canonical_revision",
-    "cluster",
+from kaiki.translate.features.compact_labels import TAG, compact_format
+from kaiki.translate.features.metric_labels import (
+    METADATA_NAMESPACE,
+    SERVICE_LABELS,
+    WORKLOAD_FIELDS,
+    Reporter,
+    security_policy,
 )
-"""The parts of a workload's name in metrics: suffixes of labels, keys of the metadata `istio` and of `peer.*` state."""
 
 ENVIRONMENT_NAMES = {field: f"KAIKI_{field.upper()}" for field in WORKLOAD_FIELDS}
 """Label suffix → environment variable of the proxy's container."""
 
-METADATA_NAMESPACE = "istio"
 STATISTICS_SCOPE = "wasmcustom"
 _LOGGER = "envoy.access_loggers.stats"
 _LOGGER_TYPE = "envoy.extensions.access_loggers.stats.v3.Config"
 _MAXIMUM_COUNTERS = 20_000
 _MAXIMUM_HISTOGRAMS = 10_000
-
-
-class Reporter(StrEnum):
-    """Which end of a request a proxy is, and at the destination whether the client showed a certificate."""
-
-    SOURCE = "source"
-    DESTINATION_MTLS = "destination, mutual TLS"
-    DESTINATION_PLAINTEXT = "destination, plaintext"
 
 
 def or_unknown(command: str, parameter: str = "") -> str:
@@ -88,18 +76,14 @@ def _principals(reporter: Reporter) -> list[tuple[str, str]]:
 def labels(reporter: Reporter) -> tuple[tuple[str, str], ...]:
     """Istio's labels that every metric has, each with the format string that gives its value."""
     at_source = reporter is Reporter.SOURCE
-    security = {Reporter.DESTINATION_MTLS: "mutual_tls", Reporter.DESTINATION_PLAINTEXT: "none"}
     return (
         ("reporter", "source" if at_source else "destination"),
         *_own("source" if at_source else "destination"),
         *_peer(reporter),
         *_principals(reporter),
-        *(
-            (name, or_unknown("CLUSTER_METADATA", f"{METADATA_NAMESPACE}:{name}"))
-            for name in ("destination_service", "destination_service_name", "destination_service_namespace")
-        ),
+        *((name, or_unknown("CLUSTER_METADATA", f"{METADATA_NAMESPACE}:{name}")) for name in SERVICE_LABELS),
         ("response_flags", "%RESPONSE_FLAGS%"),
-        ("connection_security_policy", security.get(reporter, UNKNOWN)),
+        ("connection_security_policy", security_policy(reporter)),
     )
 
 
@@ -140,7 +124,7 @@ def counting_logger(names: tuple[str, ...], tags: tuple[tuple[str, str], ...]) -
 
 
 def _request_logger(reporter: Reporter, protocol: str) -> accesslog_pb2.AccessLog:
-    tags = request_labels(reporter, protocol)
+    tags = ((TAG, compact_format(reporter, protocol)),)
     counters = [{"stat": _stat("istio_requests_total", tags), "value_fixed": 1}]
     histograms = [
         {"stat": _stat(name, tags), "unit": unit, "value_format": value}

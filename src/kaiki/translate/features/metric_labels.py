@@ -1,0 +1,37 @@
+"""What the labels of Istio's standard metrics are made of: names shared by all that writes or carries them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from kaiki.model.identity import UNKNOWN
+
+WORKLOAD_FIELDS = (
+    "workload",
+    "workload_namespace",
+    "app",
+    "version",
+    "canonical_service",
+    "canonical_revision",
+    "cluster",
+)
+"""The parts of a workload's name in metrics: suffixes of labels, keys of the metadata `istio` and of `peer.*` state."""
+
+SERVICE_LABELS = ("destination_service", "destination_service_name", "destination_service_namespace")
+"""The labels that name the service: keys of the metadata `istio` of clusters."""
+
+METADATA_NAMESPACE = "istio"
+
+
+class Reporter(StrEnum):
+    """Which end of a request a proxy is, and at the destination whether the client showed a certificate."""
+
+    SOURCE = "source"
+    DESTINATION_MTLS = "destination, mutual TLS"
+    DESTINATION_PLAINTEXT = "destination, plaintext"
+
+
+def security_policy(reporter: Reporter) -> str:
+    """The label `connection_security_policy`; only the destination knows it."""
+    policies = {Reporter.DESTINATION_MTLS: "mutual_tls", Reporter.DESTINATION_PLAINTEXT: "none"}
+    return policies.get(reporter, UNKNOWN)

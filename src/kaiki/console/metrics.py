@@ -51,10 +51,11 @@ class MetricsClient:
 
     async def _ask_traffic(self, duration_seconds: int, timestamp: float) -> TrafficSeries:
         queries = traffic_queries(duration_seconds)
-        vectors = await asyncio.gather(*(self._vector(query, timestamp) for query in queries.values()))
+        vectors = await asyncio.gather(*(self.vector(query, timestamp) for query in queries.values()))
         return TrafficSeries(**dict(zip(queries, vectors, strict=True)))
 
-    async def _vector(self, query: str, timestamp: float) -> tuple[Sample, ...]:
+    async def vector(self, query: str, timestamp: float) -> tuple[Sample, ...]:
+        """An instant query for increases. Raises MetricsUnavailable."""
         # Our store counts exactly when asked to; another Prometheus ignores the word and extrapolates.
         asked = {"query": query, "time": f"{timestamp:.3f}", "increase": "exact"}
         result = await self._ask("query", asked)

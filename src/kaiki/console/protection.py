@@ -91,7 +91,7 @@ def _turn_away(request: web.Request) -> web.StreamResponse:
 
 
 def _is_api(request: web.Request) -> bool:
-    return request.path.startswith("/api/")
+    return request.path.startswith(("/api/", "/kiali/api/"))
 
 
 def _finish(response: web.StreamResponse) -> web.StreamResponse:

@@ -18,6 +18,7 @@ from kaiki.console.control_plane import ControlPlaneClient
 from kaiki.console.details import DetailHandlers
 from kaiki.console.handlers import Handlers
 from kaiki.console.inventory import EmptyInventory, Inventory, WatchedInventory
+from kaiki.console.kiali import KialiHandlers
 from kaiki.console.metrics import MetricsClient
 from kaiki.console.pages import Pages
 from kaiki.console.protection import build_protection
@@ -81,6 +82,7 @@ def build_application(
     )
     application.add_routes(Handlers(settings, metrics, inventory).routes())
     application.add_routes(DetailHandlers(metrics, inventory, control_plane).routes())
+    application.add_routes(KialiHandlers(metrics, inventory).routes())
     application.add_routes(Pages(access).routes())
     return application
 

@@ -11,7 +11,7 @@ from kaiki.graph.naming import Naming
 from kaiki.graph.records import SINK_SERVICES, Flow, FlowKey, ServiceName, Side, collect_flows
 from kaiki.graph.registry import Registry, RegistryWorkload
 from kaiki.graph.series import TrafficSeries
-from kaiki.graph.traffic import measure_flow, outcome_counts
+from kaiki.graph.traffic import count_hosts, measure_flow, outcome_counts
 
 EdgeKey = tuple[str, str, str]
 Sums = dict[str, dict[str, Flow]]
@@ -19,7 +19,11 @@ Sums = dict[str, dict[str, Flow]]
 
 def build_graph(series: TrafficSeries, registry: Registry, options: GraphOptions) -> TrafficGraph:
     """The traffic graph of one window. The same input, in any order, gives the same output."""
-    flows = {key: flow for key, flow in collect_flows(series).items() if _in_scope(key, options.namespaces)}
+    flows = {
+        key: flow
+        for key, flow in collect_flows(series, options.idle_edges).items()
+        if _in_scope(key, options.namespaces)
+    }
     naming = Naming(options.graph_type, registry, _observe_services(flows))
     draft = _Draft()
     for key, flow in flows.items():
@@ -140,6 +144,7 @@ def _finish_edge(key: EdgeKey, flow: Flow, duration_seconds: int) -> Edge:
         protocol=protocol,
         source_principals=tuple(sorted(flow.source_principals)),
         destination_principals=tuple(sorted(flow.destination_principals)),
+        hosts=count_hosts(flow),
         health=conclude(judge_traffic("edge", outcome_counts({protocol: flow})), traffic=True),
         **{name: getattr(traffic, name) for name in traffic.__struct_fields__},
     )

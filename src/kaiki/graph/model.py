@@ -39,7 +39,10 @@ class HealthStatus(StrEnum):
 
 
 class GraphOptions(msgspec.Struct, frozen=True):
-    """What to draw. `namespaces` empty means all; `services` draws each service between caller and workloads."""
+    """What to draw. `namespaces` empty means all; `services` draws each service between caller and workloads.
+
+    `idle` adds nodes without traffic, `idle_edges` edges whose series stood still during the window.
+    """
 
     graph_type: GraphType = GraphType.WORKLOAD
     namespaces: frozenset[str] = frozenset()
@@ -47,6 +50,7 @@ class GraphOptions(msgspec.Struct, frozen=True):
     timestamp: float = 0
     idle: bool = False
     services: bool = False
+    idle_edges: bool = False
 
 
 class Reason(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -116,7 +120,10 @@ class Node(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Edge(Traffic, frozen=True, rename="camel", kw_only=True):
-    """Traffic from one node to another in one protocol (http, grpc, tcp)."""
+    """Traffic from one node to another in one protocol (http, grpc, tcp).
+
+    `hosts` counts requests by response code, then by the host that was asked for; of TCP, bytes sent under `-`.
+    """
 
     id: str
     source: str
@@ -124,6 +131,7 @@ class Edge(Traffic, frozen=True, rename="camel", kw_only=True):
     protocol: str
     source_principals: tuple[str, ...] = ()
     destination_principals: tuple[str, ...] = ()
+    hosts: dict[str, dict[str, float]] = {}
     health: Health = Health(HealthStatus.HEALTHY)
 
 

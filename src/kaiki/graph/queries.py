@@ -43,3 +43,15 @@ def traffic_queries(duration_seconds: int) -> dict[str, str]:
         "tcp_opened": ("istio_tcp_connections_opened_total", (*_SIDES, *_IDENTITY)),
     }
     return {name: _summed_increase(metric, labels, duration_seconds) for name, (metric, labels) in queries.items()}
+
+
+def throughput_query(direction: str, duration_seconds: int) -> str:
+    """PromQL for the body bytes of requests (`request`) or of responses (`response`), by the labels of requests."""
+    metric = f"istio_{direction}_bytes_sum"
+    return _summed_increase(metric, (*_HTTP_SIDES, *_IDENTITY, *_OUTCOME), duration_seconds)
+
+
+def message_query(direction: str, duration_seconds: int) -> str:
+    """PromQL for gRPC messages `sent` (in requests) or `received` (in responses), by the labels of requests."""
+    metric = f"istio_{'request' if direction == 'sent' else 'response'}_messages_total"
+    return _summed_increase(metric, (*_HTTP_SIDES, *_IDENTITY, *_OUTCOME), duration_seconds)

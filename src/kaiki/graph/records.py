@@ -51,9 +51,13 @@ class FlowKey(NamedTuple):
 
 @dataclass(slots=True)
 class Flow:
-    """Sums over series. `codes` is counts by (response code, flags); `buckets` cumulative counts by bound in ms."""
+    """Sums over series. `codes` is counts by (response code, flags); `buckets` cumulative counts by bound in ms;
+
+    `hosts` counts by (response code, host that was asked for); of TCP, bytes under the code `-`.
+    """
 
     codes: dict[tuple[str, str], float] = field(default_factory=dict)
+    hosts: dict[tuple[str, str], float] = field(default_factory=dict)
     buckets: dict[float, float] = field(default_factory=dict)
     duration_milliseconds: float = 0.0
     bytes_sent: float = 0.0
@@ -78,6 +82,8 @@ class Flow:
         """Add another flow's sums to this one."""
         for outcome, count in other.codes.items():
             self.codes[outcome] = self.codes.get(outcome, 0.0) + count
+        for place, count in other.hosts.items():
+            self.hosts[place] = self.hosts.get(place, 0.0) + count
         for bound, count in other.buckets.items():
             self.buckets[bound] = self.buckets.get(bound, 0.0) + count
         self.duration_milliseconds += other.duration_milliseconds
@@ -94,8 +100,8 @@ class Flow:
         self.destination_principals |= other.destination_principals
 
 
-def collect_flows(series: TrafficSeries) -> dict[FlowKey, Flow]:
-    """Every flow with traffic, counted by one reporter."""
+def collect_flows(series: TrafficSeries, quiet: bool = False) -> dict[FlowKey, Flow]:
+    """Every flow with traffic, counted by one reporter; with `quiet` also those that stood still."""
     by_reporter: dict[str, dict[FlowKey, Flow]] = {"source": {}, "destination": {}}
     for sample in series.requests:
         _add_requests(_flow(by_reporter, sample), sample)
@@ -107,7 +113,7 @@ def collect_flows(series: TrafficSeries) -> dict[FlowKey, Flow]:
         _flow(by_reporter, sample).duration_milliseconds += sample.value
     _add_tcp(by_reporter, series)
     flows = _choose_reporters(by_reporter["source"], by_reporter["destination"])
-    return {key: flow for key, flow in sorted(flows.items()) if not flow.quiet}
+    return {key: flow for key, flow in sorted(flows.items()) if quiet or not flow.quiet}
 
 
 def _choose_reporters(reported: dict[FlowKey, Flow], received: dict[FlowKey, Flow]) -> dict[FlowKey, Flow]:
@@ -134,13 +140,20 @@ def _add_requests(flow: Flow, sample: Sample) -> None:
     outcome = status or labels.get("response_code", "") or "0", labels.get("response_flags", "") or "-"
     if sample.value > 0:
         flow.codes[outcome] = flow.codes.get(outcome, 0.0) + sample.value
+        _add_host(flow, outcome[0], sample)
         _add_security(flow, sample)
+
+
+def _add_host(flow: Flow, code: str, sample: Sample) -> None:
+    if host := _known(sample.labels, "destination_service"):
+        flow.hosts[code, host] = flow.hosts.get((code, host), 0.0) + sample.value
 
 
 def _add_tcp(by_reporter: dict[str, dict[FlowKey, Flow]], series: TrafficSeries) -> None:
     for sample in _positive(series.tcp_sent):
         flow = _flow(by_reporter, sample, "tcp")
         flow.bytes_sent += sample.value
+        _add_host(flow, "-", sample)
         _add_security(flow, sample)
     for sample in _positive(series.tcp_received):
         _flow(by_reporter, sample, "tcp").bytes_received += sample.value

@@ -53,6 +53,14 @@ def _response_codes(flow: Flow) -> dict[str, dict[str, float]]:
     return codes
 
 
+def count_hosts(flow: Flow) -> dict[str, dict[str, float]]:
+    """Requests by response code and host."""
+    hosts: dict[str, dict[str, float]] = {}
+    for (code, host), count in sorted(flow.hosts.items()):
+        hosts.setdefault(code, {})[host] = _tidy(count)
+    return hosts
+
+
 def _quantile(flow: Flow, share: float) -> float | None:
     value = quantile(flow.buckets, share)
     return None if value is None else _tidy(value)

@@ -658,6 +658,11 @@ export interface components {
             protocol: string;
             sourcePrincipals: string[];
             destinationPrincipals: string[];
+            hosts?: {
+                [key: string]: {
+                    [key: string]: number;
+                };
+            };
             health: components["schemas"]["Health"];
         };
         Failure: {

@@ -18,6 +18,10 @@ def _schema(kind: str) -> dict[str, Any]:
     return found
 
 
+GROUPS = {"Telemetry": ("telemetry.istio.io", ["v1", "v1alpha1"])}
+"""Kinds that are not of Istio's networking group, and their versions."""
+
+
 def _accepts(kind: str, spec: dict[str, Any]) -> bool:
     return jsonschema_rs.is_valid(_schema(kind), {"spec": spec})
 
@@ -30,10 +34,11 @@ def test_kubernetes_accepts_the_definition(kind: str) -> None:
 @pytest.mark.parametrize("kind", sorted(CRDS))
 def test_versions_and_names_are_istios(kind: str) -> None:
     spec = CRDS[kind]["spec"]
-    assert [version["name"] for version in spec["versions"]] == ["v1", "v1beta1", "v1alpha3"]
-    assert [version["storage"] for version in spec["versions"]] == [True, False, False]
-    assert CRDS[kind]["metadata"]["name"] == f"{spec['names']['plural']}.networking.istio.io"
-    assert spec["names"]["categories"] == ["istio-io", "networking-istio-io"]
+    group, versions = GROUPS.get(kind, ("networking.istio.io", ["v1", "v1beta1", "v1alpha3"]))
+    assert [version["name"] for version in spec["versions"]] == versions
+    assert [version["storage"] for version in spec["versions"]] == [name == "v1" for name in versions]
+    assert CRDS[kind]["metadata"]["name"] == f"{spec['names']['plural']}.{group}"
+    assert spec["names"]["categories"] == ["istio-io", group.replace(".", "-")]
 
 
 def _names(schema: dict[str, Any]) -> set[str]:

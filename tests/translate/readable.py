@@ -34,6 +34,7 @@ _MODULES = (
     "envoy.extensions.transport_sockets.proxy_protocol.v3.upstream_proxy_protocol_pb2",
     "envoy.extensions.transport_sockets.raw_buffer.v3.raw_buffer_pb2",
     "envoy.extensions.transport_sockets.tls.v3.tls_pb2",
+    "envoy.extensions.tracers.opentelemetry.resource_detectors.v3.environment_resource_detector_pb2",
     "envoy.extensions.upstreams.http.v3.http_protocol_options_pb2",
     "xds.type.v3.typed_struct_pb2",
 )

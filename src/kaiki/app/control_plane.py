@@ -36,7 +36,7 @@ from kaiki.kube.cache import Cache
 from kaiki.kube.client import KubeClient
 from kaiki.kube.config import KubeConfig
 from kaiki.kube.errors import KubeError, Unavailable
-from kaiki.kube.resource import CONFIG_MAPS, NAMESPACES
+from kaiki.kube.resource import NAMESPACES
 from kaiki.model.finding import Finding
 from kaiki.model.identity import DEFAULT_TRUST_DOMAIN
 from kaiki.model.memo import Memo
@@ -47,7 +47,6 @@ from kaiki.sources.collections import caches_of
 from kaiki.sources.credentials import CredentialReader
 from kaiki.sources.snapshot_source import SnapshotSource
 from kaiki.sources.status import StatusWriter
-from kaiki.translate.features.access_log import access_log_file, add_access_log
 from kaiki.translate.generate import generate
 
 logger = logging.getLogger(__name__)
@@ -139,12 +138,7 @@ class ControlPlane:
         metrics.set("istio_build", 1, component="pilot", tag=kaiki.__version__)
         self._caches = caches_of(client)
         self._credentials = CredentialReader(client)
-        self._mesh_config = Cache(
-            client, CONFIG_MAPS, namespace=settings.namespace, field_selector=f"metadata.name={MESH_CONFIG}"
-        )
-        # A change of the mesh config is a change of the mesh, though nothing is interpreted of it yet.
-        inputs = {**self._caches, "ConfigMap": self._mesh_config}
-        self._source = SnapshotSource(inputs, interpret, followed=self._credentials)
+        self._source = SnapshotSource(self._caches, interpret, followed=self._credentials)
         self._status = StatusWriter(client, self._caches)
         self._memo = Memo()
         authenticator = TokenAuthenticator(client.review_token)
@@ -212,9 +206,7 @@ class ControlPlane:
         self._first_snapshot.set()
 
     def _generate(self, snapshot: MeshSnapshot, proxy: Proxy) -> ProxyConfig:
-        config = generate(snapshot, proxy, self._memo)
-        mesh_config = self._mesh_config.get(self._settings.namespace, MESH_CONFIG)
-        return add_access_log(config, self._memo.get(access_log_file, mesh_config), self._memo)
+        return generate(snapshot, proxy, self._memo)
 
     def _inject(self, pod: Mapping[str, Any], namespace_labels: Mapping[str, str]) -> Mapping[str, Any] | None:
         return inject_pod(pod, namespace_labels, self._injection)

@@ -6,6 +6,7 @@ from typing import Any
 
 from kaiki.inject.containers import proxy_arguments
 from kaiki.inject.settings import BootstrapRequest, ProbeTarget
+from kaiki.manifests.gateway import NAME as GATEWAY_NAME
 from kaiki.model.proxy import Capture
 from kaiki.model.workload import ProxyKind
 from kaiki.translate.bootstrap import AppProbe, BootstrapSettings, bootstrap
@@ -24,6 +25,7 @@ def render_bootstrap(request: BootstrapRequest) -> dict[str, Any]:
             telemetry_host=f"kaiki-telemetry.{request.istio_namespace}.svc",
             probes=tuple(app_probe(target) for target in request.probes),
             metrics_port=metrics.port if metrics else 0,
+            service=request.workload.canonical_service,
             metrics_path=metrics.path if metrics else "/metrics",
         )
     )
@@ -47,5 +49,6 @@ def gateway_arguments(capture: Capture, istio_namespace: str) -> tuple[str, ...]
         capture=capture,
         discovery_host=f"istiod.{istio_namespace}.svc",
         telemetry_host=f"kaiki-telemetry.{istio_namespace}.svc",
+        service=GATEWAY_NAME,
     )
     return tuple(proxy_arguments(bootstrap(settings), GATEWAY_CONCURRENCY, "warning"))

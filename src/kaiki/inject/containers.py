@@ -142,6 +142,8 @@ def _environment(workload: WorkloadLabels) -> list[dict[str, Any]]:
     return [
         *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()),
         *({"name": name, "value": value} for name, value in values.items()),
+        # Who the proxy's spans are of; Kubernetes expands the namespace.
+        {"name": "OTEL_RESOURCE_ATTRIBUTES", "value": f"service.name={workload.canonical_service}.$(POD_NAMESPACE)"},
     ]
 
 

@@ -16,14 +16,17 @@ from kaiki.interpret.destination_rules import destination_policy
 from kaiki.interpret.gateways import gateway
 from kaiki.interpret.mesh_config import MESH_CONFIG, mesh_settings
 from kaiki.interpret.references import references
+from kaiki.interpret.references.reports import provider_findings
 from kaiki.interpret.registry import registry, with_entries
 from kaiki.interpret.service_entries import service_entry
+from kaiki.interpret.telemetry import telemetry, telemetry_findings
 from kaiki.interpret.virtual_services import virtual_service
 from kaiki.model.credential import Credential
 from kaiki.model.finding import Finding, Severity
 from kaiki.model.gateway import Gateway
 from kaiki.model.memo import Memo
 from kaiki.model.policy.destination import DestinationPolicy
+from kaiki.model.policy.telemetry import TelemetryPolicy
 from kaiki.model.route import VirtualService
 from kaiki.model.service import ServiceEntry
 from kaiki.model.snapshot import MeshSnapshot
@@ -32,6 +35,7 @@ from kaiki.resources.istio.destination_rule import DestinationRuleSpec
 from kaiki.resources.istio.gateway import GatewaySpec
 from kaiki.resources.istio.parse import Parsed, is_istio, parse
 from kaiki.resources.istio.service_entry import ServiceEntrySpec
+from kaiki.resources.istio.telemetry import TelemetrySpec
 from kaiki.resources.istio.virtual_service import VirtualServiceSpec
 
 Inputs = Mapping[tuple[str, str, str], Mapping[str, Any]]
@@ -50,11 +54,12 @@ KINDS = (
     "DestinationRule",
     "Gateway",
     "ServiceEntry",
+    "Telemetry",
     "ConfigMap",
 )
 """The kinds interpretation reads; others among the inputs are ignored. Of ConfigMaps, only the mesh's is needed."""
 
-Interpreted = VirtualService | DestinationPolicy | Gateway | ServiceEntry
+Interpreted = VirtualService | DestinationPolicy | Gateway | ServiceEntry | TelemetryPolicy
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +84,7 @@ def interpret(inputs: Inputs, previous: Interpretation | None = None) -> Interpr
     if (config := inputs.get(MESH_CONFIG)) is not None:
         settings, found = memo.get(mesh_settings, config)
         snapshot, findings = replace(snapshot, settings=settings), [*findings, *found]
+        findings += provider_findings(snapshot, core.reference(config))
     findings += references(snapshot, things)
     return Interpretation(snapshot, tuple(sorted(set(findings), key=_finding_order)), memo)
 
@@ -120,6 +126,9 @@ def _thing(obj: core.Object) -> tuple[Interpreted | None, tuple[Finding, ...]]:
             return gateway(parsed.reference, spec, parsed.created), parsed.findings
         case ServiceEntrySpec() as spec:
             return service_entry(parsed.reference, spec, parsed.created), parsed.findings
+        case TelemetrySpec() as spec:
+            found = (*parsed.findings, *telemetry_findings(parsed.reference, spec))
+            return telemetry(parsed.reference, spec, parsed.created), found
     return None, parsed.findings
 
 
@@ -127,7 +136,7 @@ def _things(by_kind: Mapping[str, list[core.Object]], memo: Memo) -> tuple[tuple
     """All Istio objects, the oldest first (then by name): the order in which conflicts are decided."""
     things: list[Interpreted] = []
     findings: list[Finding] = []
-    for kind in ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry"):
+    for kind in ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Telemetry"):
         for obj in filter(is_istio, by_kind.get(kind, ())):
             thing, found = memo.get(_thing, obj)
             findings += found
@@ -143,6 +152,7 @@ def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpr
     policies: dict[str, list[DestinationPolicy]] = defaultdict(list)
     gateways: list[Gateway] = []
     entries: list[ServiceEntry] = []
+    telemetries: list[TelemetryPolicy] = []
     for thing in things:
         match thing:
             case VirtualService():
@@ -154,6 +164,8 @@ def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpr
                 gateways.append(thing)
             case ServiceEntry():
                 entries.append(thing)
+            case TelemetryPolicy():
+                telemetries.append(thing)
     known = with_entries(made, entries)
     return MeshSnapshot(
         services=known.services,
@@ -164,6 +176,7 @@ def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpr
         virtual_services={name: tuple(routes[name]) for name in sorted(routes)},
         destination_policies={host: tuple(policies[host]) for host in sorted(policies)},
         gateways=tuple(gateways),
+        telemetry=memo.keep("telemetry", tuple(telemetries)),
         credentials=_credentials(by_kind, memo),
         namespaces={core.name(obj): core.labels(obj) for obj in by_kind.get("Namespace", ())},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kaiki.interpret.telemetry_providers import telemetry_settings
 from kaiki.model.finding import Finding, Severity
 from kaiki.model.mesh import MeshSettings
 from kaiki.resources import core
@@ -20,12 +21,14 @@ def mesh_settings(obj: core.Object) -> tuple[MeshSettings, tuple[Finding, ...]]:
     document = _read(text)
     if document is None:
         return MeshSettings(), (_finding(obj, f"data.{_KEY}", "this is not a YAML mapping."),)
+    telemetry, problems = telemetry_settings(document)
+    found = tuple(_finding(obj, f"data.{_KEY}.{path}", message) for path, message in problems)
     policy = document.get("outboundTrafficPolicy") or {}
     mode = policy.get("mode", _MODES[0]) if isinstance(policy, dict) else None
     if mode not in _MODES:
         path, message = f"data.{_KEY}.outboundTrafficPolicy.mode", f"the mode must be one of {', '.join(_MODES)}."
-        return MeshSettings(), (_finding(obj, path, message),)
-    return MeshSettings(registry_only=mode == "REGISTRY_ONLY"), ()
+        return MeshSettings(telemetry=telemetry), (*found, _finding(obj, path, message))
+    return MeshSettings(registry_only=mode == "REGISTRY_ONLY", telemetry=telemetry), found
 
 
 def _read(text: str) -> dict[str, Any] | None:

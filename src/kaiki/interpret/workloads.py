@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from kaiki.interpret.telemetry_providers import annotated_tracing
 from kaiki.model.identity import Identity, workload_labels
 from kaiki.model.workload import ProxyKind, WorkloadInstance
 from kaiki.resources import core
@@ -51,6 +52,7 @@ def workload_instance(pod: core.Object) -> WorkloadInstance:
         owner_kind=kind,
         node=str(core.spec(pod).get("nodeName") or ""),
         named_ports=core.named_ports(pod),
+        tracing=annotated_tracing(pod),
     )
 
 

@@ -10,6 +10,7 @@ from kaiki.manifests.objects import MANAGED, Object, metadata
 from kaiki.manifests.settings import InstallSettings
 
 CONSOLE_SECRET = "kaiki-console"
+_TRACER = "otel-tracing"
 ISTIO_GROUPS = ("networking.istio.io", "security.istio.io", "telemetry.istio.io", "extensions.istio.io")
 
 
@@ -29,6 +30,14 @@ def base_manifests(settings: InstallSettings) -> list[Object]:
 def _mesh_config(settings: InstallSettings) -> Object:
     mesh: dict[str, Any] = {
         "accessLogFile": settings.access_log_file,
+        "defaultProviders": {"metrics": ["prometheus"], "tracing": [_TRACER]},
+        "enableTracing": True,
+        "extensionProviders": [
+            {
+                "name": _TRACER,
+                "opentelemetry": {"service": f"jaeger-collector.{settings.namespace}.svc.cluster.local", "port": 4317},
+            }
+        ],
         "outboundTrafficPolicy": {"mode": settings.outbound_traffic_policy},
         "rootNamespace": settings.namespace,
         "trustDomain": settings.trust_domain,

@@ -99,6 +99,7 @@ def _environment(settings: InstallSettings) -> list[Object]:
     return [
         *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()),
         *({"name": name, "value": value} for name, value in values.items()),
+        {"name": "OTEL_RESOURCE_ATTRIBUTES", "value": f"service.name={NAME}.$(POD_NAMESPACE)"},
     ]
 
 

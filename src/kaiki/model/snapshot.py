@@ -14,6 +14,7 @@ from kaiki.model.finding import ObjectRef
 from kaiki.model.gateway import Gateway
 from kaiki.model.mesh import DEFAULT_SETTINGS, MeshSettings
 from kaiki.model.policy.destination import DestinationPolicy
+from kaiki.model.policy.telemetry import TelemetryPolicy
 from kaiki.model.route import VirtualService
 from kaiki.model.service import Endpoint, Service
 from kaiki.model.workload import WorkloadInstance
@@ -30,6 +31,7 @@ class MeshSnapshot:
     - `destination_policies`: host → its DestinationRules, the one that wins first;
     - `gateways`: the oldest first;
     - `entries`: host name → the ServiceEntry it comes from; hosts of Kubernetes' Services are not among them;
+    - `telemetry`: the Telemetry objects, the oldest first;
     - `credentials`: (namespace, name) → what is known of a Secret some Gateway names;
     - `services_by_workload`: (namespace, pod name) → the services that select it, the oldest first.
     """
@@ -45,6 +47,7 @@ class MeshSnapshot:
     credentials: Credentials = field(default_factory=dict)
     entries: Mapping[str, ObjectRef] = field(default_factory=dict)
     settings: MeshSettings = DEFAULT_SETTINGS
+    telemetry: tuple[TelemetryPolicy, ...] = ()
 
 
 EMPTY_SNAPSHOT = MeshSnapshot()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from kaiki.model.identity import Identity, WorkloadLabels
+from kaiki.model.policy.telemetry import TracingDefaults
 
 
 class ProxyKind(StrEnum):
@@ -21,7 +22,8 @@ class WorkloadInstance:
     """One pod of the mesh.
 
     `labels` are the pod's own, sorted; `ready` is its Ready condition; `owner_kind` is the kind of the workload that
-    owns it (`Deployment`, `Pod`, …). `address` is empty until the pod has one.
+    owns it (`Deployment`, `Pod`, …). `address` is empty until the pod has one. `tracing` is what the pod's annotation
+    `proxy.istio.io/config` says of it.
     """
 
     name: str
@@ -36,6 +38,7 @@ class WorkloadInstance:
     owner_kind: str = "Deployment"
     node: str = ""
     named_ports: tuple[tuple[str, int], ...] = field(default=())
+    tracing: TracingDefaults | None = None
 
     @property
     def key(self) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The CustomResourceDefinitions of Istio's networking API, generated from the types that read the objects."""
+"""The CustomResourceDefinitions of Istio's APIs, generated from the types that read the objects."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from kaiki.resources.istio.common import ApiType
 from kaiki.resources.istio.destination_rule import DestinationRuleSpec
 from kaiki.resources.istio.gateway import GatewaySpec
 from kaiki.resources.istio.service_entry import ServiceEntrySpec
+from kaiki.resources.istio.telemetry import TelemetrySpec
 from kaiki.resources.istio.virtual_service import VirtualServiceSpec
 from kaiki.resources.schema import Schema, schema_of
 
@@ -24,6 +25,8 @@ class _Kind:
     short: str
     spec: type[ApiType]
     columns: tuple[tuple[str, str, str], ...]
+    group: str = _GROUP
+    versions: tuple[str, ...] = _VERSIONS
 
 
 _KINDS = (
@@ -40,6 +43,7 @@ _KINDS = (
             ("Resolution", ".spec.resolution", "How endpoints are found."),
         ),
     ),
+    _Kind("Telemetry", "telemetries", "telemetry", TelemetrySpec, (), "telemetry.istio.io", ("v1", "v1alpha1")),
     _Kind(
         "VirtualService",
         "virtualservices",
@@ -63,11 +67,11 @@ def _definition(kind: _Kind) -> dict[str, Any]:
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {
-            "name": f"{kind.plural}.{_GROUP}",
+            "name": f"{kind.plural}.{kind.group}",
             "labels": {"app.kubernetes.io/part-of": "kaiki"},
         },
         "spec": {
-            "group": _GROUP,
+            "group": kind.group,
             "scope": "Namespaced",
             "names": {
                 "kind": kind.kind,
@@ -75,9 +79,9 @@ def _definition(kind: _Kind) -> dict[str, Any]:
                 "plural": kind.plural,
                 "singular": kind.kind.lower(),
                 "shortNames": [kind.short],
-                "categories": ["istio-io", "networking-istio-io"],
+                "categories": ["istio-io", kind.group.replace(".", "-")],
             },
-            "versions": [_version(name, kind) for name in _VERSIONS],
+            "versions": [_version(name, kind) for name in kind.versions],
         },
     }
 
@@ -86,7 +90,7 @@ def _version(name: str, kind: _Kind) -> dict[str, Any]:
     return {
         "name": name,
         "served": True,
-        "storage": name == _VERSIONS[0],
+        "storage": name == kind.versions[0],
         "subresources": {"status": {}},
         "additionalPrinterColumns": [*_columns(kind), _AGE],
         "schema": {"openAPIV3Schema": _schema(kind)},

@@ -40,6 +40,12 @@ _NAMESPACE_MODULE = (
 """A WebAssembly module of 88 bytes that does nothing. Building any Wasm filter, even a disabled one, registers the
 stats namespace `wasmcustom`, without which Envoy would write `envoy_istio_requests_total`."""
 
+_RUNTIME = {
+    "re2.max_program_size.error_level": 32768,
+    "tracing.opentelemetry.flush_interval_ms": 1000,
+    "tracing.zipkin.flush_interval_ms": 1000,
+}
+
 _BUCKETS = (0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 600_000, 1_800_000)
 _LAST_BUCKET = 3_600_000
 
@@ -64,7 +70,8 @@ class BootstrapSettings:
     """What a bootstrap depends on.
 
     `probes` are the application's HTTP probes; `metrics_port` (0: none) and `metrics_path` are where the application
-    serves metrics of its own, which are then reached at 15020 `/app-metrics`.
+    serves metrics of its own, which are then reached at 15020 `/app-metrics`. `service` is the canonical service,
+    which Zipkin's spans are said to be of.
     """
 
     kind: ProxyKind
@@ -78,21 +85,20 @@ class BootstrapSettings:
     probes: tuple[AppProbe, ...] = ()
     metrics_port: int = 0
     metrics_path: str = "/metrics"
+    service: str = ""
 
 
 def bootstrap(settings: BootstrapSettings) -> dict[str, Any]:
     """The Envoy bootstrap of one pod, as JSON."""
     document: dict[str, Any] = {
-        "node": _node(settings.kind),
+        "node": _node(settings),
         "admin": {"address": _address("127.0.0.1", ADMIN_PORT)},
         "dynamic_resources": _dynamic_resources(settings),
         "static_resources": {"listeners": _listeners(settings), "clusters": _clusters(settings)},
         "stats_config": _stats_config(),
         "stats_flush_interval": "2s",
         "stats_eviction_interval": "3600s",
-        "layered_runtime": {
-            "layers": [{"name": "static", "static_layer": {"re2.max_program_size.error_level": 32768}}]
-        },
+        "layered_runtime": {"layers": [{"name": "static", "static_layer": _RUNTIME}]},
     }
     if settings.capture is Capture.MARK:
         document["cluster_manager"] = {"upstream_bind_config": {"socket_options": socket_mark()}}
@@ -112,10 +118,13 @@ def socket_mark() -> list[dict[str, Any]]:
     ]
 
 
-def _node(kind: ProxyKind) -> dict[str, Any]:
-    role = "router" if kind is ProxyKind.GATEWAY else "sidecar"
+def _node(settings: BootstrapSettings) -> dict[str, Any]:
+    role = "router" if settings.kind is ProxyKind.GATEWAY else "sidecar"
     pod = "$(POD_NAME).$(POD_NAMESPACE)"
-    return {"id": f"{role}~$(POD_IP)~{pod}~$(POD_NAMESPACE).svc.cluster.local", "cluster": pod}
+    return {
+        "id": f"{role}~$(POD_IP)~{pod}~$(POD_NAMESPACE).svc.cluster.local",
+        "cluster": f"{settings.service}.$(POD_NAMESPACE)" if settings.service else pod,
+    }
 
 
 def _address(host: str, port: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from kaiki.model.snapshot import MeshSnapshot
 from kaiki.model.workload import ProxyKind
 from kaiki.translate.encode import by_name
 from kaiki.translate.gateway import gateway
+from kaiki.translate.observation import observed
 from kaiki.translate.scope import Scope
 from kaiki.translate.sidecar_inbound import inbound
 from kaiki.translate.sidecar_outbound import Resources, outbound
@@ -21,9 +22,8 @@ def generate(snapshot: MeshSnapshot, proxy: Proxy, memo: Memo) -> ProxyConfig:
     memo.enter(snapshot)
     labels = proxy.labels if memo.get(_chooses_by_label, snapshot) else ()
     scope = memo.get(_scope, snapshot, memo, proxy.namespace, labels, proxy.capture)
-    if proxy.kind is ProxyKind.GATEWAY:
-        return ProxyConfig(resources=gateway(scope, proxy))
-    return ProxyConfig(resources=_sidecar(scope, proxy))
+    resources = gateway(scope, proxy) if proxy.kind is ProxyKind.GATEWAY else _sidecar(scope, proxy)
+    return ProxyConfig(resources=observed(resources, scope, proxy))
 
 
 def _scope(

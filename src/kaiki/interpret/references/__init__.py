@@ -1,6 +1,7 @@
 """What an object means against the rest of the mesh: names nobody answers to, and objects that contradict each other.
 
     KAI02xx  VirtualServices       KAI03xx  DestinationRules       KAI04xx  Gateways       KAI05xx  ServiceEntries
+    KAI12xx  Telemetry
 
 All of it is judged from the snapshot alone, object by object, so that the same words are said at admission (when the
 object is not stored yet) and afterwards.
@@ -13,15 +14,17 @@ from collections.abc import Iterable
 from kaiki.interpret.references.destinations import policy_findings
 from kaiki.interpret.references.entrances import gateway_findings
 from kaiki.interpret.references.entries import entry_findings
+from kaiki.interpret.references.reports import telemetry_findings
 from kaiki.interpret.references.routes import route_findings
 from kaiki.model.finding import Finding
 from kaiki.model.gateway import Gateway
 from kaiki.model.policy.destination import DestinationPolicy
+from kaiki.model.policy.telemetry import TelemetryPolicy
 from kaiki.model.route import VirtualService
 from kaiki.model.service import ServiceEntry
 from kaiki.model.snapshot import MeshSnapshot
 
-Thing = VirtualService | DestinationPolicy | Gateway | ServiceEntry
+Thing = VirtualService | DestinationPolicy | Gateway | ServiceEntry | TelemetryPolicy
 
 
 def references(snapshot: MeshSnapshot, things: Iterable[Thing]) -> list[Finding]:
@@ -37,4 +40,6 @@ def references(snapshot: MeshSnapshot, things: Iterable[Thing]) -> list[Finding]
                 found += gateway_findings(snapshot, thing)
             case ServiceEntry():
                 found += entry_findings(snapshot, thing)
+            case TelemetryPolicy():
+                found += telemetry_findings(snapshot, thing)
     return found

@@ -22,6 +22,7 @@ from kaiki.resources.istio.common import ApiType, StringMatch
 from kaiki.resources.istio.destination_rule import DestinationRuleSpec
 from kaiki.resources.istio.gateway import GatewaySpec
 from kaiki.resources.istio.service_entry import ServiceEntrySpec
+from kaiki.resources.istio.telemetry import TelemetrySpec
 from kaiki.resources.istio.virtual_service import (
     L4MatchAttributes,
     RegexRewrite,
@@ -35,7 +36,10 @@ SPECS: Mapping[str, type[ApiType]] = {
     "DestinationRule": DestinationRuleSpec,
     "Gateway": GatewaySpec,
     "ServiceEntry": ServiceEntrySpec,
+    "Telemetry": TelemetrySpec,
 }
+GROUPS: Mapping[str, str] = {"Telemetry": "telemetry.istio.io"}
+"""Kinds of other groups than `GROUP`."""
 _PLACE = re.compile(r"^(?P<cause>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
 
 
@@ -51,7 +55,9 @@ class Parsed:
 
 def is_istio(obj: core.Object) -> bool:
     """Whether an object is of a kind this module reads (a Gateway of the Gateway API is not)."""
-    return str(obj.get("apiVersion", GROUP)).split("/", 1)[0] == GROUP and obj.get("kind") in SPECS
+    kind = str(obj.get("kind"))
+    group = GROUPS.get(kind, GROUP)
+    return kind in SPECS and str(obj.get("apiVersion", group)).split("/", 1)[0] == group
 
 
 def parse(obj: core.Object) -> Parsed | tuple[Finding, ...]:

@@ -1,29 +1,22 @@
-"""Envoy's access log, a line per request or connection, where the mesh config names a file for it.
+"""Envoy's access log, an entry per request or connection, to where providers say.
 
-    accessLogFile      /dev/stdout: `kubectl logs <pod> -c istio-proxy`; empty: none
-    accessLogFormat    the line (TEXT) or an object of names and values (JSON); empty: Istio's
-    accessLogEncoding  TEXT or JSON
+    file             /dev/stdout: `kubectl logs <pod> -c istio-proxy`; text or JSON, by default Istio's line
+    http, tcp grpc   Envoy's access log service          opentelemetry   OTLP's logs service
 
-It is added to finished listeners, since it is the same for all of them and nothing else depends on it. Rules and the
-default format: Istio, "Envoy Access Logs".
+Rules and the default format: Istio, "Envoy Access Logs".
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import yaml
 from envoy.config.accesslog.v3 import accesslog_pb2
-from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
-from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as http
-from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2 as tcp
+from envoy.config.core.v3 import config_source_pb2
+from google.protobuf.message import Message
 
-from kaiki.model.memo import Memo
-from kaiki.model.proxy import LISTENER_TYPE, ProxyConfig, Resource
-from kaiki.translate.encode import pack, resource
+from kaiki.model.policy.telemetry import LogKind, LogProvider
+from kaiki.translate.encode import pack, pack_struct
 
 _FIELDS = {
     "start_time": "%START_TIME%",
@@ -58,79 +51,114 @@ _LINE = (
     "{upstream_cluster} {upstream_local_address} {downstream_local_address} {downstream_remote_address} "
     "{requested_server_name} {route_name}\n"
 )
-_HTTP_TYPE, _TCP_TYPE = http.HttpConnectionManager.DESCRIPTOR.full_name, tcp.TcpProxy.DESCRIPTOR.full_name
+_LOG_NAMES = {
+    LogKind.HTTP_GRPC: "http_envoy_accesslog",
+    LogKind.TCP_GRPC: "tcp_envoy_accesslog",
+    LogKind.OPENTELEMETRY: "otel_envoy_accesslog",
+}
+_CEL = "envoy.access_loggers.extension_filters.cel"
+_CEL_TYPE = "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter"
 
 
-@dataclass(frozen=True, slots=True)
-class AccessLogFile:
-    """Where the log goes (no path: nowhere) and what is in it; no format: Istio's."""
+def access_log(
+    provider: LogProvider, expression: str, cluster: str, of_requests: bool
+) -> accesslog_pb2.AccessLog | None:
+    """One access log of requests or of connections; `cluster` is who takes it, unless it is a file.
 
-    path: str = ""
-    format: str = ""
-    json: bool = False
-
-
-def access_log_file(config_map: Mapping[str, Any] | None) -> AccessLogFile:
-    """What the ConfigMap `istio` says of access logs; what cannot be read says nothing."""
-    text = ((config_map or {}).get("data") or {}).get("mesh") or ""
-    try:
-        mesh = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return AccessLogFile()
-    if not isinstance(mesh, dict):
-        return AccessLogFile()
-    path, line, encoding = (mesh.get(f"accessLog{name}") or "" for name in ("File", "Format", "Encoding"))
-    return AccessLogFile(str(path), str(line), str(encoding).upper() == "JSON")
+    None where the provider takes only the other ones.
+    """
+    if provider.kind is (LogKind.TCP_GRPC if of_requests else LogKind.HTTP_GRPC):
+        return None
+    name, config = _config(provider, cluster)
+    log = accesslog_pb2.AccessLog(name=name, typed_config=pack(config))
+    _choose(log, expression, of_requests)
+    return log
 
 
-def add_access_log(config: ProxyConfig, file: AccessLogFile, memo: Memo) -> ProxyConfig:
-    """The same configuration with the log on every connection manager and TCP proxy that counts for metrics."""
-    if not file.path:
-        return config
-    listeners = config.resources.get(LISTENER_TYPE, {})
-    logged = {name: memo.get(_with_log, item, file.path, file.format, file.json) for name, item in listeners.items()}
-    return ProxyConfig(resources={**config.resources, LISTENER_TYPE: logged})
+def _choose(log: accesslog_pb2.AccessLog, expression: str, of_requests: bool) -> None:
+    """Of connections only the end is logged, not that they were opened or still live."""
+    conditions = []
+    if not of_requests:
+        ended = accesslog_pb2.AccessLogFilter()
+        ended.log_type_filter.types.append("TcpConnectionEnd")
+        conditions.append(ended)
+    if expression:
+        chosen = accesslog_pb2.AccessLogFilter()
+        chosen.extension_filter.name = _CEL
+        chosen.extension_filter.typed_config.CopyFrom(pack_struct(_CEL_TYPE, {"expression": expression}))
+        conditions.append(chosen)
+    if len(conditions) > 1:
+        log.filter.and_filter.filters.extend(conditions)
+    elif conditions:
+        log.filter.CopyFrom(conditions[0])
 
 
-def _with_log(item: Resource, path: str, line: str, as_json: bool) -> Resource:
-    message = listener_pb2.Listener.FromString(item.body)
-    log = _log(AccessLogFile(path, line, as_json))
-    for chain in (*message.filter_chains, message.default_filter_chain):
-        for one in chain.filters:
-            _add(one, log)
-    return resource(message.name, message)
+def _config(provider: LogProvider, cluster: str) -> tuple[str, Message]:
+    match provider.kind:
+        case LogKind.FILE:
+            return "envoy.access_loggers.file", _file(provider)
+        case LogKind.OPENTELEMETRY:
+            return "envoy.access_loggers.open_telemetry", _opentelemetry(provider, cluster)
+        case kind:
+            return f"envoy.access_loggers.{kind}", _grpc(provider, cluster)
 
 
-def _add(one: listener_components_pb2.Filter, log: accesslog_pb2.AccessLog) -> None:
-    kind = one.typed_config.type_url.rpartition("/")[2]
-    if kind == _HTTP_TYPE:
-        manager = http.HttpConnectionManager.FromString(one.typed_config.value)
-        manager.access_log.append(log)
-        one.typed_config.CopyFrom(pack(manager))
-    elif kind == _TCP_TYPE:
-        proxy = tcp.TcpProxy.FromString(one.typed_config.value)
-        if proxy.access_log:  # What is dropped on purpose is in no metric and in no log.
-            ended = proxy.access_log.add()
-            ended.CopyFrom(log)
-            ended.filter.log_type_filter.types.append("TcpConnectionEnd")
-            one.typed_config.CopyFrom(pack(proxy))
-
-
-def _log(file: AccessLogFile) -> accesslog_pb2.AccessLog:
+def _file(provider: LogProvider) -> Message:
     from envoy.extensions.access_loggers.file.v3 import file_pb2
 
-    config = file_pb2.FileAccessLog(path=file.path)
-    if file.json:
-        config.log_format.json_format.update(_json_fields(file.format))
+    config = file_pb2.FileAccessLog(path=provider.path)
+    if provider.json:
+        config.log_format.json_format.update(_json_format(provider))
     else:
-        line = file.format or _LINE.format(**_FIELDS)
-        config.log_format.text_format_source.inline_string = line
-    return accesslog_pb2.AccessLog(name="envoy.access_loggers.file", typed_config=pack(config))
+        line = provider.text or _LINE.format(**_FIELDS)
+        # Envoy adds no end of line to a format of the user's own.
+        config.log_format.text_format_source.inline_string = line if line.endswith("\n") else f"{line}\n"
+    return config  # type: ignore[no-any-return]
 
 
-def _json_fields(text: str) -> dict[str, Any]:
+def _json_format(provider: LogProvider) -> dict[str, Any]:
+    """Members as they were written; a nested object came as its JSON."""
+    return {name: _nested(value) for name, value in provider.fields} or dict(_FIELDS)
+
+
+def _nested(value: str) -> Any:
+    if not value.startswith(("{", "[")):
+        return value
     try:
-        fields = json.loads(text) if text else None
+        return json.loads(value)
     except ValueError:
-        fields = None
-    return fields if isinstance(fields, dict) else dict(_FIELDS)
+        return value
+
+
+def _grpc(provider: LogProvider, cluster: str) -> Any:
+    from envoy.extensions.access_loggers.grpc.v3 import als_pb2
+
+    if provider.kind is LogKind.TCP_GRPC:
+        config: Any = als_pb2.TcpGrpcAccessLogConfig()
+    else:
+        config = als_pb2.HttpGrpcAccessLogConfig()
+        config.additional_request_headers_to_log.extend(provider.request_headers)
+        config.additional_response_headers_to_log.extend(provider.response_headers)
+        config.additional_response_trailers_to_log.extend(provider.response_trailers)
+    _set_common(config.common_config, provider, cluster)
+    return config
+
+
+def _set_common(common: Any, provider: LogProvider, cluster: str) -> None:
+    common.log_name = provider.log_name or _LOG_NAMES[provider.kind]
+    common.transport_api_version = config_source_pb2.V3
+    common.grpc_service.envoy_grpc.cluster_name = cluster
+    common.grpc_service.envoy_grpc.authority = provider.service
+    common.filter_state_objects_to_log.extend(provider.filter_state)
+
+
+def _opentelemetry(provider: LogProvider, cluster: str) -> Any:
+    from envoy.extensions.access_loggers.open_telemetry.v3 import logs_service_pb2
+
+    config = logs_service_pb2.OpenTelemetryAccessLogConfig()
+    _set_common(config.common_config, provider, cluster)
+    config.disable_builtin_labels = True
+    config.body.string_value = (provider.text or _LINE.format(**_FIELDS)).rstrip("\n")
+    for name, value in provider.fields:
+        config.attributes.values.add(key=name).value.string_value = value
+    return config

@@ -158,6 +158,17 @@ def test_changed_metrics_are_taken_by_envoy(tmp_path: Path) -> None:
     assert "request_host" in listeners and "100%%" in listeners and "peer.workload:PLAIN" in listeners
 
 
+def test_labels_stay_in_one_tag_unless_one_of_them_changes() -> None:
+    def listeners(label: str) -> str:
+        overrides = [{"match": {"metric": "REQUEST_COUNT"}, "tagOverrides": {label: {"value": "request.host"}}}]
+        return _listeners(_generated(telemetry("mesh", metrics=[{"overrides": overrides}])))
+
+    added, changed, plain = listeners("mine"), listeners("response_flags"), _listeners(_generated())
+    assert added.count("kaiki_labels") == plain.count("kaiki_labels")
+    # Of the four metrics of a request only the one that is meant pays for its labels.
+    assert changed.count("kaiki_labels") * 4 == plain.count("kaiki_labels") * 3
+
+
 def test_all_metrics_can_be_off() -> None:
     rule = {"providers": _provider("prometheus"), "overrides": [{"match": {"metric": "ALL_METRICS"}, "disabled": True}]}
     listeners = _listeners(_generated(telemetry("mesh", metrics=[rule])))

@@ -7,6 +7,7 @@ standard is made is `telemetry`'s own affair.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from envoy.config.accesslog.v3 import accesslog_pb2
@@ -14,7 +15,9 @@ from google.protobuf.json_format import MessageToDict
 
 from kaiki.model.policy.telemetry import Side, TagSource, TagValue
 from kaiki.translate.encode import pack, pack_struct
-from kaiki.translate.features.telemetry import METADATA_NAMESPACE, or_unknown
+from kaiki.translate.features.compact_labels import TAG, compact_format
+from kaiki.translate.features.metric_labels import METADATA_NAMESPACE, Reporter
+from kaiki.translate.features.telemetry import or_unknown, request_labels
 from kaiki.translate.telemetry_plan import MetricPlan
 
 _STATS = "envoy.access_loggers.stats"
@@ -54,14 +57,9 @@ def _stats(log: accesslog_pb2.AccessLog, plans: Plans, side: Side) -> Iterator[a
         kept = [one for one in config.get(kind, ()) if not _plan(plans, one["stat"]["name"]).disabled]
         for one in kept:
             stat = one["stat"]
-            stat["tags"] = [
-                {"name": name, "value_format": value}
-                for name, value in _changed(
-                    ((tag["name"], tag["value_format"]) for tag in stat.get("tags", ())),
-                    _plan(plans, stat["name"]),
-                    side,
-                )
-            ]
+            plan = _plan(plans, stat["name"])
+            tags = _apart([(tag["name"], tag["value_format"]) for tag in stat.get("tags", ())], plan)
+            stat["tags"] = [{"name": name, "value_format": value} for name, value in _changed(tags, plan, side)]
         config[kind] = kept
     config = {key: value for key, value in config.items() if value != []}
     if "counters" in config or "histograms" in config:
@@ -69,6 +67,26 @@ def _stats(log: accesslog_pb2.AccessLog, plans: Plans, side: Side) -> Iterator[a
         changed.CopyFrom(log)
         changed.typed_config.CopyFrom(pack_struct(struct.type_url.rpartition("/")[2], config))
         yield changed
+
+
+def _apart(tags: list[tuple[str, str]], plan: MetricPlan) -> list[tuple[str, str]]:
+    """The tags, with the one that holds all of Istio's labels taken apart if any of those is to change."""
+    for name, value in tags:
+        known = _compact_formats().get(value) if name == TAG else None
+        if known is not None:
+            labels = request_labels(*known)
+            if not {name for name, _ in labels}.isdisjoint(name for name, _ in plan.tags):
+                return [*labels, *(tag for tag in tags if tag[0] != TAG)]
+    return tags
+
+
+@cache
+def _compact_formats() -> dict[str, tuple[Reporter, str]]:
+    return {
+        compact_format(reporter, protocol): (reporter, protocol)
+        for reporter in Reporter
+        for protocol in ("http", "grpc")
+    }
 
 
 def _collected(log: accesslog_pb2.AccessLog, plans: Plans, side: Side) -> Iterator[accesslog_pb2.AccessLog]:

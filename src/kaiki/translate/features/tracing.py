@@ -23,7 +23,8 @@ from envoy.type.tracing.v3 import custom_tag_pb2
 from kaiki.model.identity import UNKNOWN
 from kaiki.model.policy.telemetry import TagSource, TagValue, Tracer, TracerKind
 from kaiki.translate.encode import duration, pack, pack_empty
-from kaiki.translate.features.telemetry import ENVIRONMENT_NAMES, METADATA_NAMESPACE
+from kaiki.translate.features.metric_labels import METADATA_NAMESPACE
+from kaiki.translate.features.telemetry import ENVIRONMENT_NAMES
 from kaiki.translate.telemetry_plan import TracingPlan
 
 _DETECTOR = "envoy.tracers.opentelemetry.resource_detectors.environment"

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.table import print_rows
-from kaiki.telemetry.api.render import render_answer
+from kaiki.telemetry.api.render import INSTANT, RANGE, render_answer
 from kaiki.telemetry.matchers import NAME
 from kaiki.telemetry.promql.context import QuerySettings
 from kaiki.telemetry.promql.evaluate import query_instant, query_range
@@ -55,10 +55,10 @@ def main() -> None:
         store = SeriesStore(Path(folder))
         fill(store, SERIES)
         for query in QUERIES:
-            instant = _best(lambda q=query: render_answer(query_instant(store, q, end, settings), instant=True))
+            instant = _best(lambda q=query: render_answer(query_instant(store, q, end, settings), INSTANT))
             start = end - 200 * 15_000
             ranged = _best(
-                lambda q=query, s=start: render_answer(query_range(store, q, s, end, 15_000, settings), instant=False)
+                lambda q=query, s=start: render_answer(query_range(store, q, s, end, 15_000, settings), RANGE)
             )
             rows.append((query, f"{instant:.1f} ms", f"{ranged:.1f} ms"))
         store.close()

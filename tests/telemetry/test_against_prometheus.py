@@ -1,15 +1,8 @@
 """The same samples and queries in Kaiki and in a real Prometheus 2 give the same answers."""
 
-import contextlib
 import json
 import math
-import shutil
-import socket
 import subprocess
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,13 +10,14 @@ from typing import Any
 import pytest
 
 from kaiki.graph import traffic_queries
-from kaiki.telemetry.api.render import render_answer
+from kaiki.telemetry.api.render import INSTANT, RANGE, render_answer
 from kaiki.telemetry.errors import QueryError
 from kaiki.telemetry.promql.context import QuerySettings
 from kaiki.telemetry.promql.evaluate import query_instant, query_range
 from kaiki.telemetry.store.series import SeriesStore
 
 from .dataset import END_MS, START_MS, fill, make_mesh_series, make_odd_series, make_series, write_openmetrics
+from .real_prometheus import ask, find_tool, running_prometheus
 
 SERIES = [*make_series(), *make_mesh_series(), *make_odd_series()]
 CONSOLE_QUERIES = list(traffic_queries(60).values())
@@ -37,13 +31,6 @@ SETTINGS = QuerySettings(closed_ranges=True)
 UNORDERED_LOSS = 1e-9
 
 
-def _tool(name: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"`{name}` is not on this machine; Debian's package `prometheus` brings it")
-    return path
-
-
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeriesStore]:
     made = SeriesStore(tmp_path_factory.mktemp("store"))
@@ -54,59 +41,22 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeriesStore]:
 
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server, tool = _tool("prometheus"), _tool("promtool")
+    tool = find_tool("promtool")
     folder = tmp_path_factory.mktemp("prometheus")
     write_openmetrics(SERIES, folder / "samples.txt")
     arguments = [tool, "tsdb", "create-blocks-from", "openmetrics", str(folder / "samples.txt"), str(folder / "data")]
     subprocess.run(arguments, check=True, capture_output=True)
-    (folder / "prometheus.yml").write_text("global: {evaluation_interval: 1m}\n")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [
-            server,
-            f"--config.file={folder}/prometheus.yml",
-            f"--storage.tsdb.path={folder}/data",
-            "--storage.tsdb.retention.time=100y",
-            f"--web.listen-address=127.0.0.1:{port}",
-            "--enable-feature=promql-negative-offset,promql-at-modifier",
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _wait_ready(f"http://127.0.0.1:{port}")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _wait_ready(url: str) -> None:
-    for _ in range(200):
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/-/ready") as answer:
-            if answer.status == 200:
-                return
-        time.sleep(0.1)
-    raise AssertionError("Prometheus does not become ready")
-
-
-def _ask(url: str, path: str, **parameters: str) -> Any:
-    try:
-        with urllib.request.urlopen(f"{url}{path}?{urllib.parse.urlencode(parameters)}") as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        with error:
-            return json.load(error)
+    flags = ("--storage.tsdb.retention.time=100y", "--enable-feature=promql-negative-offset,promql-at-modifier")
+    with running_prometheus(folder, "global: {evaluation_interval: 1m}\n", *flags) as url:
+        yield url
 
 
 def _ours(query: str, start_ms: int | None, end_ms: int, step_ms: int = 0) -> Any:
     try:
         if start_ms is None:
-            return json.loads(render_answer(query_instant(_ours.store, query, end_ms, SETTINGS), instant=True))  # type: ignore[attr-defined]
+            return json.loads(render_answer(query_instant(_ours.store, query, end_ms, SETTINGS), INSTANT))  # type: ignore[attr-defined]
         answer = query_range(_ours.store, query, start_ms, end_ms, step_ms, SETTINGS)  # type: ignore[attr-defined]
-        return json.loads(render_answer(answer, instant=False))
+        return json.loads(render_answer(answer, RANGE))
     except QueryError as error:
         return {"status": "error", "errorType": error.kind, "error": str(error)}
 
@@ -142,10 +92,10 @@ def _differences(ours: Any, theirs: Any) -> list[str]:
 def test_same_answers(query: str, store: SeriesStore, prometheus: str) -> None:
     _ours.store = store  # type: ignore[attr-defined]
     for moment in (START_MS + 700_000, END_MS - 20_000, END_MS + 200_000):
-        theirs = _ask(prometheus, "/api/v1/query", query=query, time=str(moment / 1000))
+        theirs = ask(prometheus, "/api/v1/query", query=query, time=str(moment / 1000))
         assert _differences(_ours(query, None, moment), theirs)[:3] == []
     start, end, step = START_MS - 60_000, END_MS + 400_000, 23_000
-    theirs = _ask(
+    theirs = ask(
         prometheus, "/api/v1/query_range", query=query, start=str(start / 1000), end=str(end / 1000), step="23"
     )
     assert _differences(_ours(query, start, end, step), theirs)[:3] == []

@@ -11,6 +11,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from kaiki.telemetry.api.application import Api, ApiSettings
 from kaiki.telemetry.api.parameters import parse_duration, parse_time
+from kaiki.telemetry.api.rules import RuleRoutes
+from kaiki.telemetry.api.status import StatusSources
 from kaiki.telemetry.arrays import STALE
 from kaiki.telemetry.errors import BadQueryError
 from kaiki.telemetry.matchers import NAME
@@ -33,8 +35,10 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
     ended = np.array([store.series_id([(NAME, "ended")])], np.int32)
     store.append(NOW_MS - 20_000, ended, np.ones(1))
     store.append(NOW_MS - 10_000, ended, STALE)
-    settings = ApiSettings(query=QuerySettings(max_samples=1000), configuration="global: {}\n", flags=(("x", "y"),))
-    api = Api(store, settings, clock_ms=lambda: NOW_MS, exposition=lambda asking: f"from 1 # {asking}\n")
+    settings = ApiSettings(query=QuerySettings(max_samples=1000))
+    sources = StatusSources(configuration="global: {}\n", flags=(("x", "y"),))
+    asked = "from 1 # {}\n".format
+    api = Api(store, settings, sources, asked, lambda: NOW_MS, (RuleRoutes(),))
     async with TestClient(TestServer(api.application())) as made:
         yield made
     store.close()
@@ -138,8 +142,9 @@ async def test_state(client: Client) -> None:
 async def test_federation_and_own_metrics(client: Client) -> None:
     async with client.get("/federate", params={"match[]": '{__name__=~".+"}'}) as answer:
         assert (await answer.text()).splitlines() == [
-            f'calls_total{{app="a"}} 150 {NOW_MS}',
-            f'calls_total{{app="b"}} 60 {NOW_MS}',
+            "# TYPE calls_total untyped",
+            f'calls_total{{app="a",instance=""}} 150 {NOW_MS}',
+            f'calls_total{{app="b",instance=""}} 60 {NOW_MS}',
         ]
     async with client.get("/metrics", headers={"X-Kaiki-Store": "me"}) as answer:
         assert await answer.text() == "from 1 # me\n"

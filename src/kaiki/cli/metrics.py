@@ -23,7 +23,39 @@ from kaiki.cli.addresses import Address
     show_default=True,
     help="Receive traces (OTLP on 4317 and 4318, Zipkin on 9411) and answer as Jaeger does (16686).",
 )
-def command(data: Path, listen: tuple[str, int], collector: tuple[str, int], traces: bool) -> None:
+@click.option("--interval", type=float, default=3.0, show_default=True, help="Seconds between two scrapes.")
+@click.option("--retention", default="24h", show_default=True, help="How long samples are kept, as in 15d or 24h.")
+@click.option("--retention-bytes", type=int, default=512 << 20, show_default=True, help="Most bytes of samples kept.")
+@click.option("--max-series", type=int, default=50_000, show_default=True, help="Most series kept.")
+@click.option("--target", "targets", multiple=True, metavar="HOST:PORT[/PATH]", help="Scrape this too.")
+@click.option(
+    "--config", type=click.Path(path_type=Path, exists=True), help="A prometheus.yml: alerting and remote_write."
+)
+@click.option(
+    "--rules",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="A file of recording and alerting rules.",
+)
+@click.option("--alertmanager", "alertmanagers", multiple=True, metavar="URL", help="Tell this Alertmanager of alerts.")
+@click.option("--remote-write", "remote_writes", multiple=True, metavar="URL", help="Send all samples there too.")
+@click.option("--cluster/--no-cluster", default=True, show_default=True, help="Find targets and rules in the mesh.")
+def command(
+    data: Path,
+    listen: tuple[str, int],
+    collector: tuple[str, int],
+    traces: bool,
+    interval: float,
+    retention: str,
+    retention_bytes: int,
+    max_series: int,
+    targets: tuple[str, ...],
+    config: Path | None,
+    rules: tuple[Path, ...],
+    alertmanagers: tuple[str, ...],
+    remote_writes: tuple[str, ...],
+    cluster: bool,
+) -> None:
     """Scrape the mesh and answer PromQL; keep its traces and answer Jaeger's queries."""
     from kaiki.kube.config import load_config
     from kaiki.telemetry.server import MetricsSettings, serve
@@ -34,7 +66,40 @@ def command(data: Path, listen: tuple[str, int], collector: tuple[str, int], tra
         data_path=data,
         listen=listen,
         collector_listen=collector,
-        kube=load_config(),
+        kube=load_config() if cluster else None,
         traces=TraceSettings(data, listen[0]) if traces else None,
+        scrape_interval_seconds=interval,
+        retention_seconds=_seconds(retention),
+        retention_bytes=retention_bytes,
+        max_series=max_series,
+        static_targets=targets,
+        files=_read_files(config, rules),
+        alertmanagers=alertmanagers,
+        remote_writes=remote_writes,
     )
     asyncio.run(serve(settings))
+
+
+def _seconds(text: str) -> float:
+    from kaiki.telemetry.api.parameters import parse_duration
+    from kaiki.telemetry.errors import QueryError
+
+    try:
+        return parse_duration(text, "retention") / 1000
+    except QueryError as problem:
+        raise click.UsageError(f"--retention: {problem}") from None
+
+
+def _read_files(config: Path | None, rules: tuple[Path, ...]) -> dict[str, str]:
+    """Texts by the names under which the store knows them; wrong ones are refused before anything starts."""
+    from kaiki.telemetry.configuration import MAIN_FILE, read_configuration
+    from kaiki.telemetry.errors import RuleError
+
+    files = {str(path): path.read_text() for path in rules}
+    if config is not None:
+        files[MAIN_FILE] = config.read_text()
+    try:
+        read_configuration(files)
+    except RuleError as problem:
+        raise click.UsageError(str(problem)) from None
+    return files

@@ -61,6 +61,7 @@ def metrics_manifests(settings: InstallSettings, with_volume: bool = True) -> li
     return [
         service_account("prometheus", settings, METRICS_LABELS),
         *cluster_rights("prometheus", settings, METRICS_LABELS, rules),
+        *own_namespace_rights("prometheus", settings, METRICS_LABELS, [rule("", ["configmaps"], READ)]),
         service("prometheus", settings, METRICS_LABELS, METRICS_LABELS, [("http", 9090, 9090)]),
         service("kaiki-telemetry", settings, METRICS_LABELS, METRICS_LABELS, [("grpc-collector", 9093, 9093)]),
         service("tracing", settings, METRICS_LABELS, METRICS_LABELS, [("http-query", 80, 16686)]),

@@ -2,6 +2,7 @@
 
     TelemetryError
     ├── ExpositionError     a target's answer cannot be read
+    ├── RuleError           a rule file or the configuration cannot be read
     ├── ScrapeError         a target cannot be reached, or answers too much or too late
     └── QueryError          a query cannot be answered; `kind` is Prometheus' `errorType`
         ├── BadQueryError       bad_data: the text or a parameter is wrong
@@ -27,6 +28,10 @@ class ExpositionError(TelemetryError):
 
 class ScrapeError(TelemetryError):
     """A scrape failed; the text becomes the target's `lastError`."""
+
+
+class RuleError(TelemetryError):
+    """A rule file, or the configuration around it, is wrong; the text says where and what would be right."""
 
 
 class QueryError(TelemetryError):

@@ -8,9 +8,9 @@ import logging
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,12 @@ from aiohttp import web
 
 from kaiki.kube.config import KubeConfig
 from kaiki.telemetry.api.application import Api, ApiSettings
+from kaiki.telemetry.api.rules import RuleRoutes
+from kaiki.telemetry.api.status import StatusSources
 from kaiki.telemetry.collector.accounts import TcpAccounts
+from kaiki.telemetry.operations import Operations
 from kaiki.telemetry.own_metrics import render_own_metrics
+from kaiki.telemetry.remote.receiver import RemoteWriteReceiver
 from kaiki.telemetry.scrape.scraper import Scraper, ScrapeSettings
 from kaiki.telemetry.scrape.targets import static_target
 from kaiki.telemetry.store.series import SeriesStore, StoreLimits
@@ -48,6 +52,10 @@ class MetricsSettings:
     max_series: int = 50_000
     kube: KubeConfig | None = None
     static_targets: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    alertmanagers: tuple[str, ...] = ()
+    remote_writes: tuple[str, ...] = ()
+    namespace: str = "istio-system"
     traces: TraceSettings | None = None
 
 
@@ -58,9 +66,17 @@ class Committer:
         self._store = store
         self._dirty = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "commit")
+        self._waiting: list[asyncio.Future[None]] = []
 
     def changed(self) -> None:
         self._dirty.set()
+
+    async def committed(self) -> None:
+        """Waits until all that was appended before is in the file."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        self._dirty.set()
+        await future
 
     async def run(self) -> None:
         """Until cancelled. A failing disk is reported and tried again: samples stay in memory meanwhile."""
@@ -71,13 +87,18 @@ class Committer:
                 await asyncio.wait_for(self._dirty.wait(), _RETENTION_CHECK_SECONDS)
             await asyncio.sleep(0.02)
             self._dirty.clear()
+            waiting, self._waiting = self._waiting, []
             try:
                 await loop.run_in_executor(self._thread, self._store.commit)
+                for future in waiting:
+                    if not future.done():
+                        future.set_result(None)
                 if time.monotonic() - checked > _RETENTION_CHECK_SECONDS:
                     checked = time.monotonic()
                     await loop.run_in_executor(self._thread, self._store.enforce_retention, time.time_ns() // 1_000_000)
             except Exception as error:
                 log.error("samples cannot be written to disk: %s; trying again", error)
+                self._waiting[:0] = [future for future in waiting if not future.done()]
                 await asyncio.sleep(1.0)
                 self._dirty.set()
 
@@ -125,12 +146,17 @@ async def running(settings: MetricsSettings) -> AsyncIterator[tuple[str, int]]:
             counted = traces.intake.render() if traces is not None else ""
             return render_own_metrics(store) + counted + accounts.render(totals=asking != identity)
 
-        api = Api(store, _api_settings(settings), scraper.targets, exposition)
+        operations = await stack.enter_async_context(
+            Operations(store, committer.changed, settings.files, settings.alertmanagers, settings.remote_writes)
+        )
+        receiver = RemoteWriteReceiver(store, committer.committed)
+        parts = (receiver, RuleRoutes(operations.rules.groups))
+        api = Api(store, ApiSettings(), _status_sources(settings, scraper, operations), exposition, parts=parts)
         bound = await stack.enter_async_context(_http(api, settings.listen))
         if settings.collector_listen is not None:
             await _start_collector(stack, accounts, settings.collector_listen)
         if settings.kube is not None:
-            await _start_discovery(stack, scraper, settings.kube)
+            await _start_discovery(stack, scraper, operations, settings)
         yield bound
 
 
@@ -151,13 +177,18 @@ async def _start_traces(stack: contextlib.AsyncExitStack, settings: TraceSetting
     return traces
 
 
-async def _start_discovery(stack: contextlib.AsyncExitStack, scraper: Scraper, kube: KubeConfig) -> None:
+async def _start_discovery(
+    stack: contextlib.AsyncExitStack, scraper: Scraper, operations: Operations, settings: MetricsSettings
+) -> None:
     from kaiki.kube.cache import running as running_caches
     from kaiki.kube.client import KubeClient
-    from kaiki.telemetry.scrape.discovery import watch_pods
+    from kaiki.telemetry.scrape.discovery import watch_configuration, watch_pods
 
-    client = await stack.enter_async_context(KubeClient(kube, user_agent="kaiki-metrics"))
-    await stack.enter_async_context(running_caches(watch_pods(client, scraper), wait=False))
+    assert settings.kube is not None
+    client = await stack.enter_async_context(KubeClient(settings.kube, user_agent="kaiki-metrics"))
+    pods = watch_pods(client, scraper)
+    rules = watch_configuration(client, settings.namespace, operations.set_mapped_files)
+    await stack.enter_async_context(running_caches(pods, rules, wait=False))
 
 
 @contextlib.asynccontextmanager
@@ -184,22 +215,34 @@ async def _http(api: Api, listen: tuple[str, int]) -> AsyncIterator[tuple[str, i
         await runner.cleanup()
 
 
-def _api_settings(settings: MetricsSettings) -> ApiSettings:
-    retention = f"{int(settings.retention_seconds)}s"
+def _status_sources(settings: MetricsSettings, scraper: Scraper, operations: Operations) -> StatusSources:
+    interval = settings.scrape_interval_seconds
     flags = (
-        ("storage.tsdb.retention.time", retention),
+        ("storage.tsdb.retention.time", f"{int(settings.retention_seconds)}s"),
         ("storage.tsdb.retention.size", f"{settings.retention_bytes}B"),
         ("storage.tsdb.path", str(settings.data_path)),
         ("query.lookback-delta", "5m"),
+        ("query.timeout", "30s"),
+        ("query.max-concurrency", "2"),
         ("web.enable-admin-api", "false"),
+        ("web.enable-lifecycle", "false"),
+        ("web.enable-remote-write-receiver", "true"),
     )
     configuration = (
         "global:\n"
-        f"  scrape_interval: {settings.scrape_interval_seconds:g}s\n"
+        f"  scrape_interval: {interval:g}s\n"
         "  evaluation_interval: 1m\n"
         "scrape_configs:\n"
         "- job_name: kubernetes-pods\n"
         "  kubernetes_sd_configs:\n"
         "  - role: pod\n"
     )
-    return ApiSettings(configuration=configuration, flags=flags)
+    return StatusSources(
+        targets=scraper.targets,
+        metadata=scraper.metadata,
+        configuration=configuration,
+        flags=flags,
+        scrape_interval_seconds=interval,
+        scrape_timeout_seconds=scraper.settings.timeout_seconds,
+        alertmanagers=lambda: operations.notifier.urls,
+    )

@@ -12,8 +12,17 @@ _UNITS_MS = {"y": 31_536_000_000, "w": 604_800_000, "d": 86_400_000, "h": 3_600_
 _DURATION = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?")
 
 
+_EARLIEST, _LATEST = "-292273086-05-16T16:47:06Z", "+292277025-08-18T07:12:54.999999999Z"
+_UNBOUNDED_MS = 2**62
+
+
 def parse_time(text: str, name: str) -> int:
-    """Unix seconds (with a fraction) or RFC 3339, as milliseconds. Raises BadQueryError."""
+    """Unix seconds (with a fraction) or RFC 3339, as milliseconds. Raises BadQueryError.
+
+    The first and the last time Go can write are what clients send for "without bound".
+    """
+    if text in (_EARLIEST, _LATEST):
+        return -_UNBOUNDED_MS if text == _EARLIEST else _UNBOUNDED_MS
     try:
         seconds = float(text)
     except ValueError:

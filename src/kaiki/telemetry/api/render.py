@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import orjson
 
@@ -11,13 +14,35 @@ from kaiki.telemetry.promql.numbers import format_number, format_time
 from kaiki.telemetry.promql.values import Scalar, Text, Vector, Window
 
 
-def render_answer(answer: Answer, *, instant: bool) -> bytes:
-    """The whole response body."""
-    kind, result = _instant(answer) if instant else ("matrix", _matrix(answer))
-    return orjson.dumps({"status": "success", "data": {"resultType": kind, "result": result}})
+@dataclass(frozen=True, slots=True)
+class RenderOptions:
+    """`limit` is how many series are given at most (0: all); `statistics` are asked for with `stats=`."""
+
+    instant: bool
+    limit: int = 0
+    statistics: bool = False
 
 
-def _instant(answer: Answer) -> tuple[str, object]:
+INSTANT, RANGE = RenderOptions(instant=True), RenderOptions(instant=False)
+
+
+def render_answer(answer: Answer, options: RenderOptions, seconds: float = 0.0) -> bytes:
+    """The whole response body; `seconds` is what the evaluation took."""
+    kind, result = _instant(answer) if options.instant else ("matrix", _matrix(answer))
+    document: dict[str, object] = {"status": "success"}
+    if 0 < options.limit < len(result) and kind in ("vector", "matrix"):
+        result = result[: options.limit]
+        document["warnings"] = ["results truncated due to limit"]
+    data: dict[str, object] = {"resultType": kind, "result": result}
+    if options.statistics:
+        data["stats"] = {
+            "timings": {"evalTotalTime": seconds, "execTotalTime": seconds, "innerEvalTime": seconds},
+            "samples": {"totalQueryableSamples": answer.samples, "peakSamples": answer.samples},
+        }
+    return orjson.dumps({**document, "data": data})
+
+
+def _instant(answer: Answer) -> tuple[str, list[Any]]:
     moment, value = format_time(int(answer.times[0])), answer.value
     match value:
         case Vector():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -49,6 +49,7 @@ class QueryContext:
     end_ms: int
     deadline: float
     clock: Callable[[], float] = field(default=time.monotonic)
+    samples_read: list[int] = field(default_factory=lambda: [0])
 
     @property
     def steps(self) -> int:
@@ -56,7 +57,7 @@ class QueryContext:
 
     def at_times(self, times: TimeArray) -> QueryContext:
         """The same query at other times, for subqueries."""
-        return QueryContext(self.source, self.settings, times, self.start_ms, self.end_ms, self.deadline, self.clock)
+        return replace(self, times=times)
 
     def check(self, cells: int = 0) -> None:
         """Raises QueryTimeoutError past the deadline, ExecutionError when an intermediate result would be too big."""

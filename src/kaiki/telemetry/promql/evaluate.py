@@ -35,10 +35,14 @@ from kaiki.telemetry.store.index import Labels
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`times` are the evaluation times. A Window is the answer only to an instant query for a range."""
+    """`times` are the evaluation times. A Window is the answer only to an instant query for a range.
+
+    `samples` is how many samples were read from the store.
+    """
 
     times: TimeArray
     value: Value | Window
+    samples: int = 0
 
 
 def parse(query: str) -> Any:
@@ -102,11 +106,12 @@ def _run(source: SampleSource, node: Any, times: TimeArray, settings: QuerySetti
     context = QueryContext(source, settings, times, int(times[0]), int(times[-1]), deadline)
     with np.errstate(all="ignore"):
         if is_range(_unwrapped(node)):
-            return Answer(times, _window(_unwrapped(node), context))
+            window = _window(_unwrapped(node), context)
+            return Answer(times, window, context.samples_read[0])
         value = evaluate(node, context)
         if isinstance(value, Vector):
             value = merged(value.named().pruned())
-    return Answer(times, value)
+    return Answer(times, value, context.samples_read[0])
 
 
 def evaluate(node: Any, context: QueryContext) -> Value:

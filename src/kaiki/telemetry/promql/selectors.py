@@ -140,7 +140,9 @@ def samples_of(vector: Vector, times: TimeArray) -> Selection:
 
 def _select(matchers: list[Matcher], start_ms: int, end_ms: int, context: QueryContext) -> Selection:
     context.check()
-    return context.source.select(matchers, start_ms, end_ms, context.settings.max_samples)
+    selection = context.source.select(matchers, start_ms, end_ms, context.settings.max_samples)
+    context.samples_read[0] += len(selection.times)
+    return selection
 
 
 def _positions(selection: Selection, wanted: TimeArray, side: Any) -> IndexArray:

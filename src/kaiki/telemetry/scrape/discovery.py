@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from kaiki.kube.cache import Cache, CacheEvent
 from kaiki.kube.client import KubeClient
-from kaiki.kube.resource import PODS, Object
+from kaiki.kube.resource import CONFIG_MAPS, PODS, Object
 from kaiki.telemetry.scrape.scraper import Scraper
 from kaiki.telemetry.scrape.targets import APPLICATION_PORT, pod_targets
+
+CONFIG_MAP = "prometheus"
 
 
 def watch_pods(client: KubeClient, scraper: Scraper) -> Cache:
     """A cache of pods wired to the scraper; the caller runs it (`kaiki.kube.cache.running`)."""
     cache = Cache(client, PODS, trim=_trim)
     cache.subscribe(lambda event: _follow(event, scraper))
+    return cache
+
+
+def watch_configuration(client: KubeClient, namespace: str, take: Callable[[Mapping[str, str]], None]) -> Cache:
+    """The ConfigMap `prometheus` of the mesh's namespace: its files, or none while it is not there."""
+    cache = Cache(client, CONFIG_MAPS, namespace=namespace, field_selector=f"metadata.name={CONFIG_MAP}")
+
+    def follow(event: CacheEvent) -> None:
+        if event.object["metadata"]["name"] == CONFIG_MAP:
+            take((event.new or {}).get("data") or {})
+
+    cache.subscribe(follow)
     return cache
 
 

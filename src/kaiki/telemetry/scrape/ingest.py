@@ -89,6 +89,11 @@ class TargetIngest:
             self._end(self._reports[self._reports >= 0], time_ms)
         self._present = self._reports = None
 
+    def metadata(self) -> dict[str, tuple[str, str]]:
+        """metric → (type, help) as the target has declared them."""
+        declared = self._declarations
+        return {name: (kind, declared.helps.get(name, "")) for name, kind in declared.types.items()}
+
     # ---- inside
 
     def _read(self, text: str) -> _Lines:

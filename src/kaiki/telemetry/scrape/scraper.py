@@ -121,6 +121,10 @@ class Scraper:
         pairs = [(loop.target, loop.health) for loop in self._loops.values()]
         return sorted(pairs, key=lambda pair: pair[0].url)
 
+    def metadata(self) -> list[tuple[Target, dict[str, tuple[str, str]]]]:
+        """(type, help) of each metric that each target has declared."""
+        return [(loop.target, loop.ingest.metadata()) for loop in self._loops.values()]
+
     def set_target(self, target: Target) -> None:
         """Adds a target, or takes over what has changed about it. Another URL or other labels end its old series."""
         loop = self._loops.get(target.key)

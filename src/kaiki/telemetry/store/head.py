@@ -50,6 +50,13 @@ class Head:
         self.min_time_ms = min(self.min_time_ms, time_ms)
         self.max_time_ms = max(self.max_time_ms, time_ms)
 
+    def newest(self, series_id: int) -> np.float64 | None:
+        row = int(self._row_of[series_id]) if series_id < len(self._row_of) else -1
+        if row < 0 or not self._counts[row]:
+            return None
+        newest: np.float64 = self._values[row, self._counts[row] - 1]
+        return newest
+
     def gather(self, ids: IdArray, start_ms: int, end_ms: int) -> tuple[IndexArray, TimeArray, FloatArray]:
         """Samples in [start, end] of the given series: (position in `ids`, time, value), by series, then by time."""
         known = ids < len(self._row_of)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +81,7 @@ class SeriesStore:
         self._records: list[LogRecord] = []
         self._notes: dict[str, bytes | None] = {}
         self._sealing: Head | None = None
+        self.followers: list[Callable[[list[LogRecord]], None]] = []
         self._pages: OrderedDict[tuple[int, int], Page] = OrderedDict()
         self._pages_bytes = 0
         self._rejected = 0
@@ -137,6 +138,15 @@ class SeriesStore:
         """`last_time_ms` of several series."""
         return self._last[ids]
 
+    def newest_value(self, series_id: int) -> np.float64 | None:
+        """The last sample's value as long as it is in memory, else None."""
+        with self._lock:
+            return self._head.newest(series_id)
+
+    def labels_of(self, series_id: int) -> Labels:
+        with self._lock:
+            return self._index.labels(series_id)
+
     def note(self, key: str, value: bytes | None) -> None:
         """Keeps a small fact with the samples: both are in the file after the same `commit`, or neither.
 
@@ -150,7 +160,10 @@ class SeriesStore:
         return self._database.read_notes(prefix)
 
     def commit(self) -> None:
-        """Everything appended before the call survives the death of the process after it. Raises sqlite3.Error."""
+        """Everything appended before the call survives the death of the process after it. Raises sqlite3.Error.
+
+        `followers` are then told what was written, in the calling thread.
+        """
         with self._commit_lock:
             with self._lock:
                 series, self._new_series = self._new_series, []
@@ -167,6 +180,9 @@ class SeriesStore:
                     self._notes = notes | self._notes
                 raise
             self._seal()
+        if records:
+            for follow in self.followers:
+                follow(records)
 
     def enforce_retention(self, now_ms: int) -> None:
         """Drops what is too old or too much, oldest blocks first, and the series that have no sample left."""
@@ -217,13 +233,20 @@ class SeriesStore:
             ids = self._living(self._index.select(matchers), start_ms)
             return [self._index.labels(i) for i in ids.tolist()]
 
-    def label_names(self, matchers: Sequence[Matcher] | None) -> list[str]:
+    def label_names(self, matchers: Sequence[Matcher] | None, start_ms: int = _LONG_AGO) -> list[str]:
+        """Of the series that match (None: all) and have a sample at `start_ms` or later."""
         with self._lock:
-            return self._index.names(None if matchers is None else self._index.select(matchers))
+            return self._index.names(self._chosen(matchers, start_ms))
 
-    def label_values(self, name: str, matchers: Sequence[Matcher] | None) -> list[str]:
+    def label_values(self, name: str, matchers: Sequence[Matcher] | None, start_ms: int = _LONG_AGO) -> list[str]:
+        """Of the series that match (None: all) and have a sample at `start_ms` or later."""
         with self._lock:
-            return self._index.values(name, None if matchers is None else self._index.select(matchers))
+            return self._index.values(name, self._chosen(matchers, start_ms))
+
+    def _chosen(self, matchers: Sequence[Matcher] | None, start_ms: int) -> IdArray | None:
+        if matchers is None and start_ms <= _LONG_AGO:
+            return None
+        return self._living(self._index.select(matchers or []), start_ms)
 
     def cardinality(self) -> dict[str, dict[str, int]]:
         """label name → value → number of series."""

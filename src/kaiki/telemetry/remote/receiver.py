@@ -1,0 +1,137 @@
+"""`POST /api/v1/write`: others' samples, acknowledged when they are in the file.
+
+A sample that its series has already is taken as the repetition it is. One that is older than its series' last, or has
+the same time and another value, is refused with HTTP 400 as Prometheus does; unlike there, the rest of the request is
+kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import cramjam
+import numpy as np
+from aiohttp import web
+from google.protobuf.message import DecodeError
+
+from kaiki.telemetry.api.answers import failure
+from kaiki.telemetry.matchers import NAME
+from kaiki.telemetry.remote.messages import METADATA_TYPES, write_request_class
+from kaiki.telemetry.store.series import SeriesStore
+
+FUTURE_TOLERANCE_MS = 600_000
+DECODED_LIMIT_BYTES = 128 << 20
+
+
+@dataclass(slots=True)
+class Refusals:
+    """What was not taken from one request."""
+
+    out_of_order: int = 0
+    duplicate: int = 0
+    out_of_bounds: int = 0
+    over_limit: int = 0
+
+    def describe(self) -> str:
+        causes = {
+            "out of order sample": self.out_of_order,
+            "duplicate sample for timestamp": self.duplicate,
+            "out of bounds": self.out_of_bounds,
+            "the store holds its maximum of series": self.over_limit,
+        }
+        return "; ".join(f"{cause} ({count} samples)" for cause, count in causes.items() if count)
+
+
+class RemoteWriteReceiver:
+    """`committed` waits until everything appended so far is in the file."""
+
+    def __init__(
+        self,
+        store: SeriesStore,
+        committed: Callable[[], Awaitable[None]],
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._store = store
+        self._committed = committed
+        self._clock_ms = clock_ms
+        self.samples = self.refused = self.invalid_series = 0
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        router.add_post("/api/v1/write", self._write)
+
+    async def _write(self, request: web.Request) -> web.Response:
+        kind = request.headers.get("Content-Type", "application/x-protobuf").replace(" ", "")
+        if not kind.startswith("application/x-protobuf") or "proto=io.prometheus" in kind:
+            return failure(415, "bad_data", f"{kind!r} is not supported, only remote write 1.0 is")
+        if request.headers.get("Content-Encoding", "snappy") != "snappy":
+            return failure(415, "bad_data", "only the snappy content encoding is supported")
+        body = await request.read()
+        try:
+            message = await asyncio.to_thread(_decode, body)
+        except (cramjam.DecompressionError, DecodeError, ValueError) as problem:
+            return failure(400, "bad_data", f"the request cannot be decoded: {problem}")
+        refusals = Refusals()
+        if any(series.histograms for series in message.timeseries):
+            return failure(400, "bad_data", "native histograms are not supported")
+        self._take(message, refusals)
+        await self._committed()
+        problems = refusals.describe()
+        if problems:
+            self.refused += refusals.out_of_order + refusals.duplicate + refusals.out_of_bounds + refusals.over_limit
+            return failure(400, "bad_data", problems)
+        return web.Response(status=204)
+
+    def _take(self, message: Any, refusals: Refusals) -> None:
+        for entry in message.metadata:
+            kind = METADATA_TYPES[entry.type] if entry.type < len(METADATA_TYPES) else "unknown"
+            self._store.metadata[entry.family] = (kind, entry.help)
+        now = self._clock_ms()
+        earliest, latest = now - int(self._store.limits.retention_seconds * 1000), now + FUTURE_TOLERANCE_MS
+        by_time: dict[int, dict[int, float]] = defaultdict(dict)
+        for series in message.timeseries:
+            series_id = self._series_id(series, refusals)
+            if series_id is None:
+                continue
+            for sample in series.samples:
+                if not earliest <= sample.timestamp <= latest:
+                    refusals.out_of_bounds += 1
+                elif sample.timestamp in by_time and series_id in by_time[sample.timestamp]:
+                    refusals.duplicate += by_time[sample.timestamp][series_id] != sample.value
+                else:
+                    by_time[sample.timestamp][series_id] = sample.value
+        for moment in sorted(by_time):
+            self._append(moment, by_time[moment], refusals)
+
+    def _series_id(self, series: Any, refusals: Refusals) -> int | None:
+        pairs = [(label.name, label.value) for label in series.labels]
+        names = {name for name, _ in pairs}
+        if NAME not in names or "" in names or len(names) < len(pairs):
+            self.invalid_series += 1
+            return None
+        found = self._store.series_id(pairs)
+        if found is None:
+            refusals.over_limit += len(series.samples)
+        return found
+
+    def _append(self, time_ms: int, samples: dict[int, float], refusals: Refusals) -> None:
+        ids = np.array(sorted(samples), np.int32)
+        values = np.array([samples[series_id] for series_id in ids.tolist()])
+        last = self._store.last_times_ms(ids)
+        refusals.out_of_order += int((last > time_ms).sum())
+        for series_id, value in zip(ids[last == time_ms].tolist(), values[last == time_ms], strict=True):
+            newest = self._store.newest_value(series_id)
+            refusals.duplicate += newest is not None and newest.tobytes() != value.tobytes()
+        fresh = last < time_ms
+        self.samples += self._store.append(time_ms, ids[fresh], values[fresh]) if fresh.any() else 0
+
+
+def _decode(body: bytes) -> Any:
+    size = cramjam.snappy.decompress_raw_len(body) if body else 0
+    if size > DECODED_LIMIT_BYTES:
+        raise ValueError(f"{size} bytes, more than {DECODED_LIMIT_BYTES}")
+    return write_request_class().FromString(bytes(cramjam.snappy.decompress_raw(body)) if body else b"")

@@ -51,8 +51,8 @@ def running_prometheus(folder: Path, configuration: str, *arguments: str) -> Ite
         _wait_ready(f"http://127.0.0.1:{port}")
         yield f"http://127.0.0.1:{port}"
     finally:
-        process.terminate()
-        process.wait(20)
+        process.kill()  # What it holds is of no more use; a graceful end would wait for those it writes to.
+        process.wait()
 
 
 def _wait_ready(url: str) -> None:

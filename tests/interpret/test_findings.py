@@ -45,6 +45,19 @@ metadata: {name: reviews, namespace: default, creationTimestamp: "2024-01-01T00:
 spec: {hosts: [reviews], http: [{route: [{destination: {host: reviews, subset: v1}}]}]}
 """
 
+MESH += """
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: part, namespace: default, creationTimestamp: "2024-01-01T00:00:00Z"}
+spec: {http: [{match: [{uri: {prefix: /b}}], route: [{destination: {host: reviews}}]}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: whole, namespace: default, creationTimestamp: "2024-01-01T00:00:00Z"}
+spec: {hosts: [whole.example.org], http: [{delegate: {name: part}}]}
+"""
+
 CASES = [
     ("VirtualService", "{hosts: [a], http: [{route: [{destination: {host: nobody}}]}]}", "KAI0201", "host"),
     ("VirtualService", "{hosts: [a], gateways: [nothing]}", "KAI0202", "spec.gateways[0]"),
@@ -57,6 +70,8 @@ CASES = [
     ("VirtualService", "{hosts: [a], http: [{redirect: {uri: /}}, {redirect: {uri: /b}}]}", "KAI0208", "spec.http[1]"),
     ("VirtualService", "{hosts: [a], http: [{name: empty}]}", "KAI0209", "spec.http[0]"),
     ("VirtualService", "{hosts: [example.com], gateways: [front], http: [{redirect: {uri: /}}]}", "KAI0210", "spec.gateways[0]"),
+    ("VirtualService", "{hosts: [a], http: [{delegate: {name: nobody}}]}", "KAI0211", "spec.http[0].delegate"),
+    ("VirtualService", "{hosts: [a], http: [{match: [{uri: {prefix: /a}}], delegate: {name: part}}]}", "KAI0212", "spec.http[0].delegate"),
     ("DestinationRule", "{host: nobody}", "KAI0301", "spec.host"),
     ("DestinationRule", "{host: reviews}", "KAI0302", "spec.host"),
     ("DestinationRule", "{host: reviews, subsets: [{name: x}, {name: x}]}", "KAI0303", "spec.subsets[1]"),
@@ -110,7 +125,7 @@ def test_an_object_with_an_error_is_not_in_force_and_the_rest_is() -> None:
     interpretation = interpret(small_mesh.inputs([*_documents(), broken]))
     (finding,) = interpretation.findings
     assert finding.severity is Severity.ERROR
-    assert [item.source.name for item in interpretation.snapshot.virtual_services["mesh"]] == ["reviews"]
+    assert [item.source.name for item in interpretation.snapshot.virtual_services["mesh"]] == ["reviews", "whole"]
 
 
 def test_a_gateway_of_the_gateway_api_is_somebody_elses() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kaiki.interpret.credentials import CREDENTIAL, credential
+from kaiki.interpret.delegates import delegate_key, resolve_delegates
 from kaiki.interpret.destination_rules import destination_policy
 from kaiki.interpret.gateways import gateway
 from kaiki.interpret.mesh_config import MESH_CONFIG, mesh_settings
@@ -148,16 +149,19 @@ def _things(by_kind: Mapping[str, list[core.Object]], memo: Memo) -> tuple[tuple
 
 def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpreted], memo: Memo) -> MeshSnapshot:
     made = registry(by_kind.get("Pod", ()), by_kind.get("Service", ()), by_kind.get("EndpointSlice", ()), memo)
+    things = tuple(things)
+    written = [thing for thing in things if isinstance(thing, VirtualService)]
     routes: dict[str, list[VirtualService]] = defaultdict(list)
+    for item in resolve_delegates(written, memo):
+        # One without hosts has no place of its own: its rules stand in those that delegate to it.
+        for name in dict.fromkeys(item.gateways) if item.hosts else ():
+            routes[name].append(item)
     policies: dict[str, list[DestinationPolicy]] = defaultdict(list)
     gateways: list[Gateway] = []
     entries: list[ServiceEntry] = []
     telemetries: list[TelemetryPolicy] = []
     for thing in things:
         match thing:
-            case VirtualService():
-                for name in dict.fromkeys(thing.gateways):
-                    routes[name].append(thing)
             case DestinationPolicy():
                 policies[thing.host].append(thing)
             case Gateway():
@@ -175,6 +179,8 @@ def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpr
         services_by_workload=made.services_by_workload,
         virtual_services={name: tuple(routes[name]) for name in sorted(routes)},
         destination_policies={host: tuple(policies[host]) for host in sorted(policies)},
+        delegates={(item.source.namespace, item.source.name): item for item in written if not item.hosts},
+        delegated=frozenset(key for item in written for route in item.http if (key := delegate_key(route))),
         gateways=tuple(gateways),
         telemetry=memo.keep("telemetry", tuple(telemetries)),
         credentials=_credentials(by_kind, memo),

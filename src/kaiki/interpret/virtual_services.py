@@ -79,7 +79,9 @@ def _http_route(source: ObjectRef, index: int, rule: api.HTTPRoute) -> model.Htt
     )
 
 
-def _action(rule: api.HTTPRoute, namespace: str) -> model.Forward | model.Redirect | model.DirectResponse:
+def _action(rule: api.HTTPRoute, namespace: str) -> model.Action:
+    if rule.delegate is not None:
+        return model.Delegated(rule.delegate.namespace or namespace, rule.delegate.name, _rewrite(rule.rewrite))
     if rule.redirect is not None:
         return _redirect(rule.redirect)
     if rule.direct_response is not None:
@@ -185,6 +187,7 @@ def _tls_match(match: api.TLSMatchAttributes, namespace: str) -> model.Connectio
 def _tcp_match(match: api.L4MatchAttributes, namespace: str) -> model.ConnectionMatch:
     return model.ConnectionMatch(
         destination_subnets=match.destination_subnets,
+        source_subnet=match.source_subnet,
         port=match.port,
         source_labels=_pairs(match.source_labels),
         source_namespace=match.source_namespace,

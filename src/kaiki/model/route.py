@@ -129,6 +129,18 @@ class DirectResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class Delegated:
+    """Ask another VirtualService, one without hosts. Resolved while interpreting: no proxy ever sees it."""
+
+    namespace: str
+    name: str
+    rewrite: Rewrite | None = None
+
+
+Action = Forward | Redirect | DirectResponse | Delegated
+
+
+@dataclass(frozen=True, slots=True)
 class Retries:
     """`attempts` 0 turns retries off. Empty `retry_on` means Istio's default conditions."""
 
@@ -195,7 +207,7 @@ class HttpRoute:
 
     source: ObjectRef
     index: int
-    action: Forward | Redirect | DirectResponse
+    action: Action
     matches: tuple[HttpMatch, ...] = ()
     name: str = ""
     timeout_seconds: float | None = None
@@ -213,6 +225,7 @@ class ConnectionMatch:
 
     sni_hosts: tuple[str, ...] = ()
     destination_subnets: tuple[str, ...] = ()
+    source_subnet: str = ""
     port: int = 0
     source_labels: tuple[tuple[str, str], ...] = ()
     source_namespace: str = ""

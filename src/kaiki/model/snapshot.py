@@ -28,6 +28,8 @@ class MeshSnapshot:
     - `endpoints`: (host name, service port number) → its endpoints, sorted by address;
     - `workloads`: (namespace, pod name) → pod;
     - `virtual_services`: `mesh` or gateway `namespace/name` → its VirtualServices, the oldest first;
+    - `delegates`: (namespace, name) → a VirtualService without hosts, whose rules stand in those that delegate to it;
+    - `delegated`: the keys of those that some VirtualService delegates to;
     - `destination_policies`: host → its DestinationRules, the one that wins first;
     - `gateways`: the oldest first;
     - `entries`: host name → the ServiceEntry it comes from; hosts of Kubernetes' Services are not among them;
@@ -41,6 +43,8 @@ class MeshSnapshot:
     workloads: Mapping[tuple[str, str], WorkloadInstance] = field(default_factory=dict)
     virtual_services: Mapping[str, tuple[VirtualService, ...]] = field(default_factory=dict)
     destination_policies: Mapping[str, tuple[DestinationPolicy, ...]] = field(default_factory=dict)
+    delegates: Mapping[tuple[str, str], VirtualService] = field(default_factory=dict)
+    delegated: frozenset[tuple[str, str]] = frozenset()
     gateways: tuple[Gateway, ...] = ()
     services_by_workload: Mapping[tuple[str, str], tuple[Service, ...]] = field(default_factory=dict)
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

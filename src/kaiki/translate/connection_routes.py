@@ -21,28 +21,28 @@ class RoutedChain(NamedTuple):
     subnets: tuple[str, ...]
     clusters: tuple[tuple[str, int], ...]
     idle_timeout_seconds: float | None = None
+    source_subnets: tuple[str, ...] = ()
 
     @property
     def matches_everything(self) -> bool:
-        return not self.server_names and not self.subnets
+        return not self.server_names and not self.subnets and not self.source_subnets
 
     def set_match(self, match: listener_components_pb2.FilterChainMatch) -> None:
         """Write the conditions into a filter chain match."""
         match.server_names.extend(dict.fromkeys(name for name in self.server_names if name != "*"))
         if self.server_names:
             match.transport_protocol = "tls"
-        for subnet in self.subnets:
-            address, _, length = subnet.partition("/")
-            match.prefix_ranges.add(address_prefix=address).prefix_len.value = int(
-                length or (128 if ":" in address else 32)
-            )
+        for subnets, ranges in ((self.subnets, match.prefix_ranges), (self.source_subnets, match.source_prefix_ranges)):
+            for subnet in subnets:
+                address, _, length = subnet.partition("/")
+                ranges.add(address_prefix=address).prefix_len.value = int(length or (128 if ":" in address else 32))
 
 
 def routed_chains(
     routes: tuple[ConnectionRoute, ...], gateway: str, scope: Scope, port: int
 ) -> tuple[RoutedChain, ...]:
     """The chains for one port. Two with the same conditions cannot stand side by side: the first wins."""
-    found: dict[tuple[tuple[str, ...], tuple[str, ...]], RoutedChain] = {}
+    found: dict[tuple[tuple[str, ...], tuple[str, ...], str], RoutedChain] = {}
     for route in routes:
         targets = tuple(scope.target(share.destination, port) for share in route.destinations)
         if not targets:
@@ -51,9 +51,10 @@ def routed_chains(
         idle = targets[0].tcp_idle_timeout_seconds
         for match in route.matches or (_ANY,):
             if _applies(match, gateway, scope, port):
-                conditions = (match.sni_hosts, match.destination_subnets)
+                conditions = (match.sni_hosts, match.destination_subnets, match.source_subnet)
                 name = f"{route.source.namespace}/{route.source.name}-{len(found)}"
-                found.setdefault(conditions, RoutedChain(name, *conditions, clusters, idle))
+                sources = (match.source_subnet,) if match.source_subnet else ()
+                found.setdefault(conditions, RoutedChain(name, *conditions[:2], clusters, idle, sources))
     return tuple(found.values())
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 from kaiki.model.gateway import Gateway, GatewayServer, ServerHost, ServerTlsMode
 from kaiki.model.proxy import Resource
-from kaiki.model.route import ConnectionRoute, HttpRoute, VirtualService
+from kaiki.model.route import ConnectionRoute, HttpMatch, HttpRoute, VirtualService
+from kaiki.translate.features.route_matching import takes_everything
 from kaiki.translate.scope import Scope, covers, is_visible
 from kaiki.translate.virtual_hosts import redirecting_host, route_table, routed_host
 
@@ -59,13 +61,13 @@ def _table(scope: Scope, name: str, servers: tuple[BoundServer, ...]) -> Resourc
     hosts = []
     for host, (first, routes) in sorted(known.items()):
         key, secure_only = first.gateway.key, first.redirects
-        hosts.append(routed_host(f"{host}:{number}", (host,), tuple(routes), key, scope, number, secure_only))
+        hosts.append(routed_host(f"{host}:{number}", (host,), routes, key, scope, number, secure_only))
     for host in sorted(redirected - set(known)):
         hosts.append(scope.memo.get(redirecting_host, f"{host}:{number}", (host,)))
     return route_table(name, tuple(hosts), scope.memo)
 
 
-def _hosts(scope: Scope, servers: Iterable[BoundServer]) -> dict[str, tuple[BoundServer, list[HttpRoute]]]:
+def _hosts(scope: Scope, servers: Iterable[BoundServer]) -> dict[str, tuple[BoundServer, tuple[HttpRoute, ...]]]:
     """Host → the first server that answers for it, and the routes of all VirtualServices, the oldest first.
 
     Routes of one host add up at a gateway.
@@ -76,7 +78,16 @@ def _hosts(scope: Scope, servers: Iterable[BoundServer]) -> dict[str, tuple[Boun
             for host in answered_hosts(bound.server.hosts, item):
                 _, routes = found.setdefault(host, (bound, []))
                 routes += [route for route in item.http if not any(route is known for known in routes)]
-    return {host: entry for host, entry in found.items() if entry[1]}
+    memo = scope.memo
+    return {host: (bound, memo.get(_general_last, tuple(routes))) for host, (bound, routes) in found.items() if routes}
+
+
+def _general_last(routes: tuple[HttpRoute, ...]) -> tuple[HttpRoute, ...]:
+    """Where several objects add up, what takes everything goes last, so that an older one hides no younger one."""
+    if len({route.source for route in routes}) < 2:
+        return routes
+    each = [replace(route, matches=(match,)) for route in routes for match in route.matches or (HttpMatch(),)]
+    return tuple(sorted(each, key=lambda route: takes_everything(route.matches[0])))
 
 
 def routes_at(scope: Scope, gateway: Gateway) -> tuple[VirtualService, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kaiki.interpret.delegates import delegate_key, is_delegate_of, merge_matches
 from kaiki.interpret.hosts import covers, is_visible, overlaps
 from kaiki.model.finding import Finding, ObjectRef, Severity
 from kaiki.model.gateway import Gateway
@@ -27,6 +28,7 @@ def route_findings(snapshot: MeshSnapshot, item: VirtualService) -> Iterator[Fin
     """Everything there is to say about one VirtualService."""
     yield from _hosts(snapshot, item)
     yield from _gateways(snapshot, item)
+    yield from _delegation(snapshot, item)
     for route in item.http:
         yield from _http(snapshot, item.source, route)
     for kind, routes in (("tls", item.tls), ("tcp", item.tcp)):
@@ -38,9 +40,7 @@ def route_findings(snapshot: MeshSnapshot, item: VirtualService) -> Iterator[Fin
 
 def _hosts(snapshot: MeshSnapshot, item: VirtualService) -> Iterator[Finding]:
     if not item.hosts:
-        message = "there is no host, so no request is ever routed by this object."
-        hint = "Name the hosts as clients call them; delegated routes are not in force in this version."
-        yield Finding("KAI0206", Severity.WARNING, item.source, "spec.hosts", message, hint)
+        yield from _orphan(snapshot, item)
     if MESH_GATEWAY not in item.gateways:
         return
     for index, host in enumerate(item.hosts):
@@ -49,6 +49,37 @@ def _hosts(snapshot: MeshSnapshot, item: VirtualService) -> Iterator[Finding]:
             message = f"{host} is already routed in sidecars by {older.source}, which is older and wins."
             hint = "Put the rules of one host into one object."
             yield Finding("KAI0207", Severity.WARNING, item.source, f"spec.hosts[{index}]", message, hint)
+
+
+def _orphan(snapshot: MeshSnapshot, item: VirtualService) -> Iterator[Finding]:
+    """An object without hosts lives by those that delegate to it."""
+    if (item.source.namespace, item.source.name) in snapshot.delegated:
+        return
+    message = "there is no host and no VirtualService delegates to it, so nothing is ever routed by this object."
+    hint = "Name the hosts as clients call them, or this object in the delegate of another."
+    yield Finding("KAI0206", Severity.WARNING, item.source, "spec.hosts", message, hint)
+
+
+def _delegation(snapshot: MeshSnapshot, item: VirtualService) -> Iterator[Finding]:
+    for route in item.http:
+        key, path = delegate_key(route), f"spec.http[{route.index}].delegate"
+        if key is None:
+            continue
+        if not item.hosts:
+            message = "a delegate cannot delegate again; the rule is not in force."
+            yield Finding("KAI0211", Severity.WARNING, item.source, path, message, "Let the root name both.")
+            continue
+        delegate = snapshot.delegates.get(key)
+        if delegate is None or not is_delegate_of(delegate, item):
+            message = f"namespace {item.source.namespace} sees no VirtualService {key[0]}/{key[1]} without hosts."
+            hint = "Create it, leave its hosts out, or widen its exportTo. Until then the rule is not in force."
+            yield Finding("KAI0211", Severity.WARNING, item.source, path, message, hint)
+            continue
+        for theirs in delegate.http:
+            if merge_matches(route.matches, theirs.matches) is None:
+                message = f"the conditions of http[{theirs.index}] of {delegate.source} contradict those of this rule."
+                hint = "Each condition of a delegate must be as narrow as the root's. The delegate's rule is left out."
+                yield Finding("KAI0212", Severity.WARNING, item.source, path, message, hint)
 
 
 def _older(snapshot: MeshSnapshot, item: VirtualService, host: str) -> VirtualService | None:

@@ -119,11 +119,13 @@ def _problems_here(reference: ObjectRef, value: ApiType, path: str) -> Iterator[
 def _connection_problems(value: ApiType) -> Iterator[tuple[str, str, str]]:
     """(field, code, cause) of what Envoy would refuse in the conditions of a TLS or TCP route."""
     if isinstance(value, TLSMatchAttributes | L4MatchAttributes):
-        for subnet in value.destination_subnets:
+        source = value.source_subnet if isinstance(value, L4MatchAttributes) else ""
+        written = [("destinationSubnets", subnet) for subnet in value.destination_subnets]
+        for field, subnet in [*written, *([("sourceSubnet", source)] if source else [])]:
             try:
                 ipaddress.ip_network(subnet, strict=False)
             except ValueError:
-                yield "destinationSubnets", "KAI0105", f"{subnet!r} is not an address or a subnet."
+                yield field, "KAI0105", f"{subnet!r} is not an address or a subnet."
     if isinstance(value, TLSMatchAttributes):
         for name in value.sni_hosts:
             if (name != "*" and "*" in name.removeprefix("*.")) or not name:

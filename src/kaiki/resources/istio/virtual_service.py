@@ -131,8 +131,6 @@ class HTTPRewrite(ApiType, frozen=True):
 class HTTPRetry(ApiType, frozen=True):
     """When and how often a failed request is tried again."""
 
-    NOT_IN_FORCE = ("retryRemoteLocalities",)
-
     attempts: Annotated[int, Meta(ge=0, le=2147483647)] = 0
     per_try_timeout: Duration | None = None
     retry_on: str = ""
@@ -196,8 +194,6 @@ class HTTPRoute(ApiType, frozen=True):
     """One rule: the first whose conditions hold decides what happens to a request."""
 
     ONE_OF = (("route", "redirect", "directResponse", "delegate"),)
-    NOT_IN_FORCE = ("delegate",)
-
     name: str = ""
     match: tuple[HTTPMatchRequest, ...] = ()
     route: tuple[HTTPRouteDestination, ...] = ()
@@ -236,8 +232,6 @@ class TLSRoute(ApiType, frozen=True):
 
 class L4MatchAttributes(ApiType, frozen=True):
     """Conditions on a TCP connection."""
-
-    NOT_IN_FORCE = ("sourceSubnet",)
 
     destination_subnets: tuple[str, ...] = ()
     port: PortNumber = 0

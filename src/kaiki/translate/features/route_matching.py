@@ -86,3 +86,11 @@ def applies(match: HttpMatch, gateway: str, namespace: str, labels: Iterable[tup
     if match.source_namespace and match.source_namespace != namespace:
         return False
     return set(match.source_labels) <= set(labels)
+
+
+def takes_everything(match: HttpMatch) -> bool:
+    """Whether a match lets every request of its port through: any path, and no condition on anything else."""
+    uri = match.uri
+    if uri is not None and not (uri.kind is MatchKind.PREFIX and uri.value == "/"):
+        return False
+    return not any((match.scheme, match.method, match.authority, match.headers, match.query_parameters))

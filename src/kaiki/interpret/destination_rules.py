@@ -41,7 +41,7 @@ def _policy(policy: api.TrafficPolicy | None) -> model.TrafficPolicy:
         proxy_protocol = 2 if policy.proxy_protocol.version == "V2" else 1
     return model.TrafficPolicy(
         load_balancer=_load_balancer(policy.load_balancer),
-        connection_pool=_connection_pool(policy.connection_pool),
+        connection_pool=connection_pool(policy.connection_pool),
         outlier_detection=_outlier_detection(policy.outlier_detection),
         tls=_tls(policy.tls),
         proxy_protocol=proxy_protocol,
@@ -55,7 +55,7 @@ def _policy(policy: api.TrafficPolicy | None) -> model.TrafficPolicy:
 def _port_policy(policy: api.PortTrafficPolicy) -> model.TrafficPolicy:
     return model.TrafficPolicy(
         load_balancer=_load_balancer(policy.load_balancer),
-        connection_pool=_connection_pool(policy.connection_pool),
+        connection_pool=connection_pool(policy.connection_pool),
         outlier_detection=_outlier_detection(policy.outlier_detection),
         tls=_tls(policy.tls),
     )
@@ -96,7 +96,8 @@ def _consistent_hash(settings: api.ConsistentHashLB | None) -> model.ConsistentH
     return model.ConsistentHash(kind, name, path, ttl, settings.maglev is not None, table, ring)
 
 
-def _connection_pool(settings: api.ConnectionPoolSettings | None) -> model.ConnectionPool | None:
+def connection_pool(settings: api.ConnectionPoolSettings | None) -> model.ConnectionPool | None:
+    """Limits of connections, as a DestinationRule or a Sidecar says them."""
     if settings is None:
         return None
     tcp, http = settings.tcp or api.TCPSettings(), settings.http or api.HTTPSettings()

@@ -24,7 +24,7 @@ def _server(server: api.Server, namespace: str) -> model.GatewayServer:
         port_name=server.port.name,
         protocol=server.port.protocol.upper(),
         hosts=tuple(_host(item, namespace) for item in server.hosts),
-        tls=_tls(server.tls),
+        tls=server_tls(server.tls),
         bind=server.bind,
     )
 
@@ -36,7 +36,8 @@ def _host(text: str, namespace: str) -> model.ServerHost:
     return model.ServerHost(namespace if space == "." else space, host)
 
 
-def _tls(settings: api.ServerTLSSettings | None) -> model.ServerTls | None:
+def server_tls(settings: api.ServerTLSSettings | None) -> model.ServerTls | None:
+    """The TLS of a server of a Gateway, or of a port of a Sidecar."""
     if settings is None:
         return None
     return model.ServerTls(

@@ -20,6 +20,7 @@ from kaiki.interpret.references import references
 from kaiki.interpret.references.reports import provider_findings
 from kaiki.interpret.registry import registry, with_entries
 from kaiki.interpret.service_entries import service_entry
+from kaiki.interpret.sidecars import sidecar
 from kaiki.interpret.telemetry import telemetry, telemetry_findings
 from kaiki.interpret.virtual_services import virtual_service
 from kaiki.model.credential import Credential
@@ -30,12 +31,14 @@ from kaiki.model.policy.destination import DestinationPolicy
 from kaiki.model.policy.telemetry import TelemetryPolicy
 from kaiki.model.route import VirtualService
 from kaiki.model.service import ServiceEntry
+from kaiki.model.sidecar import Sidecar
 from kaiki.model.snapshot import MeshSnapshot
 from kaiki.resources import core
 from kaiki.resources.istio.destination_rule import DestinationRuleSpec
 from kaiki.resources.istio.gateway import GatewaySpec
 from kaiki.resources.istio.parse import Parsed, is_istio, parse
 from kaiki.resources.istio.service_entry import ServiceEntrySpec
+from kaiki.resources.istio.sidecar import SidecarSpec
 from kaiki.resources.istio.telemetry import TelemetrySpec
 from kaiki.resources.istio.virtual_service import VirtualServiceSpec
 
@@ -57,10 +60,11 @@ KINDS = (
     "ServiceEntry",
     "Telemetry",
     "ConfigMap",
+    "Sidecar",
 )
 """The kinds interpretation reads; others among the inputs are ignored. Of ConfigMaps, only the mesh's is needed."""
 
-Interpreted = VirtualService | DestinationPolicy | Gateway | ServiceEntry | TelemetryPolicy
+Interpreted = VirtualService | DestinationPolicy | Gateway | ServiceEntry | TelemetryPolicy | Sidecar
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,6 +134,8 @@ def _thing(obj: core.Object) -> tuple[Interpreted | None, tuple[Finding, ...]]:
         case TelemetrySpec() as spec:
             found = (*parsed.findings, *telemetry_findings(parsed.reference, spec))
             return telemetry(parsed.reference, spec, parsed.created), found
+        case SidecarSpec() as spec:
+            return sidecar(parsed.reference, spec, parsed.created), parsed.findings
     return None, parsed.findings
 
 
@@ -137,7 +143,7 @@ def _things(by_kind: Mapping[str, list[core.Object]], memo: Memo) -> tuple[tuple
     """All Istio objects, the oldest first (then by name): the order in which conflicts are decided."""
     things: list[Interpreted] = []
     findings: list[Finding] = []
-    for kind in ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Telemetry"):
+    for kind in ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Telemetry", "Sidecar"):
         for obj in filter(is_istio, by_kind.get(kind, ())):
             thing, found = memo.get(_thing, obj)
             findings += found
@@ -160,6 +166,7 @@ def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpr
     gateways: list[Gateway] = []
     entries: list[ServiceEntry] = []
     telemetries: list[TelemetryPolicy] = []
+    sidecars: list[Sidecar] = []
     for thing in things:
         match thing:
             case DestinationPolicy():
@@ -170,6 +177,8 @@ def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpr
                 entries.append(thing)
             case TelemetryPolicy():
                 telemetries.append(thing)
+            case Sidecar():
+                sidecars.append(thing)
     known = with_entries(made, entries)
     return MeshSnapshot(
         services=known.services,
@@ -183,6 +192,7 @@ def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpr
         delegated=frozenset(key for item in written for route in item.http if (key := delegate_key(route))),
         gateways=tuple(gateways),
         telemetry=memo.keep("telemetry", tuple(telemetries)),
+        sidecars=tuple(sidecars),
         credentials=_credentials(by_kind, memo),
         namespaces={core.name(obj): core.labels(obj) for obj in by_kind.get("Namespace", ())},
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from kaiki.interpret.hosts import resolve_export
 from kaiki.interpret.services import protocol_of
 from kaiki.model.finding import ObjectRef
-from kaiki.model.service import Endpoint, Resolution, Service, ServiceEntry, ServicePort
+from kaiki.model.service import Endpoint, Protocol, Resolution, Service, ServiceEntry, ServicePort
 from kaiki.resources.istio import service_entry as api
 
 _MESH_TLS_LABEL = "security.istio.io/tlsMode"
@@ -66,9 +66,14 @@ def is_address(text: str) -> bool:
     return True
 
 
+def spoken_protocol(protocol: str, name: str, number: int) -> Protocol:
+    """What a port speaks by the protocol its author named, else by its name."""
+    spoken = protocol.upper()
+    return protocol_of({"port": number, "name": _PROTOCOLS.get(spoken, spoken.lower()) or name})
+
+
 def _port(item: api.ServicePort) -> ServicePort:
-    spoken = item.protocol.upper()
-    protocol = protocol_of({"port": item.number, "name": _PROTOCOLS.get(spoken, spoken.lower()) or item.name})
+    protocol = spoken_protocol(item.protocol, item.name, item.number)
     return ServicePort(item.name, item.number, protocol, item.target_port or item.number)
 
 

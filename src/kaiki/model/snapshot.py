@@ -17,6 +17,7 @@ from kaiki.model.policy.destination import DestinationPolicy
 from kaiki.model.policy.telemetry import TelemetryPolicy
 from kaiki.model.route import VirtualService
 from kaiki.model.service import Endpoint, Service
+from kaiki.model.sidecar import Sidecar
 from kaiki.model.workload import WorkloadInstance
 
 
@@ -34,6 +35,7 @@ class MeshSnapshot:
     - `gateways`: the oldest first;
     - `entries`: host name → the ServiceEntry it comes from; hosts of Kubernetes' Services are not among them;
     - `telemetry`: the Telemetry objects, the oldest first;
+    - `sidecars`: the oldest first;
     - `credentials`: (namespace, name) → what is known of a Secret some Gateway names;
     - `services_by_workload`: (namespace, pod name) → the services that select it, the oldest first.
     """
@@ -52,6 +54,7 @@ class MeshSnapshot:
     entries: Mapping[str, ObjectRef] = field(default_factory=dict)
     settings: MeshSettings = DEFAULT_SETTINGS
     telemetry: tuple[TelemetryPolicy, ...] = ()
+    sidecars: tuple[Sidecar, ...] = ()
 
 
 EMPTY_SNAPSHOT = MeshSnapshot()

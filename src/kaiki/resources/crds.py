@@ -9,6 +9,7 @@ from kaiki.resources.istio.common import ApiType
 from kaiki.resources.istio.destination_rule import DestinationRuleSpec
 from kaiki.resources.istio.gateway import GatewaySpec
 from kaiki.resources.istio.service_entry import ServiceEntrySpec
+from kaiki.resources.istio.sidecar import SidecarSpec
 from kaiki.resources.istio.telemetry import TelemetrySpec
 from kaiki.resources.istio.virtual_service import VirtualServiceSpec
 from kaiki.resources.schema import Schema, schema_of
@@ -44,6 +45,7 @@ _KINDS = (
         ),
     ),
     _Kind("Telemetry", "telemetries", "telemetry", TelemetrySpec, (), "telemetry.istio.io", ("v1", "v1alpha1")),
+    _Kind("Sidecar", "sidecars", "sidecar", SidecarSpec, ()),
     _Kind(
         "VirtualService",
         "virtualservices",

@@ -19,9 +19,11 @@ from kaiki.model.policy.destination import (
 )
 from kaiki.model.proxy import EXCLUSION_MARK, Capture, Resource
 from kaiki.model.service import Endpoint, Protocol, Resolution, Service
+from kaiki.model.sidecar import UNIX_PREFIX
 from kaiki.translate import cluster_names, transport_sockets
 from kaiki.translate.encode import duration, pack, resource
 from kaiki.translate.endpoints import ADDRESS_KEY, assignment
+from kaiki.translate.features.application_endpoint import set_default_endpoint
 from kaiki.translate.features.circuit_breakers import set_circuit_breakers
 from kaiki.translate.features.compact_labels import JOINED_KEY
 from kaiki.translate.features.load_balancing import set_load_balancing
@@ -303,11 +305,25 @@ def _bind_inbound(cluster: cluster_pb2.Cluster, capture: Capture) -> None:
         cluster.upstream_bind_config.socket_options.extend(mark_options())
 
 
-def inbound_cluster(port: int, protocol: Protocol, service: Service, capture: Capture) -> Resource:
-    """The application at one of the ports its services name."""
+def inbound_cluster(
+    port: int,
+    protocol: Protocol,
+    service: Service,
+    capture: Capture,
+    endpoint: str = "",
+    pool: ConnectionPool | None = None,
+) -> Resource:
+    """The application at one of the ports its services name; `endpoint` is where it listens, if a Sidecar says so."""
     cluster = _original_destination(cluster_names.inbound(port))
-    set_circuit_breakers(cluster, NO_POOL)
-    _bind_inbound(cluster, capture)
+    set_circuit_breakers(cluster, pool or NO_POOL)
+    if pool is not None:
+        _set_keepalive(cluster, pool)
+        if pool.connect_timeout_seconds is not None:
+            cluster.connect_timeout.CopyFrom(duration(pool.connect_timeout_seconds))
+    if not endpoint.startswith(UNIX_PREFIX):
+        _bind_inbound(cluster, capture)
+    if endpoint:
+        set_default_endpoint(cluster, endpoint)
     set_service_metadata(cluster, service.hostname, service.name, service.namespace)
     if protocol.is_http2:
         options = http_protocol_options_pb2.HttpProtocolOptions()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from kaiki.model.memo import Memo
-from kaiki.model.proxy import CLUSTER_TYPE, LISTENER_TYPE, PUSH_ORDER, Capture, Proxy, ProxyConfig
+from kaiki.model.proxy import CLUSTER_TYPE, LISTENER_TYPE, PUSH_ORDER, ROUTE_TYPE, Capture, Proxy, ProxyConfig
+from kaiki.model.sidecar import Sidecar
 from kaiki.model.snapshot import MeshSnapshot
 from kaiki.model.workload import ProxyKind
 from kaiki.translate.encode import by_name
 from kaiki.translate.gateway import gateway
 from kaiki.translate.observation import observed
 from kaiki.translate.scope import Scope
+from kaiki.translate.sidecar_egress import bound_listeners
 from kaiki.translate.sidecar_inbound import inbound
 from kaiki.translate.sidecar_outbound import Resources, outbound
+from kaiki.translate.sidecar_scope import sidecar_of
 
 
 def generate(snapshot: MeshSnapshot, proxy: Proxy, memo: Memo) -> ProxyConfig:
@@ -21,15 +24,21 @@ def generate(snapshot: MeshSnapshot, proxy: Proxy, memo: Memo) -> ProxyConfig:
     """
     memo.enter(snapshot)
     labels = proxy.labels if memo.get(_chooses_by_label, snapshot) else ()
-    scope = memo.get(_scope, snapshot, memo, proxy.namespace, labels, proxy.capture)
+    sidecar = sidecar_of(snapshot, proxy, memo)
+    scope = memo.get(_scope, snapshot, memo, proxy.namespace, labels, proxy.capture, sidecar)
     resources = gateway(scope, proxy) if proxy.kind is ProxyKind.GATEWAY else _sidecar(scope, proxy)
     return ProxyConfig(resources=observed(resources, scope, proxy))
 
 
 def _scope(
-    snapshot: MeshSnapshot, memo: Memo, namespace: str, labels: tuple[tuple[str, str], ...], capture: Capture
+    snapshot: MeshSnapshot,
+    memo: Memo,
+    namespace: str,
+    labels: tuple[tuple[str, str], ...],
+    capture: Capture,
+    sidecar: Sidecar | None,
 ) -> Scope:
-    return Scope(snapshot, memo, namespace, labels, capture)
+    return Scope(snapshot, memo, namespace, labels, capture, sidecar)
 
 
 def _chooses_by_label(snapshot: MeshSnapshot) -> bool:
@@ -44,8 +53,11 @@ def _chooses_by_label(snapshot: MeshSnapshot) -> bool:
 
 def _sidecar(scope: Scope, proxy: Proxy) -> Resources:
     shared = scope.memo.get(outbound, scope)
-    listener, clusters = inbound(scope.snapshot, proxy, scope.memo)
+    listeners, clusters = inbound(scope.snapshot, proxy, scope.memo, scope.sidecar)
+    bound, tables = scope.memo.get(bound_listeners, scope)
     resources = {type_url: shared.get(type_url, {}) for type_url in PUSH_ORDER}
     resources[CLUSTER_TYPE] = by_name([*shared[CLUSTER_TYPE].values(), *clusters])
-    resources[LISTENER_TYPE] = by_name([*shared[LISTENER_TYPE].values(), listener])
+    resources[LISTENER_TYPE] = by_name([*shared[LISTENER_TYPE].values(), *bound, *listeners])
+    if tables:
+        resources[ROUTE_TYPE] = by_name([*shared[ROUTE_TYPE].values(), *tables])
     return resources

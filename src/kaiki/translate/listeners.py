@@ -8,6 +8,7 @@ from functools import cache
 from envoy.config.core.v3 import base_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 
+from kaiki.model.sidecar import UNIX_PREFIX, unix_path
 from kaiki.translate import cluster_names
 from kaiki.translate.connections import dropped
 from kaiki.translate.encode import duration, pack_empty, serialize
@@ -25,8 +26,11 @@ def listener(
 ) -> listener_pb2.Listener:
     """A listener without chains. One that does not bind is reached through a listener with original destinations."""
     message = listener_pb2.Listener(name=name, traffic_direction=direction)
-    message.address.socket_address.address = address
-    message.address.socket_address.port_value = port
+    if address.startswith(UNIX_PREFIX):
+        message.address.pipe.path = unix_path(address)
+    else:
+        message.address.socket_address.address = address
+        message.address.socket_address.port_value = port
     if not bind:
         message.bind_to_port.value = False
     return message

@@ -6,6 +6,7 @@ namespace. Names are resolved here and nowhere else: a route gets clusters that 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -13,14 +14,15 @@ from typing import NamedTuple
 from kaiki.model.memo import Memo
 from kaiki.model.policy.destination import ConsistentHash, DestinationPolicy, Subset, TrafficPolicy
 from kaiki.model.proxy import Capture
-from kaiki.model.route import MESH_GATEWAY, Destination, VirtualService
+from kaiki.model.route import MESH_GATEWAY, Destination, Forward, VirtualService
 from kaiki.model.service import Protocol, Service, ServicePort
+from kaiki.model.sidecar import Sidecar
 from kaiki.model.snapshot import MeshSnapshot
 from kaiki.translate import cluster_names
 from kaiki.translate.clusters import OutboundCluster
 from kaiki.translate.endpoints import select
+from kaiki.translate.sidecar_scope import ROOT_NAMESPACE
 
-ROOT_NAMESPACE = "istio-system"
 NO_POLICY = TrafficPolicy()
 
 
@@ -57,28 +59,75 @@ class Scope:
     namespace: str
     labels: tuple[tuple[str, str], ...] = ()
     capture: Capture = Capture.NONE
+    sidecar: Sidecar | None = None
 
     @cached_property
     def services(self) -> tuple[Service, ...]:
         """All services that are visible here, by host name."""
-        services = self.snapshot.services.values()
-        return tuple(service for service in services if is_visible(service.export_to, self.namespace))
+        return tuple(service for service in self.snapshot.services.values() if self._is_known(service))
+
+    def _is_known(self, service: Service) -> bool:
+        if not is_visible(service.export_to, self.namespace):
+            return False
+        sidecar = self.sidecar
+        if sidecar is None or sidecar.egress is None or service.hostname in self._routed_to:
+            return True
+        return sidecar.knows(service.namespace, service.hostname)
+
+    def ports_of(self, service: Service) -> tuple[ServicePort, ...]:
+        """The ports of a service that may be called from here."""
+        ports = tuple(port for port in service.ports if port.protocol is not Protocol.UDP)
+        sidecar = self.sidecar
+        if sidecar is None or sidecar.egress is None or service.hostname in self._routed_to:
+            return ports
+        return tuple(port for port in ports if sidecar.reaches(service.namespace, service.hostname, port.number))
+
+    def captured_ports_of(self, service: Service) -> tuple[ServicePort, ...]:
+        """The ports of a service that are called at its own address: a Sidecar's bound listeners have theirs."""
+        ports = self.ports_of(service)
+        return tuple(port for port in ports if port.number not in self._bound_ports) if self._bound_ports else ports
+
+    @cached_property
+    def _bound_ports(self) -> frozenset[int]:
+        listeners = self.sidecar.egress or () if self.sidecar else ()
+        return frozenset(item.port for item in listeners if not item.captured)
+
+    @cached_property
+    def _routed_to(self) -> frozenset[str]:
+        """Where the routes that are visible here lead: those hosts are needed whoever else may be reached."""
+        return frozenset(
+            host for item in self.mesh_routes for host in _destination_hosts(item) if host in self.snapshot.services
+        )
+
+    @cached_property
+    def fallback(self) -> str:
+        """The cluster of what the mesh does not know: where it was meant to go, nowhere, or the Sidecar's proxy."""
+        if self.registry_only:
+            return cluster_names.BLACK_HOLE
+        proxy = self.sidecar.egress_proxy if self.sidecar else None
+        return cluster_names.PASSTHROUGH if proxy is None else self.target(proxy, proxy.port).cluster
 
     @property
     def registry_only(self) -> bool:
         """Whether hosts the mesh does not know are out of reach."""
+        if self.sidecar is not None and self.sidecar.registry_only is not None:
+            return self.sidecar.registry_only
         return self.snapshot.settings.registry_only
 
     def sees(self, host: str) -> bool:
         """Whether a host is a service that is visible here."""
         service = self.snapshot.services.get(host)
-        return service is not None and is_visible(service.export_to, self.namespace)
+        return service is not None and self._is_known(service)
 
     @cached_property
     def mesh_routes(self) -> tuple[VirtualService, ...]:
         """The VirtualServices for sidecars that are visible here, the oldest first."""
         items = self.snapshot.virtual_services.get(MESH_GATEWAY, ())
-        return tuple(item for item in items if is_visible(item.export_to, self.namespace))
+        return tuple(item for item in items if is_visible(item.export_to, self.namespace) and self._is_imported(item))
+
+    def _is_imported(self, item: VirtualService) -> bool:
+        sidecar = self.sidecar
+        return sidecar is None or any(sidecar.knows(item.source.namespace, host) for host in item.hosts)
 
     @cached_property
     def _mesh_routes_by_host(self) -> dict[str, VirtualService]:
@@ -153,7 +202,7 @@ class Scope:
         service = self.snapshot.services.get(destination.host)
         if service is None or not self.sees(destination.host):
             return BLACK_HOLE
-        usable = [port for port in service.ports if port.protocol is not Protocol.UDP]
+        usable = self.ports_of(service)
         number = destination.port or (usable[0].number if len(usable) == 1 else listener_port)
         port = next((port for port in usable if port.number == number), None)
         if port is None:
@@ -184,6 +233,15 @@ class Scope:
             rule=rules[0].source if rules else None,
             looked_up=self.memo.get(select, looked_up, subset.labels) if subset and looked_up else looked_up,
         )
+
+
+def _destination_hosts(item: VirtualService) -> Iterator[str]:
+    for route in item.http:
+        if isinstance(route.action, Forward):
+            yield from (share.destination.host for share in route.action.destinations)
+        yield from (mirror.destination.host for mirror in route.mirrors)
+    for connection in item.tls + item.tcp:
+        yield from (share.destination.host for share in connection.destinations)
 
 
 def target_of(made_of: OutboundCluster) -> Target:

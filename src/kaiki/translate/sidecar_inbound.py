@@ -12,13 +12,17 @@ in the cluster's metadata, who the workload is in the proxy's environment.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from envoy.config.core.v3 import base_pb2
 from envoy.config.listener.v3 import listener_components_pb2
 
+from kaiki.model.gateway import ServerTls
 from kaiki.model.memo import Memo
+from kaiki.model.policy.destination import ConnectionPool
 from kaiki.model.proxy import Capture, Proxy, Resource
 from kaiki.model.service import Protocol, Service, ServicePort
+from kaiki.model.sidecar import IngressListener, Sidecar, endpoint_problem
 from kaiki.model.snapshot import MeshSnapshot
 from kaiki.translate import cluster_names, clusters, transport_sockets
 from kaiki.translate.connections import inbound_http, tcp
@@ -38,11 +42,51 @@ from kaiki.translate.listeners import (
 _MESH_HTTP = ("istio-http/1.0", "istio-http/1.1", "istio-h2")
 _MESH_TCP = ("istio", "istio-peer-exchange")
 _SERVER_HTTP = ("h2", "http/1.1")
-InboundPort = tuple[int, Protocol, Service]
 
 
-def inbound_ports(snapshot: MeshSnapshot, proxy: Proxy) -> tuple[InboundPort, ...]:
-    """The ports at which services reach this pod; of several services at one port the oldest decides."""
+class InboundPort(NamedTuple):
+    """One port at which the pod is called. A Sidecar may say more of it: see `IngressListener`."""
+
+    number: int
+    protocol: Protocol
+    service: Service
+    ingress: IngressListener | None = None
+
+    @property
+    def shape(self) -> InboundShape:
+        """What the listener depends on."""
+        tls = self.ingress.tls if self.ingress else None
+        usable = tls is not None and tls.needs_pair and tls.server_certificate and tls.private_key
+        return self.number, self.protocol, tls if usable else None
+
+
+InboundShape = tuple[int, Protocol, ServerTls | None]
+
+
+def inbound_ports(snapshot: MeshSnapshot, proxy: Proxy, sidecar: Sidecar | None = None) -> tuple[InboundPort, ...]:
+    """The ports at which services reach this pod; of several services at one port the oldest decides.
+
+    A Sidecar's ingress listeners, if there are any, are all there is.
+    """
+    known = _service_ports(snapshot, proxy)
+    if sidecar is None or not sidecar.ingress:
+        return known
+    services = {port.number: port.service for port in known}
+    found: dict[int, InboundPort] = {}
+    for item in sidecar.ingress:
+        service = services.get(item.port) or _nameless(sidecar, item)
+        if not endpoint_problem(item.endpoint or "0.0.0.0:1"):
+            found.setdefault(item.port, InboundPort(item.port, item.protocol, service, item))
+    return tuple(found[number] for number in sorted(found))
+
+
+def _nameless(sidecar: Sidecar, item: IngressListener) -> Service:
+    """What metrics call a port no service names."""
+    name = f"{item.name or item.port}.{sidecar.source.name}.sidecar"
+    return Service(f"{name}.{sidecar.source.namespace}", name, sidecar.source.namespace, (), ())
+
+
+def _service_ports(snapshot: MeshSnapshot, proxy: Proxy) -> tuple[InboundPort, ...]:
     workload = snapshot.workloads.get(proxy.key)
     named = dict(workload.named_ports) if workload else {}
     found: dict[int, InboundPort] = {}
@@ -50,7 +94,7 @@ def inbound_ports(snapshot: MeshSnapshot, proxy: Proxy) -> tuple[InboundPort, ..
         for port in service.ports:
             number = _target(port, named)
             if number and port.protocol is not Protocol.UDP:
-                found.setdefault(number, (number, port.protocol, service))
+                found.setdefault(number, InboundPort(number, port.protocol, service))
     return tuple(found[number] for number in sorted(found))
 
 
@@ -72,29 +116,67 @@ def _target(port: ServicePort, named: dict[str, int]) -> int:
     return named.get(port.target_port, 0)
 
 
-def inbound(snapshot: MeshSnapshot, proxy: Proxy, memo: Memo) -> tuple[Resource, Iterator[Resource]]:
-    """The inbound listener, and the clusters it refers to."""
-    ports = inbound_ports(snapshot, proxy)
-    shape = tuple((number, protocol) for number, protocol, _ in ports)
-    return memo.get(_listener, shape), _clusters(ports, proxy.capture, memo)
+def inbound(
+    snapshot: MeshSnapshot, proxy: Proxy, memo: Memo, sidecar: Sidecar | None = None
+) -> tuple[list[Resource], list[Resource]]:
+    """The inbound listeners, and the clusters they refer to."""
+    ports = inbound_ports(snapshot, proxy, sidecar)
+    captured = tuple(port.shape for port in ports if port.ingress is None or port.ingress.captured)
+    listeners = [memo.get(_listener, captured)]
+    for port in ports:
+        if port.ingress is not None and not port.ingress.captured:
+            listeners.append(memo.get(_bound_listener, port.ingress.bind or "0.0.0.0", *port.shape))
+    general = sidecar.inbound_pool if sidecar else None
+    return listeners, list(_clusters(ports, proxy.capture, memo, general))
 
 
-def _clusters(ports: Iterable[InboundPort], capture: Capture, memo: Memo) -> Iterator[Resource]:
-    for number, protocol, service in ports:
-        yield memo.get(clusters.inbound_cluster, number, protocol, service, capture)
+def _clusters(
+    ports: Iterable[InboundPort], capture: Capture, memo: Memo, general: ConnectionPool | None
+) -> Iterator[Resource]:
+    for number, protocol, service, ingress in ports:
+        pool = (ingress.pool if ingress else None) or general
+        endpoint = _endpoint(ingress) if ingress else ""
+        yield memo.get(clusters.inbound_cluster, number, protocol, service, capture, endpoint, pool)
     yield memo.get(clusters.inbound_passthrough_cluster, capture)
 
 
-def _listener(ports: tuple[tuple[int, Protocol], ...]) -> Resource:
+def _endpoint(item: IngressListener) -> str:
+    """A listener that is called at its own address has no other destination to go to: the loopback then."""
+    return item.endpoint or ("" if item.captured else f"127.0.0.1:{item.port}")
+
+
+def _bound_listener(address: str, port: int, protocol: Protocol, tls: ServerTls | None) -> Resource:
+    """A port that is bound instead of redirected."""
+    name = f"{address}_{port}"
+    message = listener(name, address, port, base_pb2.INBOUND, bind=True)
+    inspect(message, tls_inspector(), http_inspector() if protocol is Protocol.AUTO else http_inspector((port,)))
+    message.filter_chains.extend(_port_chains(0, protocol, cluster_names.inbound(port), tls))
+    return resource(name, message)
+
+
+def _listener(ports: tuple[InboundShape, ...]) -> Resource:
     name, own = cluster_names.VIRTUAL_INBOUND, cluster_names.INBOUND_PORT
     message = listener(name, "0.0.0.0", own, base_pb2.INBOUND, bind=True)
-    declared = (number for number, protocol in ports if protocol is not Protocol.AUTO)
+    declared = (number for number, protocol, _ in ports if protocol is not Protocol.AUTO)
     inspect(message, original_destination(), tls_inspector(), http_inspector(declared))
     drop_own_port(message, own)
-    for number, protocol in ports:
-        message.filter_chains.extend(_chains(number, protocol, cluster_names.inbound(number)))
+    for number, protocol, tls in ports:
+        message.filter_chains.extend(_port_chains(number, protocol, cluster_names.inbound(number), tls))
     message.filter_chains.extend(_chains(0, Protocol.AUTO, cluster_names.INBOUND_PASSTHROUGH))
     return resource(name, message)
+
+
+def _port_chains(
+    port: int, protocol: Protocol, cluster: str, tls: ServerTls | None
+) -> Iterator[listener_components_pb2.FilterChain]:
+    """The chains of one port; those of the mesh, unless a Sidecar says which TLS its clients speak instead."""
+    if tls is None:
+        return _chains(port, protocol, cluster)
+    http = protocol.is_http or protocol in (Protocol.AUTO, Protocol.HTTPS)
+    chain = _chain(port, "tls", (), "own-tls")
+    chain.transport_socket.CopyFrom(transport_sockets.plain_server(tls, _SERVER_HTTP if http else ()))
+    chain.filters.append(_last_filter(cluster, Reporter.DESTINATION_PLAINTEXT, http))
+    return iter((chain,))
 
 
 def _chains(port: int, protocol: Protocol, cluster: str) -> Iterator[listener_components_pb2.FilterChain]:

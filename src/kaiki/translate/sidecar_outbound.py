@@ -58,7 +58,7 @@ def outbound(scope: Scope) -> Resources:
     made, assignments = service_clusters(scope)
     memo = scope.memo
     special = (memo.get(clusters.passthrough_cluster, scope.capture), memo.get(clusters.black_hole_cluster))
-    listeners = [memo.get(_virtual_outbound, scope.registry_only), *_service_listeners(scope)]
+    listeners = [memo.get(_virtual_outbound, scope.fallback), *_service_listeners(scope)]
     return {
         CLUSTER_TYPE: by_name([*made, *special]),
         ENDPOINT_TYPE: by_name(assignments),
@@ -73,7 +73,7 @@ def service_clusters(scope: Scope) -> tuple[list[Resource], list[Resource]]:
     assignments: list[Resource] = []
     for service in scope.services:
         subsets = scope.subsets_of(service.hostname)
-        for port in _ports(service):
+        for port in scope.ports_of(service):
             endpoints = scope.snapshot.endpoints.get((service.hostname, port.number), ())
             for subset in (None, *subsets):
                 cluster = scope.cluster(service, port, subset)
@@ -85,22 +85,17 @@ def service_clusters(scope: Scope) -> tuple[list[Resource], list[Resource]]:
     return made, assignments
 
 
-def _ports(service: Service) -> Iterator[ServicePort]:
-    return (port for port in service.ports if port.protocol is not Protocol.UDP)
-
-
-def _virtual_outbound(registry_only: bool) -> Resource:
+def _virtual_outbound(fallback: str) -> Resource:
     name, own = cluster_names.VIRTUAL_OUTBOUND, cluster_names.OUTBOUND_PORT
     message = listener(name, "0.0.0.0", own, base_pb2.OUTBOUND, bind=True)
     message.use_original_dst.value = True
     drop_own_port(message, own)
-    _add_everything_else(message, registry_only)
+    _add_everything_else(message, fallback)
     return resource(name, message)
 
 
-def _add_everything_else(message: listener_pb2.Listener, registry_only: bool) -> None:
-    """What the mesh does not know goes where it was meant to, or nowhere."""
-    cluster = cluster_names.BLACK_HOLE if registry_only else cluster_names.PASSTHROUGH
+def _add_everything_else(message: listener_pb2.Listener, cluster: str) -> None:
+    """What the mesh does not know goes where it was meant to, or nowhere, or to a proxy for it."""
     message.default_filter_chain.name = cluster
     message.default_filter_chain.filters.append(tcp(cluster, ((cluster, 1),), Reporter.SOURCE))
 
@@ -109,7 +104,7 @@ def _http_ports(scope: Scope) -> dict[int, list[Service]]:
     """Ports at which some service declares HTTP, with those services; 80 also for hosts only routes know."""
     found: dict[int, list[Service]] = defaultdict(list)
     for service in scope.services:
-        for port in _ports(service):
+        for port in scope.captured_ports_of(service):
             if port.protocol.is_http and port.number not in RESERVED_PORTS:
                 found[port.number].append(service)
     if any(True for _ in _foreign_hosts(scope)):
@@ -131,10 +126,10 @@ def _service_listeners(scope: Scope) -> Iterator[Resource]:
     http, tls = _http_ports(scope), _chains_by_server_name(scope)
     for number in sorted(http.keys() | tls.keys()):
         chains = tuple(tls.get(number, ()))
-        yield scope.memo.get(_listener_of_names, number, number in http, chains, scope.registry_only)
+        yield scope.memo.get(_listener_of_names, number, number in http, chains, scope.fallback)
     taken: set[str] = set()
     for service in scope.services:
-        for port in _ports(service):
+        for port in scope.captured_ports_of(service):
             if not port.protocol.is_http:
                 for made in _address_listeners(scope, service, port):
                     # Two ServiceEntries may name one address; the first has it.
@@ -149,7 +144,7 @@ def _chains_by_server_name(scope: Scope) -> dict[int, list[RoutedChain]]:
     for service in scope.services:
         if service.addresses or service.headless:
             continue
-        for port in _ports(service):
+        for port in scope.captured_ports_of(service):
             if port.protocol not in (Protocol.TLS, Protocol.HTTPS) or port.number in RESERVED_PORTS:
                 continue
             chains = routed_chains(_connection_routes(scope, service), MESH_GATEWAY, scope, port.number)
@@ -162,7 +157,7 @@ def _chains_by_server_name(scope: Scope) -> dict[int, list[RoutedChain]]:
     return found
 
 
-def _listener_of_names(port: int, http: bool, chains: tuple[RoutedChain, ...], registry_only: bool) -> Resource:
+def _listener_of_names(port: int, http: bool, chains: tuple[RoutedChain, ...], fallback: str) -> Resource:
     """What is called by name, not by address: HTTP by its Host header, TLS by its server name."""
     name = f"0.0.0.0_{port}"
     message = listener(name, "0.0.0.0", port, base_pb2.OUTBOUND, bind=False)
@@ -170,15 +165,16 @@ def _listener_of_names(port: int, http: bool, chains: tuple[RoutedChain, ...], r
         inspect(message, tls_inspector())
     if http:
         inspect(message, http_inspector())
-        _add_http_chain(message, f"outbound_{name}", str(port))
+        add_http_chain(message, f"outbound_{name}", str(port))
     for chain in chains:
         message.filter_chains.append(_chain(chain, chain.name))
     remove_overlaps(message)
-    _add_everything_else(message, registry_only)
+    _add_everything_else(message, fallback)
     return resource(name, message)
 
 
-def _add_http_chain(message: listener_pb2.Listener, statistics: str, table: str) -> None:
+def add_http_chain(message: listener_pb2.Listener, statistics: str, table: str) -> None:
+    """Plain HTTP, routed by a table."""
     chain = message.filter_chains.add(name="http")
     chain.filter_chain_match.transport_protocol = "raw_buffer"
     chain.filter_chain_match.application_protocols.extend(HTTP_PROTOCOLS)
@@ -239,7 +235,7 @@ def _address_listener(
     message = listener(name, address, port, base_pb2.OUTBOUND, bind=False)
     if table:
         inspect(message, http_inspector())
-        _add_http_chain(message, f"outbound_{name}", table)
+        add_http_chain(message, f"outbound_{name}", table)
     if any(chain.server_names for chain in chains):
         inspect(message, tls_inspector())
     for chain in chains:
@@ -264,27 +260,34 @@ def _chain(routed: RoutedChain, statistics: str) -> listener_components_pb2.Filt
 
 def _route_tables(scope: Scope) -> Iterator[Resource]:
     memo: Memo = scope.memo
-    everything_else = memo.get(refusing_host if scope.registry_only else passthrough_host)
+    unknown = everything_else(scope)
     for number, services in sorted(_http_ports(scope).items()):
         # Envoy refuses a table that has a name twice. A short name is a Service's, an address the first one's.
         taken: set[str] = set()
         ordered = sorted(services, key=lambda service: service.is_entry)
-        hosts = [host for service in ordered if (host := _service_host(scope, service, number, taken))]
+        hosts = [host for service in ordered if (host := service_host(scope, service, number, taken))]
         if number == _HTTP_PORT:
             hosts += [
                 routed_host(f"{host}:{number}", (host,), item.http, MESH_GATEWAY, scope, number)
                 for host, item in _foreign_hosts(scope)
                 if host not in taken
             ]
-        yield route_table(str(number), (*hosts, everything_else), memo)
+        yield route_table(str(number), (*hosts, unknown), memo)
     for service in scope.services:
-        for port in _ports(service):
+        for port in scope.captured_ports_of(service):
             if port.protocol is Protocol.AUTO and service.addresses:
-                hosts = [_service_host(scope, service, port.number, set())]
-                yield route_table(f"{service.hostname}:{port.number}", (*hosts, everything_else), memo)
+                hosts = [service_host(scope, service, port.number, set())]
+                yield route_table(f"{service.hostname}:{port.number}", (*hosts, unknown), memo)
 
 
-def _service_host(scope: Scope, service: Service, number: int, taken: set[str]) -> bytes:
+def everything_else(scope: Scope) -> bytes:
+    """The virtual host of names nobody knows."""
+    if scope.registry_only:
+        return scope.memo.get(refusing_host)
+    return scope.memo.get(passthrough_host, scope.fallback)
+
+
+def service_host(scope: Scope, service: Service, number: int, taken: set[str]) -> bytes:
     """The virtual host of a service, of the names that are not `taken`, which then are; nothing if all are."""
     name = f"{service.hostname}:{number}"
     domains = tuple(domain for domain in service_domains(service, scope.namespace) if domain not in taken)

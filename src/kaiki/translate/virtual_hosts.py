@@ -123,12 +123,12 @@ def redirecting_host(name: str, domains: tuple[str, ...]) -> bytes:
     return serialize(host)
 
 
-def passthrough_host() -> bytes:
-    """Every other host: to where the application meant to go."""
+def passthrough_host(cluster: str = cluster_names.PASSTHROUGH) -> bytes:
+    """Every other host: to where the application meant to go, or to a proxy for such hosts."""
     host = route_components_pb2.VirtualHost(name="allow_any", domains=["*"], include_request_attempt_count=True)
     route = host.routes.add(name="allow_any")
     route.match.prefix = "/"
-    route.route.cluster = cluster_names.PASSTHROUGH
+    route.route.cluster = cluster
     route.route.timeout.SetInParent()
     return serialize(host)
 

@@ -2,6 +2,7 @@
 
     KAI02xx  VirtualServices       KAI03xx  DestinationRules       KAI04xx  Gateways       KAI05xx  ServiceEntries
     KAI12xx  Telemetry
+    KAI21xx  Sidecars
 
 All of it is judged from the snapshot alone, object by object, so that the same words are said at admission (when the
 object is not stored yet) and afterwards.
@@ -16,15 +17,17 @@ from kaiki.interpret.references.entrances import gateway_findings
 from kaiki.interpret.references.entries import entry_findings
 from kaiki.interpret.references.reports import telemetry_findings
 from kaiki.interpret.references.routes import route_findings
+from kaiki.interpret.references.sidecars import sidecar_findings
 from kaiki.model.finding import Finding
 from kaiki.model.gateway import Gateway
 from kaiki.model.policy.destination import DestinationPolicy
 from kaiki.model.policy.telemetry import TelemetryPolicy
 from kaiki.model.route import VirtualService
 from kaiki.model.service import ServiceEntry
+from kaiki.model.sidecar import Sidecar
 from kaiki.model.snapshot import MeshSnapshot
 
-Thing = VirtualService | DestinationPolicy | Gateway | ServiceEntry | TelemetryPolicy
+Thing = VirtualService | DestinationPolicy | Gateway | ServiceEntry | TelemetryPolicy | Sidecar
 
 
 def references(snapshot: MeshSnapshot, things: Iterable[Thing]) -> list[Finding]:
@@ -42,4 +45,6 @@ def references(snapshot: MeshSnapshot, things: Iterable[Thing]) -> list[Finding]
                 found += entry_findings(snapshot, thing)
             case TelemetryPolicy():
                 found += telemetry_findings(snapshot, thing)
+            case Sidecar():
+                found += sidecar_findings(snapshot, thing)
     return found

@@ -21,7 +21,7 @@ from kaiki.model.snapshot import MeshSnapshot
 from kaiki.translate import cluster_names
 from kaiki.translate.clusters import OutboundCluster
 from kaiki.translate.endpoints import select
-from kaiki.translate.sidecar_scope import ROOT_NAMESPACE
+from kaiki.translate.sidecar_scope import ROOT_NAMESPACE as ROOT_NAMESPACE
 
 NO_POLICY = TrafficPolicy()
 

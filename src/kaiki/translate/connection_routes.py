@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 from envoy.config.listener.v3 import listener_components_pb2
 
+from kaiki.model.finding import ObjectRef
 from kaiki.model.route import ConnectionMatch, ConnectionRoute
 from kaiki.translate.connections import weights
+from kaiki.translate.origins import mark_origin
 from kaiki.translate.scope import Scope
 
 _ANY = ConnectionMatch()
@@ -22,10 +24,19 @@ class RoutedChain(NamedTuple):
     clusters: tuple[tuple[str, int], ...]
     idle_timeout_seconds: float | None = None
     source_subnets: tuple[str, ...] = ()
+    source: ObjectRef | None = None
+    rule: str = ""
 
     @property
     def matches_everything(self) -> bool:
         return not self.server_names and not self.subnets and not self.source_subnets
+
+    def start(self, chain: listener_components_pb2.FilterChain) -> None:
+        """Write name, conditions and origin into a filter chain."""
+        chain.name = self.name
+        self.set_match(chain.filter_chain_match)
+        if self.source is not None:
+            mark_origin(chain.metadata, self.source, self.rule)
 
     def set_match(self, match: listener_components_pb2.FilterChainMatch) -> None:
         """Write the conditions into a filter chain match."""
@@ -53,8 +64,11 @@ def routed_chains(
             if _applies(match, gateway, scope, port):
                 conditions = (match.sni_hosts, match.destination_subnets, match.source_subnet)
                 name = f"{route.source.namespace}/{route.source.name}-{len(found)}"
+                rule = f"{'tls' if match.sni_hosts else 'tcp'}[{route.index}]"
                 sources = (match.source_subnet,) if match.source_subnet else ()
-                found.setdefault(conditions, RoutedChain(name, *conditions[:2], clusters, idle, sources))
+                found.setdefault(
+                    conditions, RoutedChain(name, *conditions[:2], clusters, idle, sources, route.source, rule)
+                )
     return tuple(found.values())
 
 

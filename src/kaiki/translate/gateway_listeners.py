@@ -16,6 +16,7 @@ from kaiki.translate.encode import resource
 from kaiki.translate.features.metric_labels import Reporter
 from kaiki.translate.gateway_routes import BoundServer, connection_routes, plain_table_name
 from kaiki.translate.listeners import inspect, listener, remove_overlaps, tls_inspector
+from kaiki.translate.origins import mark_origin
 from kaiki.translate.scope import Scope
 
 _ALPN = ("h2", "http/1.1")
@@ -37,8 +38,8 @@ def connection_listener(scope: Scope, port: int, servers: Iterable[BoundServer])
     message = _listener(port)
     for bound in servers:
         for routed in routed_chains(connection_routes(scope, bound), bound.gateway.key, scope, bound.server.port):
-            chain = message.filter_chains.add(name=routed.name)
-            routed.set_match(chain.filter_chain_match)
+            chain = message.filter_chains.add()
+            routed.start(chain)
             chain.filters.append(
                 tcp(
                     f"gateway_{port}",
@@ -61,8 +62,8 @@ def encrypted_listener(scope: Scope, port: int, servers: Iterable[BoundServer]) 
             message.filter_chains.extend(_ending_connections(scope, bound))
         elif bound.server.tls_mode is ServerTlsMode.PASSTHROUGH:
             for routed in routed_chains(connection_routes(scope, bound), bound.gateway.key, scope, bound.server.port):
-                chain = message.filter_chains.add(name=routed.name)
-                routed.set_match(chain.filter_chain_match)
+                chain = message.filter_chains.add()
+                routed.start(chain)
                 chain.filters.append(
                     tcp(
                         f"gateway_{port}",
@@ -88,6 +89,7 @@ def _named(bound: BoundServer, name: str) -> listener_components_pb2.FilterChain
     if "*" not in names:
         chain.filter_chain_match.server_names.extend(names)
     chain.filter_chain_match.transport_protocol = "tls"
+    mark_origin(chain.metadata, bound.gateway.source, f"servers[{bound.position}]")
     return chain
 
 

@@ -250,8 +250,8 @@ def _address_listener(
 
 
 def _chain(routed: RoutedChain, statistics: str) -> listener_components_pb2.FilterChain:
-    chain = listener_components_pb2.FilterChain(name=routed.name)
-    routed.set_match(chain.filter_chain_match)
+    chain = listener_components_pb2.FilterChain()
+    routed.start(chain)
     chain.filters.append(
         tcp(statistics, routed.clusters, Reporter.SOURCE, idle_timeout_seconds=routed.idle_timeout_seconds)
     )

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 
 from envoy.config.route.v3 import route_components_pb2, route_pb2
 
-from kaiki.model.finding import ObjectRef
 from kaiki.model.memo import Memo
 from kaiki.model.proxy import ROUTE_TYPE, Resource
 from kaiki.model.route import (
@@ -34,6 +33,7 @@ from kaiki.translate.features.protocol_selection import follow_client_protocol
 from kaiki.translate.features.redirects import set_direct_response, set_redirect, set_rewrite
 from kaiki.translate.features.retries import set_retries
 from kaiki.translate.features.route_matching import applies, route_match
+from kaiki.translate.origins import mark_origin
 from kaiki.translate.scope import BLACK_HOLE, Scope, Target
 
 ANY_MATCH = HttpMatch()
@@ -167,21 +167,12 @@ def _length(number: int) -> bytes:
     return bytes(found)
 
 
-def config_path(source: ObjectRef) -> str:
-    """The API path of the object that made a route, as Istio writes it into metadata."""
-    kinds = {"VirtualService": "virtual-service", "DestinationRule": "destination-rule", "Gateway": "gateway"}
-    kind = kinds.get(source.kind, source.kind.lower())
-    return f"/apis/networking.istio.io/v1/namespaces/{source.namespace}/{kind}/{source.name}"
-
-
 def _route(
     rule: HttpRoute, match: HttpMatch, targets: Mapping[Destination, Target], port: int
 ) -> route_components_pb2.Route:
     name = ".".join(part for part in (rule.name, match.name) if part)
     route = route_components_pb2.Route(name=name, match=route_match(match), stat_prefix=match.statistics_prefix)
-    fields = route.metadata.filter_metadata["istio"].fields
-    fields["config"].string_value = config_path(rule.source)
-    fields["rule"].string_value = f"http[{rule.index}]"
+    mark_origin(route.metadata, rule.source, f"http[{rule.index}]")
     set_header_changes(route, rule.request_headers, rule.response_headers)
     set_fault(route, rule.fault)
     set_cors(route, rule.cors)

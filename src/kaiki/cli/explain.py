@@ -1,0 +1,101 @@
+"""`kaiki explain`: why the mesh does what it does."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from kaiki.app.home import current_home
+from kaiki.app.machine import require_running
+from kaiki.cli.failure import explained
+
+_PORTS = {"http": 80, "https": 443, "tcp": 0, "tls": 443}
+
+
+@click.group()
+def command() -> None:
+    """Say why a request goes where it goes."""
+
+
+@command.command()
+@click.argument("source")
+@click.argument("url")
+@click.option("-n", "--namespace", default="default", help="The namespace of SOURCE.")
+@click.option("-X", "--method", default="GET", help="The request's method.")
+@click.option("-H", "--header", "headers", multiple=True, help="A header, as 'name: value'.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print.")
+def request(source: str, url: str, namespace: str, method: str, headers: tuple[str, ...], output: str) -> None:
+    """Walk a request through the proxy of SOURCE (a pod, workload or app): each decision, and the object behind it.
+
+    URL is what the client calls: http://reviews:9080/x, tcp://db:5432, tls://name:443. For a gateway, the port is the
+    one of its Service. Nothing is sent.
+    """
+    from kaiki.app.explanation import UnknownProxy
+
+    asked = request_of(url, method, headers)
+    try:
+        with explained():
+            outcome = asyncio.run(_explain(namespace, source, asked))
+    except UnknownProxy as error:
+        raise click.ClickException(str(error)) from error
+    if output == "json":
+        click.echo(json.dumps(dataclasses.asdict(outcome), indent=2))
+        return
+    for step in outcome.steps:
+        click.echo(str(step))
+    click.echo(summary(outcome))
+
+
+def request_of(url: str, method: str = "GET", headers: tuple[str, ...] = ()) -> Any:
+    """The request a URL and headers stand for. Raises click.BadParameter."""
+    from kaiki.translate.simulation import Request
+
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise click.BadParameter(f"{url} is not a URL with the scheme {', '.join(_PORTS)}", param_hint="URL")
+    pairs = {}
+    for header in headers:
+        name, colon, value = header.partition(":")
+        if not colon:
+            raise click.BadParameter(f"{header!r} is not 'name: value'", param_hint="--header")
+        pairs[name.strip().lower()] = value.strip()
+    is_tls = parts.scheme in ("https", "tls")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Request(
+        host=pairs.pop("host", parts.hostname),
+        port=parts.port or _PORTS[parts.scheme],
+        path=path,
+        method=method,
+        headers=pairs,
+        server_name=parts.hostname if is_tls else "",
+        http=parts.scheme in ("http", "https"),
+    )
+
+
+async def _explain(namespace: str, source: str, asked: Any) -> Any:
+    from kaiki.app.explanation import explain_request, proxy_of, read_mesh
+    from kaiki.kube.client import KubeClient
+    from kaiki.kube.config import load_config
+
+    require_running(current_home())
+    async with KubeClient(load_config(current_home().kubeconfig)) as client:
+        snapshot = (await read_mesh(client)).snapshot
+    return explain_request(snapshot, proxy_of(snapshot, namespace, source), asked)
+
+
+def summary(outcome: Any) -> str:
+    """The end in one or a few lines."""
+    lines = [f"→ {outcome.verdict}" + (f" with {outcome.status}" if outcome.status else "")]
+    total = sum(share.weight for share in outcome.clusters) or 1
+    lines += [f"  {100 * share.weight / total:g} % to {share.cluster}" for share in outcome.clusters]
+    lines += [f"  a copy of {percent:g} % to {cluster}" for cluster, percent in outcome.mirrors]
+    if outcome.location:
+        lines.append(f"  Location: {outcome.location}")
+    elif outcome.path:
+        lines.append(f"  as {outcome.host}{outcome.path}")
+    return "\n".join(lines)

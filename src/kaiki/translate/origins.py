@@ -1,0 +1,25 @@
+"""Where a generated resource comes from, in its metadata as Istio has it: the object's API path, and the field."""
+
+from __future__ import annotations
+
+import re
+
+from envoy.config.core.v3 import base_pb2
+
+from kaiki.model.finding import ObjectRef
+
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+def config_path(source: ObjectRef) -> str:
+    """The API path of an object: the kind in small letters with dashes, as Istio writes it."""
+    kind = _CAPITAL.sub("-", source.kind).lower()
+    return f"/apis/networking.istio.io/v1/namespaces/{source.namespace}/{kind}/{source.name}"
+
+
+def mark_origin(metadata: base_pb2.Metadata, source: ObjectRef, rule: str = "") -> None:
+    """Note the object behind a resource and, if it is one of its parts, which (`http[0]`, `servers[1]`)."""
+    fields = metadata.filter_metadata["istio"].fields
+    fields["config"].string_value = config_path(source)
+    if rule:
+        fields["rule"].string_value = rule

@@ -1,0 +1,140 @@
+"""Which virtual host and which route take a request: Envoy's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import parse_qsl
+
+import re2
+from envoy.config.route.v3 import route_components_pb2, route_pb2
+from envoy.type.matcher.v3 import string_pb2
+
+from kaiki.translate.simulation.values import Request
+
+
+def find_virtual_host(
+    table: route_pb2.RouteConfiguration, authority: str
+) -> tuple[route_components_pb2.VirtualHost, str] | None:
+    """The virtual host of an authority and the domain by which it was found: exact, suffix, prefix, anything."""
+    host = authority.lower()
+    if table.ignore_port_in_host_matching and not host.endswith("]"):
+        host = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() and ":" in host else host
+    best: tuple[tuple[int, int], route_components_pb2.VirtualHost, str] | None = None
+    for candidate in table.virtual_hosts:
+        for domain in candidate.domains:
+            rank = _rank(domain.lower(), host)
+            if rank is not None and (best is None or rank > best[0]):
+                best = rank, candidate, domain
+    return (best[1], best[2]) if best else None
+
+
+def _rank(domain: str, host: str) -> tuple[int, int] | None:
+    if domain == host:
+        return 3, 0
+    if domain == "*":
+        return 0, 0
+    if domain.startswith("*") and host.endswith(domain[1:]) and len(host) > len(domain) - 1:
+        return 2, len(domain)
+    if domain.endswith("*") and host.startswith(domain[:-1]) and len(host) > len(domain) - 1:
+        return 1, len(domain)
+    return None
+
+
+def route_takes(match: route_components_pb2.RouteMatch, request: Request) -> bool:
+    """Whether all conditions of a route hold. A runtime fraction counts as given."""
+    path, _, query = request.path.partition("?")
+    pseudo = {
+        ":path": request.path,
+        ":method": request.method,
+        ":authority": request.host,
+        ":scheme": "https" if request.is_tls else "http",
+    }
+    headers = {**pseudo, **{name.lower(): value for name, value in request.headers.items()}}
+    if match.HasField("grpc") and not headers.get("content-type", "").startswith("application/grpc"):
+        return False
+    parameters = dict(reversed(parse_qsl(query, keep_blank_values=True)))
+    return (
+        _takes_path(match, path)
+        and all(_takes_header(item, headers) for item in match.headers)
+        and all(_takes_parameter(item, parameters) for item in match.query_parameters)
+    )
+
+
+def _takes_path(match: route_components_pb2.RouteMatch, path: str) -> bool:
+    sensitive = match.case_sensitive.value if match.HasField("case_sensitive") else True
+    fold = (lambda text: text) if sensitive else str.lower
+    match match.WhichOneof("path_specifier"):
+        case "prefix":
+            return bool(fold(path).startswith(fold(match.prefix)))
+        case "path":
+            return bool(fold(path) == fold(match.path))
+        case "safe_regex":
+            return fits(match.safe_regex.regex, path)
+        case "path_separated_prefix":
+            prefix = fold(match.path_separated_prefix)
+            return bool(fold(path) == prefix or fold(path).startswith(prefix + "/"))
+    return False
+
+
+def fits(expression: str, text: str) -> bool:
+    """Whether an RE2 expression matches all of a text."""
+    return re2.fullmatch(expression, text) is not None
+
+
+def text_fits(matcher: string_pb2.StringMatcher, text: str) -> bool:
+    """Whether a string matcher takes a text."""
+    fold = str.lower if matcher.ignore_case else str
+    kind = matcher.WhichOneof("match_pattern")
+    if kind == "safe_regex":
+        return fits(matcher.safe_regex.regex, text)
+    wanted = fold(getattr(matcher, kind)) if kind else ""
+    given = fold(text)
+    checks = {
+        "exact": given == wanted,
+        "prefix": given.startswith(wanted),
+        "suffix": given.endswith(wanted),
+        "contains": wanted in given,
+    }
+    return checks.get(kind or "", False)
+
+
+def _takes_header(matcher: route_components_pb2.HeaderMatcher, headers: dict[str, str]) -> bool:
+    value = headers.get(matcher.name.lower())
+    kind = matcher.WhichOneof("header_match_specifier")
+    if kind == "present_match":
+        return bool(((value is not None) == matcher.present_match) != matcher.invert_match)
+    if value is None and not matcher.treat_missing_header_as_empty:
+        return False
+    if kind is None:
+        return not matcher.invert_match
+    return bool(_header_fits(matcher, kind, value or "") != matcher.invert_match)
+
+
+def _header_fits(matcher: route_components_pb2.HeaderMatcher, kind: str, value: str) -> bool:
+    if kind == "string_match":
+        return text_fits(matcher.string_match, value)
+    if kind == "range_match":
+        bounds = matcher.range_match
+        return bool(value.lstrip("-").isdigit() and bounds.start <= int(value) < bounds.end)
+    if kind == "safe_regex_match":
+        return fits(matcher.safe_regex_match.regex, value)
+    wanted = str(getattr(matcher, kind))
+    old = {
+        "exact_match": value == wanted,
+        "prefix_match": value.startswith(wanted),
+        "suffix_match": value.endswith(wanted),
+        "contains_match": wanted in value,
+    }
+    return old.get(kind, False)
+
+
+def _takes_parameter(matcher: route_components_pb2.QueryParameterMatcher, parameters: dict[str, str]) -> bool:
+    value = parameters.get(matcher.name)
+    if value is None:
+        return False
+    return text_fits(matcher.string_match, value) if matcher.HasField("string_match") else True
+
+
+def first_route(routes: Iterable[route_components_pb2.Route], request: Request) -> route_components_pb2.Route | None:
+    """The first route whose conditions hold."""
+    return next((route for route in routes if route_takes(route.match, request)), None)

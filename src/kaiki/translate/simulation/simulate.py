@@ -1,0 +1,271 @@
+"""The walk through a proxy's configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+import re2
+from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.core.v3 import base_pb2
+from envoy.config.endpoint.v3 import endpoint_pb2
+from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
+from envoy.config.route.v3 import route_components_pb2, route_pb2
+from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as http
+from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
+from google.protobuf.message import Message
+
+from kaiki.model.finding import ObjectRef
+from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, ProxyConfig
+from kaiki.translate.features.faults import FAULT_FILTER
+from kaiki.translate.simulation.chains import find_chain, find_listener
+from kaiki.translate.simulation.matching import find_virtual_host, first_route
+from kaiki.translate.simulation.origin import origin
+from kaiki.translate.simulation.values import Outcome, Request, Share, Step, Verdict
+
+_SILENT = ("router", "fault", "cors", "kaiki", "grpc", "set_filter_state", "stats", "header_mutation")
+"""Parts of names of filters that refuse nobody."""
+AnyMessage = TypeVar("AnyMessage", bound=Message)
+
+
+def simulate(config: ProxyConfig, request: Request) -> Outcome:
+    """What the proxy does with a request."""
+    return _Walk(config, request).from_listener()
+
+
+class _Walk:
+    """One walk; steps are collected on the way."""
+
+    def __init__(self, config: ProxyConfig, request: Request) -> None:
+        self._config = config
+        self._request = request
+        self._steps: list[Step] = []
+
+    def _step(self, part: str, name: str, says: str = "", metadata: base_pb2.Metadata | None = None) -> None:
+        source: ObjectRef | None = None
+        field = ""
+        if metadata is not None:
+            source, field = origin(metadata)
+        self._steps.append(Step(part, name, says, source, field))
+
+    def _end(self, verdict: Verdict, status: int = 0) -> Outcome:
+        return Outcome(verdict, tuple(self._steps), status)
+
+    # Connections
+
+    def from_listener(self) -> Outcome:
+        bodies = self._config.of(LISTENER_TYPE).values()
+        listener = find_listener((listener_pb2.Listener.FromString(item.body) for item in bodies), self._request)
+        if listener is None:
+            self._step("listener", "none", f"nothing listens at port {self._request.port}")
+            return self._end(Verdict.REFUSED)
+        self._step("listener", listener.name, metadata=listener.metadata)
+        chain = find_chain(listener, self._request)
+        if chain is None:
+            self._step("filter chain", "none", "no filter chain takes the connection, which is closed")
+            return self._end(Verdict.REFUSED)
+        ends_tls = chain.HasField("transport_socket")
+        self._step("filter chain", chain.name or "default", "TLS is ended here" if ends_tls else "", chain.metadata)
+        return self._through(chain)
+
+    def _through(self, chain: listener_components_pb2.FilterChain) -> Outcome:
+        for item in chain.filters:
+            kind = item.typed_config.type_url.rpartition(".")[2]
+            if kind == "HttpConnectionManager":
+                if self._request.is_tls and not chain.HasField("transport_socket"):
+                    self._step("filter", item.name, "TLS comes to a chain for plaintext HTTP")
+                    return self._end(Verdict.REFUSED, 400)
+                return self._through_http(_unpack(item, http.HttpConnectionManager))
+            if kind == "TcpProxy":
+                return self._through_tcp(_unpack(item, tcp_proxy_pb2.TcpProxy))
+            if not any(part in item.name for part in (*_SILENT, "peer", "sni_cluster")):
+                self._step("filter", item.name, "may close the connection")
+        self._step("filter", "none", "the chain has no last filter")
+        return self._end(Verdict.REFUSED)
+
+    def _through_tcp(self, proxy: tcp_proxy_pb2.TcpProxy) -> Outcome:
+        shares = [(proxy.cluster, 1)] if proxy.cluster else []
+        shares += [(item.name, item.weight) for item in proxy.weighted_clusters.clusters]
+        return self._forward(shares, self._request.host, "", (), 0.0, 0)
+
+    # HTTP
+
+    def _through_http(self, manager: http.HttpConnectionManager) -> Outcome:
+        for item in manager.http_filters:
+            if not item.disabled and not any(part in item.name for part in _SILENT):
+                self._step("filter", item.name, "may answer itself")
+        table = self._table(manager)
+        if table is None:
+            self._step("route table", manager.rds.route_config_name, "it is not there: every request waits, then 404")
+            return self._end(Verdict.NO_ROUTE, 404)
+        self._step("route table", table.name)
+        found = find_virtual_host(table, self._request.host)
+        if found is None:
+            self._step("virtual host", "none", f"no host of the table is {self._request.host}")
+            return self._end(Verdict.NO_ROUTE, 404)
+        host, domain = found
+        self._step("virtual host", host.name, f"by {domain}", host.metadata)
+        if host.require_tls == route_components_pb2.VirtualHost.ALL and not self._request.is_tls:
+            return self._redirected(f"https://{self._request.host}{self._request.path}", 301)
+        return self._by_route(host)
+
+    def _table(self, manager: http.HttpConnectionManager) -> route_pb2.RouteConfiguration | None:
+        if manager.HasField("route_config"):
+            return manager.route_config
+        item = self._config.of(ROUTE_TYPE).get(manager.rds.route_config_name)
+        return route_pb2.RouteConfiguration.FromString(item.body) if item else None
+
+    def _by_route(self, host: route_components_pb2.VirtualHost) -> Outcome:
+        route = first_route(host.routes, self._request)
+        if route is None:
+            self._step("route", "none", "no route takes the request")
+            return self._end(Verdict.NO_ROUTE, 404)
+        position = next(index for index, item in enumerate(host.routes) if item is route or item == route)
+        self._step("route", route.name or f"#{position}", _conditions(route.match), route.metadata)
+        if (status := self._fault(route)) is not None:
+            return self._end(Verdict.ANSWERED, status)
+        if route.HasField("redirect"):
+            return self._redirected(_location(route, self._request), _REDIRECT_CODES[route.redirect.response_code])
+        if route.HasField("direct_response"):
+            return self._end(Verdict.ANSWERED, route.direct_response.status)
+        action = route.route
+        shares = [(action.cluster, 1)] if action.cluster else []
+        shares += [(item.name, item.weight.value) for item in action.weighted_clusters.clusters]
+        mirrors = tuple(
+            (item.cluster, _percent(item.runtime_fraction.default_value) if item.HasField("runtime_fraction") else 100)
+            for item in action.request_mirror_policies
+        )
+        retries = action.retry_policy.num_retries.value if action.HasField("retry_policy") else 0
+        seconds = action.timeout.seconds + action.timeout.nanos / 1e9
+        authority = action.host_rewrite_literal or self._request.host
+        return self._forward(shares, authority, _rewritten(route, self._request.path), mirrors, seconds, retries)
+
+    def _fault(self, route: route_components_pb2.Route) -> int | None:
+        if FAULT_FILTER not in route.typed_per_filter_config:
+            return None
+        from envoy.extensions.filters.http.fault.v3 import fault_pb2
+
+        fault = fault_pb2.HTTPFault.FromString(route.typed_per_filter_config[FAULT_FILTER].value)
+        if fault.HasField("delay"):
+            seconds = fault.delay.fixed_delay.seconds + fault.delay.fixed_delay.nanos / 1e9
+            self._step(
+                "filter", FAULT_FILTER, f"waits {seconds:g} s in {_percent(fault.delay.percentage):g} % of cases"
+            )
+        if not fault.HasField("abort"):
+            return None
+        is_grpc = fault.abort.WhichOneof("error_type") == "grpc_status"
+        status = 200 if is_grpc else fault.abort.http_status
+        share = _percent(fault.abort.percentage)
+        what = f"gRPC status {fault.abort.grpc_status}" if is_grpc else str(status)
+        self._step("filter", FAULT_FILTER, f"answers {what} in {share:g} % of cases")
+        return status if share >= 100 else None
+
+    def _redirected(self, location: str, status: int) -> Outcome:
+        self._step("redirect", location, str(status))
+        return Outcome(Verdict.REDIRECTED, tuple(self._steps), status, location=location)
+
+    # Upstream
+
+    def _forward(
+        self,
+        shares: Iterable[tuple[str, int]],
+        host: str,
+        path: str,
+        mirrors: tuple[tuple[str, float], ...],
+        timeout_seconds: float,
+        retries: int,
+    ) -> Outcome:
+        found = tuple(self._share(name, weight) for name, weight in shares)
+        ready = any(share.endpoints for share in found)
+        return Outcome(
+            Verdict.FORWARDED if ready else Verdict.NO_ENDPOINT,
+            tuple(self._steps),
+            0 if ready else 503,
+            found,
+            mirrors,
+            host,
+            path,
+            timeout_seconds=timeout_seconds,
+            retries=retries,
+        )
+
+    def _share(self, name: str, weight: int) -> Share:
+        item = self._config.of(CLUSTER_TYPE).get(name)
+        if item is None:
+            self._step("cluster", name, "it is not there")
+            return Share(name, weight)
+        cluster = cluster_pb2.Cluster.FromString(item.body)
+        if cluster.type == cluster_pb2.Cluster.ORIGINAL_DST and not cluster.HasField("cluster_type"):
+            self._step("cluster", name, "to where the client meant to go", cluster.metadata)
+            return Share(name, weight, ("original destination",))
+        assignment = self._assignment(cluster)
+        endpoints = tuple(_endpoints(assignment))
+        self._step("cluster", name, f"{len(endpoints)} endpoints", cluster.metadata)
+        for endpoint in endpoints:
+            self._step("endpoint", endpoint)
+        return Share(name, weight, endpoints)
+
+    def _assignment(self, cluster: cluster_pb2.Cluster) -> endpoint_pb2.ClusterLoadAssignment:
+        if not cluster.HasField("eds_cluster_config"):
+            return cluster.load_assignment
+        item = self._config.of(ENDPOINT_TYPE).get(cluster.eds_cluster_config.service_name or cluster.name)
+        return endpoint_pb2.ClusterLoadAssignment.FromString(item.body if item else b"")
+
+
+_REDIRECT_CODES = {0: 301, 1: 302, 2: 303, 3: 307, 4: 308}
+
+
+def _unpack(item: listener_components_pb2.Filter, kind: type[AnyMessage]) -> AnyMessage:
+    return kind.FromString(item.typed_config.value)
+
+
+def _percent(fraction: object) -> float:
+    numerator, denominator = fraction.numerator, fraction.denominator  # type: ignore[attr-defined]
+    return float(100.0 * numerator / {0: 100, 1: 10_000, 2: 1_000_000}[denominator])
+
+
+def _endpoints(assignment: endpoint_pb2.ClusterLoadAssignment) -> Iterable[str]:
+    for group in sorted(assignment.endpoints, key=lambda group: group.priority):
+        for item in group.lb_endpoints:
+            if item.HasField("endpoint"):
+                socket = item.endpoint.address.socket_address
+                yield f"{socket.address}:{socket.port_value}"
+
+
+def _conditions(match: route_components_pb2.RouteMatch) -> str:
+    kind = match.WhichOneof("path_specifier") or ""
+    value = getattr(match, kind, "") if kind in ("prefix", "path", "path_separated_prefix") else ""
+    if kind == "safe_regex":
+        value = match.safe_regex.regex
+    extra = [f"header {item.name}" for item in match.headers]
+    extra += [f"parameter {item.name}" for item in match.query_parameters]
+    return ", ".join((f"{kind} {value}", *extra))
+
+
+def _rewritten(route: route_components_pb2.Route, path: str) -> str:
+    action = route.route
+    plain, query = _split(path)
+    if action.prefix_rewrite:
+        matched = route.match.prefix or route.match.path or route.match.path_separated_prefix
+        return str(action.prefix_rewrite) + plain[len(matched) :] + query
+    if action.HasField("regex_rewrite"):
+        pattern = action.regex_rewrite.pattern.regex
+        return f"{re2.sub(pattern, action.regex_rewrite.substitution, plain)}{query}"
+    return path
+
+
+def _split(path: str) -> tuple[str, str]:
+    plain, mark, query = path.partition("?")
+    return plain, mark + query
+
+
+def _location(route: route_components_pb2.Route, request: Request) -> str:
+    redirect = route.redirect
+    scheme = redirect.scheme_redirect or ("https" if request.is_tls or redirect.https_redirect else "http")
+    host = redirect.host_redirect or request.host
+    port = f":{redirect.port_redirect}" if redirect.port_redirect else ""
+    plain, query = _split(request.path)
+    path = redirect.path_redirect or plain
+    if redirect.prefix_rewrite:
+        path = redirect.prefix_rewrite + plain[len(route.match.prefix or route.match.path) :]
+    return f"{scheme}://{host.partition(':')[0] if port else host}{port}{path}{query}"

@@ -1,0 +1,96 @@
+"""What is asked of a simulation, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from kaiki.model.finding import ObjectRef
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request, or (with `http` False) a connection of plain bytes.
+
+    `port` is where it goes to, as the proxy sees it: for a gateway the port its pod binds. `address` is the destination
+    IP, which only listeners of TCP and undeclared ports look at (empty: none they know). `server_name` is the SNI; a
+    connection is TLS if it has one or `tls` is set. `headers` have lower-case names.
+    """
+
+    host: str
+    port: int
+    path: str = "/"
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    address: str = ""
+    server_name: str = ""
+    tls: bool = False
+    http: bool = True
+    source_address: str = ""
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the connection begins with a TLS hello."""
+        return self.tls or bool(self.server_name)
+
+
+class Verdict(StrEnum):
+    """How it ends."""
+
+    FORWARDED = "forwarded"
+    ANSWERED = "answered"
+    REDIRECTED = "redirected"
+    NO_ROUTE = "no route"
+    REFUSED = "refused"
+    NO_ENDPOINT = "no endpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One decision on the way: which `listener`, `filter chain`, `route table`, `virtual host`, `route`, `filter`,
+    `cluster` or `endpoint`, by name, and the object (with the field) that put it there, if any did.
+    """
+
+    part: str
+    name: str
+    says: str = ""
+    source: ObjectRef | None = None
+    field: str = ""
+
+    def __str__(self) -> str:
+        origin = f"  ← {self.source} {self.field}".rstrip() if self.source else ""
+        return f"{self.part}: {self.name}" + (f" ({self.says})" if self.says else "") + origin
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One of the clusters a request may go to; weights are relative. `endpoints` are `address:port` by priority."""
+
+    cluster: str
+    weight: int
+    endpoints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end and the way there. `status` is what the proxy itself answers (0: the upstream does).
+
+    `host` and `path` are what the upstream sees, or where a redirect points to (`location`).
+    """
+
+    verdict: Verdict
+    steps: tuple[Step, ...]
+    status: int = 0
+    clusters: tuple[Share, ...] = ()
+    mirrors: tuple[tuple[str, float], ...] = ()
+    host: str = ""
+    path: str = ""
+    location: str = ""
+    timeout_seconds: float = 0.0
+    retries: int = 0
+
+    @property
+    def cluster(self) -> str:
+        """The cluster that gets most; empty where nothing is forwarded."""
+        return max(self.clusters, key=lambda share: share.weight).cluster if self.clusters else ""

@@ -10,9 +10,11 @@ from typing import Any
 from kaiki.apiserver.defaults import apply_defaults
 from kaiki.apiserver.registry import Registry
 from kaiki.apiserver.requests import timestamp
+from kaiki.apiserver.standard_roles import GROUP, standard_bindings, standard_roles
 from kaiki.apiserver.store import Event, Store
 
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+RBAC = f"{GROUP}/v1"
 Object = dict[str, Any]
 
 _OWN = tuple(
@@ -38,6 +40,10 @@ def create_standard_objects(store: Store, registry: Registry, service_range: str
     """Create what is missing; what is there already stays as it is."""
     for name in NAMESPACES:
         _create(store, registry, "v1", "namespaces", {"kind": "Namespace", "metadata": {"name": name}})
+    for role in standard_roles():
+        _create(store, registry, RBAC, "clusterroles", role)
+    for binding in standard_bindings():
+        _create(store, registry, RBAC, "clusterrolebindings", binding)
     address = str(ipaddress.ip_network(service_range)[1])
     labels = {"component": "apiserver", "provider": "kubernetes"}
     metadata: Object = {"name": "kubernetes", "namespace": "default", "labels": labels}

@@ -17,13 +17,17 @@ CREATE_ONLY = ("create",)
 
 @dataclass(frozen=True)
 class Subresource:
-    """A path below an object: `/status`, `/scale`, `/token`… `group`/`version` empty means the parent's."""
+    """A path below an object: `/status`, `/scale`, `/token`… `group`/`version` empty means the parent's.
+
+    `paths` are, for a custom resource's scale, where the wanted and the present replicas and the label selector are.
+    """
 
     name: str
     kind: str
     verbs: tuple[str, ...] = ("get", "patch", "update")
     group: str = ""
     version: str = ""
+    paths: tuple[str, str, str] = (".spec.replicas", ".status.replicas", "")
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class ResourceType:
     load_schema: Callable[[], Mapping[str, Any]] | None = None
     schema_hash: str = ""
     columns: tuple[PrinterColumn, ...] = ()
+    selectable_paths: tuple[str, ...] = ()
     storage_version: str = ""
     storage_name: str = ""
 
@@ -148,6 +153,7 @@ _EXTRA_SUBRESOURCES = {
         Subresource("resize", "Pod"),
     ),
     "namespaces": (Subresource("finalize", "Namespace", ("update",)),),
+    "certificatesigningrequests": (Subresource("approval", "CertificateSigningRequest"),),
     "serviceaccounts": (Subresource("token", "TokenRequest", ("create",), "authentication.k8s.io", "v1"),),
 }
 
@@ -164,6 +170,10 @@ _PACKAGES = {
     "events.k8s.io": "io.k8s.api.events",
     "scheduling.k8s.io": "io.k8s.api.scheduling",
     "storage.k8s.io": "io.k8s.api.storage",
+    "certificates.k8s.io": "io.k8s.api.certificates",
+    "flowcontrol.apiserver.k8s.io": "io.k8s.api.flowcontrol",
+    "node.k8s.io": "io.k8s.api.node",
+    "resource.k8s.io": "io.k8s.api.resource",
     "admissionregistration.k8s.io": "io.k8s.api.admissionregistration",
     "authentication.k8s.io": "io.k8s.api.authentication",
     "authorization.k8s.io": "io.k8s.api.authorization",
@@ -216,6 +226,27 @@ BUILT_IN: tuple[ResourceType, ...] = (
     _row(_ADMISSION, "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", "ceg"),
     _row(_ADMISSION, "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", "ceg"),
     _row("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", "csge", "crd crds"),
+    _row("", "v1", "ReplicationController", "replicationcontrollers", "sxag", "rc"),
+    _row("", "v1", "PodTemplate", "podtemplates"),
+    _row(_ADMISSION, "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", "cseg"),
+    _row(_ADMISSION, "v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", "ce"),
+    _row(_ADMISSION, "v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", "ceg"),
+    _row(_ADMISSION, "v1", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", "ce"),
+    _row("certificates.k8s.io", "v1", "CertificateSigningRequest", "certificatesigningrequests", "cs", "csr"),
+    _row("flowcontrol.apiserver.k8s.io", "v1", "FlowSchema", "flowschemas", "csg"),
+    _row("flowcontrol.apiserver.k8s.io", "v1", "PriorityLevelConfiguration", "prioritylevelconfigurations", "csg"),
+    _row("networking.k8s.io", "v1", "IPAddress", "ipaddresses", "c", "ip"),
+    _row("networking.k8s.io", "v1", "ServiceCIDR", "servicecidrs", "cs"),
+    _row("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", "c"),
+    _row("resource.k8s.io", "v1", "DeviceClass", "deviceclasses", "cg"),
+    _row("resource.k8s.io", "v1", "ResourceClaim", "resourceclaims", "s"),
+    _row("resource.k8s.io", "v1", "ResourceClaimTemplate", "resourceclaimtemplates"),
+    _row("resource.k8s.io", "v1", "ResourceSlice", "resourceslices", "cg"),
+    _row("storage.k8s.io", "v1", "CSIDriver", "csidrivers", "c"),
+    _row("storage.k8s.io", "v1", "CSINode", "csinodes", "c"),
+    _row("storage.k8s.io", "v1", "CSIStorageCapacity", "csistoragecapacities"),
+    _row("storage.k8s.io", "v1", "VolumeAttachment", "volumeattachments", "cs"),
+    _row("storage.k8s.io", "v1", "VolumeAttributesClass", "volumeattributesclasses", "c", "vac"),
     _row("authentication.k8s.io", "v1", "TokenReview", "tokenreviews", "cr"),
     _row("authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", "cr"),
     _row("authorization.k8s.io", "v1", "SubjectAccessReview", "subjectaccessreviews", "cr"),
@@ -223,6 +254,46 @@ BUILT_IN: tuple[ResourceType, ...] = (
     _row("authorization.k8s.io", "v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews", "cr"),
     _row("authorization.k8s.io", "v1", "LocalSubjectAccessReview", "localsubjectaccessreviews", "r"),
 )
+
+
+# Kinds that something on this machine acts on; all others are stored, served, and said to be no more than that.
+_ACTED_ON = frozenset(
+    [
+        "namespaces",
+        "pods",
+        "services",
+        "endpoints",
+        "serviceaccounts",
+        "configmaps",
+        "secrets",
+        "events",
+        "nodes",
+        "limitranges",
+        "resourcequotas",
+        "persistentvolumeclaims",
+        "deployments",
+        "replicasets",
+        "statefulsets",
+        "daemonsets",
+        "controllerrevisions",
+        "jobs",
+        "roles",
+        "rolebindings",
+        "clusterroles",
+        "clusterrolebindings",
+        "leases",
+        "endpointslices",
+        "mutatingwebhookconfigurations",
+        "validatingwebhookconfigurations",
+        "customresourcedefinitions",
+        "certificatesigningrequests",
+    ]
+)
+
+
+def is_idle(kind: ResourceType) -> bool:
+    """Whether objects of this kind are only kept."""
+    return not kind.custom and kind.plural not in _ACTED_ON
 
 
 def _body(group: str, version: str, kind: str, definition: str = "") -> ResourceType:

@@ -1,8 +1,20 @@
-"""Times as kubectl shows them: how long ago, in at most two units."""
+"""Times as kubectl shows them (how long ago, in at most two units), and lengths of time as users write them."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)")
+
+
+def parse_duration(text: str) -> float:
+    """The seconds of a Go duration (`1h30m`, `1.5s`). ValueError when it is none."""
+    parts = list(_DURATION.finditer(text))
+    if not parts or "".join(part.group() for part in parts) != text:
+        raise ValueError(f"invalid duration: {text}")
+    return sum(float(part.group(1)) * _UNITS[part.group(2)] for part in parts) * (-1 if text[0] == "-" else 1)
 
 
 def since(moment: str) -> str:

@@ -58,13 +58,13 @@ class ObjectHandlers:
         return await self._handle_collection(http, request)
 
     def _is_plain(self, request: ApiRequest) -> bool:
-        """Subresources that are views of the whole object: status, and a namespace's finalizers."""
+        """Subresources that are views of the whole object: status, a namespace's finalizers, an approval."""
         streams = ("exec", "attach", "portforward", "proxy")
         if request.kind.qualified_name == "pods" and request.subresource.partition("/")[0] in streams:
             raise no_streams(request.subresource.partition("/")[0])
         if request.kind.subresource(request.subresource.partition("/")[0]) is None:
             raise no_such_path()
-        return request.subresource in ("status", "finalize")
+        return request.subresource in ("status", "finalize", "approval")
 
     async def _handle_object(self, http: web.BaseRequest, request: ApiRequest) -> web.StreamResponse:
         match http.method:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Protocol
 
-from kaiki.apiserver import preparation
+from kaiki.apiserver import certificate_requests, preparation
 from kaiki.apiserver.addresses import AddressPool
 from kaiki.apiserver.apply import ApplyConflict, Manager, field_set, server_side_apply
+from kaiki.apiserver.authorization import Authorizer
 from kaiki.apiserver.catalog import ResourceType
 from kaiki.apiserver.errors import ApiError, already_exists, bad_request, conflict, forbidden, not_found
 from kaiki.apiserver.pod_admission import admit_pod
@@ -45,11 +47,21 @@ class Webhooks(Protocol):
 class Operations:
     """Writes to the store, as the API does them."""
 
-    def __init__(self, store: Store, registry: Registry, addresses: AddressPool, webhooks: Webhooks) -> None:
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        addresses: AddressPool,
+        webhooks: Webhooks,
+        authorizer: Authorizer,
+        home: Path,
+    ) -> None:
         self._store = store
         self._registry = registry
         self._addresses = addresses
         self._webhooks = webhooks
+        self._authorizer = authorizer
+        self._home = home
 
     def read(self, request: ApiRequest) -> Record:
         """The record a request names; ApiError 404 when there is none."""
@@ -96,6 +108,7 @@ class Operations:
             new = preparation.read_object(request, admitted)
             preparation.complete(request, new)
         preparation.check(request, new, old)
+        self._authorizer.check_escalation(request.user, request.kind, request.namespace, new)
         await self._webhooks.validate(request, operation, new, old)
         return new
 
@@ -132,6 +145,8 @@ class Operations:
         if request.kind.qualified_name == "services" and not request.subresource:
             self._addresses.assign(request.kind, new)
         preparation.record_ownership(request, new, old)
+        if request.kind.plural == certificate_requests.PLURAL:
+            certificate_requests.sign(self._home, new)
         if preparation.is_unchanged(old, new):
             return record
         if _is_finished(request.kind, new):

@@ -9,9 +9,9 @@ import random
 import uuid
 from typing import Any
 
-from kaiki.apiserver import custom_validation, validation
+from kaiki.apiserver import certificate_requests, custom_validation, rules, validation
 from kaiki.apiserver.apply import track_update
-from kaiki.apiserver.catalog import ResourceType
+from kaiki.apiserver.catalog import ResourceType, is_idle
 from kaiki.apiserver.defaults import apply_defaults
 from kaiki.apiserver.errors import ApiError, FieldErrors, bad_request
 from kaiki.apiserver.fields import apply_schema_defaults, read_fields, unknown_field_message
@@ -26,7 +26,6 @@ _KEPT_METADATA = (
     "generateName", "selfLink",
 )  # fmt: skip
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
-_IDLE_KINDS = ("cronjobs", "horizontalpodautoscalers", "ingresses", "networkpolicies", "poddisruptionbudgets")
 
 
 def read_object(request: ApiRequest, value: Any) -> Object:
@@ -66,11 +65,22 @@ def prepare_new(request: ApiRequest, value: Object) -> None:
         metadata["generation"] = 1
     if kind.has_status and kind.plural != "nodes":
         value.pop("status", None)
+    if kind.plural == certificate_requests.PLURAL:
+        certificate_requests.note_requester(request, value)
     complete(request, value)
     if kind.has_status and not kind.custom and kind.plural != "horizontalpodautoscalers":
         value.setdefault("status", {"loadBalancer": {}} if kind.plural in ("services", "ingresses") else {})
-    if kind.plural in _IDLE_KINDS and not kind.custom:
+    if kind.plural == "customresourcedefinitions":
+        _warn_of_rules(request, value)
+    if is_idle(kind):
         request.warnings.append(f"kaiki: {kind.plural} are stored, but nothing on this machine acts on them")
+
+
+def _warn_of_rules(request: ApiRequest, definition: Object) -> None:
+    """A rule that cannot be in force is said, not ignored."""
+    for version in (definition.get("spec") or {}).get("versions") or ():
+        schema = (version.get("schema") or {}).get("openAPIV3Schema")
+        request.warnings += rules.rule_problems(schema) if isinstance(schema, dict) else []
 
 
 def _settle_namespace(request: ApiRequest, metadata: Object) -> None:
@@ -112,13 +122,15 @@ def prepare_update(request: ApiRequest, old: Object, new: Object) -> None:
             metadata[key] = before[key]
     if "managedFields" in before and "managedFields" not in metadata:
         metadata["managedFields"] = before["managedFields"]
-    if request.subresource in ("status", "finalize", "scale"):
+    if request.subresource in ("status", "finalize", "scale", "approval"):
         _keep_all_but(request.subresource, old, new)
     elif kind.has_status:
         new.pop("status", None)
         if "status" in old:
             new["status"] = old["status"]
     complete(request, new)
+    if kind.plural == "customresourcedefinitions" and _specification(new) != _specification(old):
+        _warn_of_rules(request, new)
     if kind.generation and _specification(new) != _specification(old):
         metadata["generation"] = before.get("generation", 1) + 1
 
@@ -135,7 +147,10 @@ def _keep_all_but(subresource: str, old: Object, new: Object) -> None:
     new["metadata"] = dict(old["metadata"])
     if managed is not None:
         new["metadata"]["managedFields"] = managed
-    if subresource == "status":
+    if subresource == "approval":
+        conditions = (given.get("status") or {}).get("conditions") or []
+        new["status"] = {**(old.get("status") or {}), "conditions": conditions}
+    elif subresource == "status":
         new.pop("status", None)
         if "status" in given:
             new["status"] = given["status"]
@@ -153,8 +168,11 @@ def check(request: ApiRequest, value: Object, old: Object | None) -> None:
     causes = validation.check_metadata(kind, value)
     if kind.custom:
         causes += custom_validation.check_custom(kind, value)
+        causes += [] if causes else rules.check_rules(kind, value, old)
     elif request.subresource != "status":
         causes += validation.check_built_in(kind, value, old)
+        if kind.plural == certificate_requests.PLURAL:
+            causes += certificate_requests.check_request(value, old)
     if causes:
         raise FieldErrors(kind, value["metadata"].get("name") or "", causes)
 

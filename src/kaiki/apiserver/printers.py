@@ -247,6 +247,22 @@ def _binding(value: Object) -> list[Any]:
     return [_name(value), f"{role.get('kind')}/{role.get('name')}", _age(value), *wide]
 
 
+def _signing_request(value: Object) -> list[Any]:
+    spec, status = _spec(value), _status(value)
+    seconds = spec.get("expirationSeconds")
+    states = [each["type"] for each in status.get("conditions") or ()]
+    states += ["Issued"] if status.get("certificate") else []
+    asked = shorten(seconds) if seconds else NONE
+    return [
+        _name(value),
+        _age(value),
+        spec.get("signerName"),
+        spec.get("username"),
+        asked,
+        ",".join(states) or "Pending",
+    ]
+
+
 def _quota(value: Object) -> list[Any]:
     hard, used = _spec(value).get("hard") or {}, _status(value).get("used") or {}
     listed = {key: f"{key}: {used.get(key, 0)}/{amount}" for key, amount in sorted(hard.items())}
@@ -260,6 +276,11 @@ PRINTERS: dict[str, tuple[tuple[str, ...], Callable[[Object], list[Any]]]] = {
     "pods": (
         ("Name", "Ready", "Status", "Restarts", "Age", "+IP", "+Node", "+Nominated Node", "+Readiness Gates"),
         pod_cells,
+    ),
+    "replicationcontrollers": (("Name", "#Desired", "#Current", "#Ready", "Age", *_WORKLOAD), _replica_set),
+    "certificatesigningrequests.certificates.k8s.io": (
+        ("Name", "Age", "SignerName", "Requestor", "RequestedDuration", "Condition"),
+        _signing_request,
     ),
     "services": (("Name", "Type", "Cluster-IP", "External-IP", "Port(s)", "Age", "+Selector"), _service),
     "deployments.apps": (("Name", "Ready", "#Up-to-date", "#Available", "Age", *_WORKLOAD), _deployment),

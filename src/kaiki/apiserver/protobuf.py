@@ -76,6 +76,8 @@ def _single(kind: str, value: Wire) -> Any:
             number = value if isinstance(value, int) else int.from_bytes(value)
             number -= (1 << 64) if number >= 1 << 63 else 0
             return number or (0 if kind == "int?" else None)
+        case "bytes":
+            return base64.b64encode(_raw(value)).decode()
         case "bool" | "bool?":
             return bool(value) or (False if kind == "bool?" else None)
         case "Time":

@@ -61,6 +61,16 @@ MESSAGES: dict[str, str] = {
     "SelfSubjectAccessReview": "1 metadata ObjectMeta, 2 spec SelfSubjectAccessReviewSpec",
     "SelfSubjectAccessReviewSpec": "1 resourceAttributes ResourceAttributes, 2 nonResourceAttributes "
     "NonResourceAttributes",
+    "SubjectAccessReview": "1 metadata ObjectMeta, 2 spec SubjectAccessReviewSpec",
+    "LocalSubjectAccessReview": "1 metadata ObjectMeta, 2 spec SubjectAccessReviewSpec",
+    "SubjectAccessReviewSpec": "1 resourceAttributes ResourceAttributes, 2 nonResourceAttributes "
+    "NonResourceAttributes, 3 user, 4 groups [], 6 uid",
+    "CertificateSigningRequest": "1 metadata ObjectMeta, 2 spec CertificateSigningRequestSpec, "
+    "3 status CertificateSigningRequestStatus",
+    "CertificateSigningRequestSpec": "1 request bytes, 5 usages [], 7 signerName, 8 expirationSeconds int?",
+    "CertificateSigningRequestStatus": "1 conditions [CertificateSigningRequestCondition], 2 certificate bytes",
+    "CertificateSigningRequestCondition": "1 type, 2 reason, 3 message, 4 lastUpdateTime Time, "
+    "5 lastTransitionTime Time, 6 status",
     "SelfSubjectRulesReview": "1 metadata ObjectMeta, 2 spec SelfSubjectRulesReviewSpec",
     "SelfSubjectRulesReviewSpec": "1 namespace",
     "ResourceAttributes": "1 namespace, 2 verb, 3 group, 4 version, 5 resource, 6 subresource, 7 name",

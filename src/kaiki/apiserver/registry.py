@@ -91,6 +91,7 @@ def _custom_kind(definition: Object, version: Object, storage: str, store: Store
         load_schema=partial(_load_schema, store, definition["metadata"]["name"], version["name"]),
         schema_hash=digest,
         columns=_columns(version),
+        selectable_paths=tuple(each["jsonPath"].lstrip(".") for each in version.get("selectableFields") or ()),
         storage_version=storage,
     )
 
@@ -98,8 +99,9 @@ def _custom_kind(definition: Object, version: Object, storage: str, store: Store
 def _subresources(kind: str, declared: Object) -> Iterable[Subresource]:
     if "status" in declared:
         yield Subresource("status", kind)
-    if "scale" in declared:
-        yield Subresource("scale", "Scale", group="autoscaling", version="v1")
+    if scale := declared.get("scale"):
+        paths = scale["specReplicasPath"], scale["statusReplicasPath"], scale.get("labelSelectorPath") or ""
+        yield Subresource("scale", "Scale", group="autoscaling", version="v1", paths=paths)
 
 
 def _columns(version: Object) -> tuple[PrinterColumn, ...]:

@@ -55,8 +55,8 @@ class ApiRequest:
     @property
     def selector(self) -> Selector:
         found = parse_selector(self.query.get("labelSelector", ""), self.query.get("fieldSelector", ""))
-        if found.field_terms and not self.kind.custom:
-            check_fields(self.kind.plural, found)
+        if found.field_terms:
+            check_fields(self.kind.plural, found, self.kind.selectable_paths if self.kind.custom else None)
         return found
 
     def integer(self, name: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,21 +56,25 @@ _SELECTABLE = {
         "involvedObject.namespace involvedObject.resourceVersion involvedObject.uid reason regarding.kind "
         "regarding.name regarding.namespace regarding.uid reportingComponent reportingController source type"
     ),
+    "certificatesigningrequests": "spec.signerName",
     "jobs": "status.successful",
     "namespaces": "status.phase",
     "nodes": "spec.unschedulable",
     "replicasets": "status.replicas",
+    "replicationcontrollers": "status.replicas",
     "secrets": "type",
     "services": "spec.clusterIP spec.type",
 }
 
 
-def check_fields(plural: str, selector: Selector) -> None:
-    """ApiError 400 when objects of a built-in kind cannot be selected by one of these fields.
+def check_fields(plural: str, selector: Selector, declared: Sequence[str] | None = None) -> None:
+    """ApiError 400 when objects of this kind cannot be selected by one of these fields.
 
-    An empty answer would hide the mistake. The table is Kubernetes's, from its documentation of field selectors.
+    An empty answer would hide the mistake. The table is Kubernetes's, from its documentation of field selectors;
+    `declared` are those that a CRD's `selectableFields` name, None for a built-in kind.
     """
-    allowed = {"metadata.name", "metadata.namespace", *_SELECTABLE.get(plural, "").split()}
+    more = _SELECTABLE.get(plural, "").split() if declared is None else declared
+    allowed = {"metadata.name", "metadata.namespace", *more}
     for path, _, _ in selector.field_terms:
         if (name := ".".join(path)) not in allowed:
             raise bad_request(f"field label not supported: {name}; {plural} have {', '.join(sorted(allowed))}")

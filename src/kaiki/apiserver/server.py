@@ -20,6 +20,8 @@ from aiohttp import web
 from kaiki.apiserver import credentials, discovery, openapi, openapi_v2
 from kaiki.apiserver.addresses import AddressPool
 from kaiki.apiserver.admission import WebhookAdmission
+from kaiki.apiserver.authentication import Authenticator
+from kaiki.apiserver.authorization import Attributes, Authorizer, request_verb
 from kaiki.apiserver.bootstrap import keep_standard_objects
 from kaiki.apiserver.errors import ApiError, bad_request, internal, no_such_path
 from kaiki.apiserver.expiry import expire_events
@@ -70,8 +72,10 @@ class ApiServer:
         self._tokens = TokenAuthority(settings.home, self.store)
         self._webhooks = WebhookAdmission(self.store, self._registry)
         addresses = AddressPool(self.store, settings.service_range)
-        operations = Operations(self.store, self._registry, addresses, self._webhooks)
-        subresources = Subresources(operations, self._tokens, settings.node_socket)
+        self._authorizer = Authorizer(self.store)
+        self._authenticator = Authenticator(self._tokens, self._authorizer)
+        operations = Operations(self.store, self._registry, addresses, self._webhooks, self._authorizer, settings.home)
+        subresources = Subresources(operations, self._tokens, self._authorizer, settings.node_socket)
         self._objects = ObjectHandlers(self.store, operations, subresources)
         keep_standard_objects(self.store, self._registry, settings.service_range, settings.endpoint)
         self._runner = web.ServerRunner(
@@ -87,6 +91,8 @@ class ApiServer:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         folder = credentials.pki_folder(self._settings.home)
         context.load_cert_chain(folder / "server.crt", folder / "server.key")
+        context.load_verify_locations(folder / "ca.crt")
+        context.verify_mode = ssl.CERT_OPTIONAL
         context.set_alpn_protocols(["http/1.1"])
         sockets = [socket.socket(fileno=descriptor) for descriptor in self._settings.listen_fds]
         sockets += [socket.create_server(address, reuse_port=False) for address in self._settings.listen_addresses]
@@ -118,18 +124,32 @@ class ApiServer:
         path = http.path.rstrip("/")
         if path in OPEN_PATHS or path.startswith(("/readyz/", "/livez/", "/healthz/")):
             return self._open(path)
-        user = self._tokens.authenticate(http.headers.get("Authorization", ""))
+        user = self._authenticator.identify(http)
         route = parse_route(http.rel_url.raw_path, self._registry)
         if route is None:
+            self._authorizer.require(user, Attributes(http.method.lower(), path=path or "/"))
             return self._document(http, path)
         agent = http.headers.get("User-Agent", "")
         request = ApiRequest(route.kind, route.namespace, route.name, route.subresource, dict(http.query), user, agent)
+        self._authorize(http, request)
         try:
             return await self._objects.handle(http, request)
         except ApiError as error:
             response = _failure(error)
             add_warnings(response, request)
             return response
+
+    def _authorize(self, http: web.BaseRequest, request: ApiRequest) -> None:
+        kind = request.kind
+        verb = request_verb(http.method, bool(request.name), request.flag("watch"))
+        namespace = request.name if kind.qualified_name == "namespaces" else request.namespace
+        subresource = request.subresource.partition("/")[0]
+        wanted = Attributes(verb, kind.group, kind.plural, subresource, request.name, namespace)
+        try:
+            self._authorizer.require(request.user, wanted)
+        except ApiError as error:
+            logger.info("refused: %s", error.message)
+            raise
 
     def _open(self, path: str) -> web.Response:
         if path == "/version":

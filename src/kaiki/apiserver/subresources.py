@@ -10,12 +10,14 @@ import orjson
 from aiohttp import web
 
 from kaiki.apiserver import preparation
-from kaiki.apiserver.catalog import BINDING, EVICTION, SCALE, TOKEN_REQUEST
-from kaiki.apiserver.errors import ApiError, bad_request, method_not_allowed, unavailable
+from kaiki.apiserver.authorization import Authorizer, review_attributes, rules_status
+from kaiki.apiserver.catalog import BINDING, EVICTION, TOKEN_REQUEST
+from kaiki.apiserver.errors import ApiError, FieldErrors, bad_request, method_not_allowed, required, unavailable
 from kaiki.apiserver.fields import read_definition
-from kaiki.apiserver.media import read_request
+from kaiki.apiserver.media import read_request, wanted
 from kaiki.apiserver.operations import Operations
-from kaiki.apiserver.requests import ApiRequest, timestamp
+from kaiki.apiserver.requests import ApiRequest, User, timestamp
+from kaiki.apiserver.scale import patched_scale, scale_of, scale_table, write_replicas
 from kaiki.apiserver.tokens import ISSUER, TokenAuthority
 from kaiki.apiserver.versions import served_object
 
@@ -25,9 +27,12 @@ Object = dict[str, Any]
 class Subresources:
     """Answers requests below an object. `node_socket` is where the node's runtime answers for logs."""
 
-    def __init__(self, operations: Operations, tokens: TokenAuthority, node_socket: Path | None) -> None:
+    def __init__(
+        self, operations: Operations, tokens: TokenAuthority, authorizer: Authorizer, node_socket: Path | None
+    ) -> None:
         self._operations = operations
         self._tokens = tokens
+        self._authorizer = authorizer
         self._node_socket = node_socket
 
     async def handle(self, http: web.BaseRequest, request: ApiRequest) -> web.StreamResponse:
@@ -50,18 +55,22 @@ class Subresources:
 
     async def _scale(self, http: web.BaseRequest, request: ApiRequest) -> web.Response:
         if http.method == "GET":
-            return _json(scale_of(served_object(request.kind, self._operations.read(request))))
+            scale = scale_of(request.kind, served_object(request.kind, self._operations.read(request)))
+            if wanted(http.headers.get("Accept", "")).shape == "Table":
+                return _json(scale_table(scale))
+            return _json(scale)
         body = await read_request(http)
         form = http.content_type
 
         def produce(current: Object) -> Object:
-            wanted = _patched_scale(form, http.method, scale_of(current), body)
-            revision = (wanted.get("metadata") or {}).get("resourceVersion")
+            asked = patched_scale(form, http.method, scale_of(request.kind, current), body)
+            revision = (asked.get("metadata") or {}).get("resourceVersion")
             current["metadata"]["resourceVersion"] = revision or current["metadata"]["resourceVersion"]
-            current.setdefault("spec", {})["replicas"] = (wanted.get("spec") or {}).get("replicas", 0)
+            write_replicas(request.kind, current, (asked.get("spec") or {}).get("replicas", 0))
             return current
 
-        return _json(scale_of(served_object(request.kind, await self._operations.update(request, produce))))
+        record = await self._operations.update(request, produce)
+        return _json(scale_of(request.kind, served_object(request.kind, record)))
 
     async def _bind(self, http: web.BaseRequest, request: ApiRequest) -> web.Response:
         body = read_definition(BINDING, await read_request(http))
@@ -121,10 +130,20 @@ class Subresources:
         if kind == "TokenReview":
             return result | {"status": self._review_token(result["spec"])}
         if kind == "SelfSubjectRulesReview":
-            everything = [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
-            urls = [{"verbs": ["*"], "nonResourceURLs": ["*"]}]
-            return result | {"status": {"resourceRules": everything, "nonResourceRules": urls, "incomplete": False}}
-        return result | {"status": {"allowed": True, "reason": "every authenticated user may do everything here"}}
+            grants = self._authorizer.grants(request.user)
+            return result | {"status": rules_status(request.user, grants, result["spec"].get("namespace") or "default")}
+        return result | {"status": self._review_access(request, result["spec"])}
+
+    def _review_access(self, request: ApiRequest, spec: Object) -> Object:
+        user = request.user
+        if not request.kind.kind.startswith("Self"):
+            user = User(str(spec.get("user") or ""), tuple(spec.get("groups") or ()))
+            if not user.name and not user.groups:
+                raise FieldErrors(
+                    request.kind, "", [required("spec.user", "at least one of user or group must be specified")]
+                )
+        reason = self._authorizer.allows(user, review_attributes(spec))
+        return {"allowed": reason is not None, **({"reason": reason} if reason else {})}
 
     def _review_token(self, spec: Object) -> Object:
         audiences = spec.get("audiences") or [ISSUER]
@@ -133,31 +152,6 @@ class Subresources:
         except ApiError as error:
             return {"authenticated": False, "user": {}, "error": error.message}
         return {"authenticated": True, "user": user.describe(), "audiences": matching}
-
-
-def scale_of(value: Object) -> Object:
-    """An `autoscaling/v1 Scale` of a workload."""
-    metadata, spec, status = value["metadata"], value.get("spec") or {}, value.get("status") or {}
-    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-    labels = ((spec.get("selector") or {}).get("matchLabels") or {}) if isinstance(spec.get("selector"), dict) else {}
-    selector = ",".join(f"{key}={text}" for key, text in sorted(labels.items()))
-    return {
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
-        "metadata": {key: metadata[key] for key in kept if key in metadata},
-        "spec": {"replicas": spec.get("replicas", 1)},
-        "status": {"replicas": status.get("replicas", 0), "selector": selector},
-    }
-
-
-def _patched_scale(form: str, method: str, scale: Object, body: Any) -> Object:
-    from kaiki.apiserver.patch import json_patch, merge_patch
-
-    if method == "PUT":
-        result = body
-    else:
-        result = json_patch(scale, body) if form == "application/json-patch+json" else merge_patch(scale, body)
-    return read_definition(SCALE, result)
 
 
 def _only_container(request: ApiRequest, pod: Object) -> str:

@@ -42,7 +42,11 @@ class TokenAuthority:
         self._key: Any = load_pem_private_key((credentials.pki_folder(home) / "service-account.key").read_bytes(), None)
         self._static = {
             credentials.admin_token(home): User("kaiki-admin", ("system:masters", "system:authenticated")),
-            credentials.node_token(home): User("system:node:kaiki", ("system:nodes", "system:authenticated")),
+            credentials.node_token(home): User(
+                # The node runs Kubernetes's controllers as well, and they need every right.
+                "system:node:kaiki",
+                ("system:nodes", "system:masters", "system:authenticated"),
+            ),
         }
         self._verified: dict[str, _Verified] = {}
 

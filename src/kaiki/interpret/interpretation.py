@@ -14,15 +14,17 @@ from typing import Any
 from kaiki.interpret.credentials import CREDENTIAL, credential
 from kaiki.interpret.delegates import delegate_key, resolve_delegates
 from kaiki.interpret.destination_rules import destination_policy
+from kaiki.interpret.entry_hosts import known_hosts
 from kaiki.interpret.gateways import gateway
 from kaiki.interpret.mesh_config import MESH_CONFIG, mesh_settings
 from kaiki.interpret.references import references
 from kaiki.interpret.references.reports import provider_findings
-from kaiki.interpret.registry import registry, with_entries
+from kaiki.interpret.registry import registry
 from kaiki.interpret.service_entries import service_entry
 from kaiki.interpret.sidecars import sidecar
 from kaiki.interpret.telemetry import telemetry, telemetry_findings
 from kaiki.interpret.virtual_services import virtual_service
+from kaiki.interpret.workload_entries import workload_entry
 from kaiki.model.credential import Credential
 from kaiki.model.finding import Finding, Severity
 from kaiki.model.gateway import Gateway
@@ -33,11 +35,13 @@ from kaiki.model.route import VirtualService
 from kaiki.model.service import ServiceEntry
 from kaiki.model.sidecar import Sidecar
 from kaiki.model.snapshot import MeshSnapshot
+from kaiki.model.workload_entry import WorkloadEntry
 from kaiki.resources import core
 from kaiki.resources.istio.destination_rule import DestinationRuleSpec
 from kaiki.resources.istio.gateway import GatewaySpec
 from kaiki.resources.istio.parse import Parsed, is_istio, parse
 from kaiki.resources.istio.service_entry import ServiceEntrySpec
+from kaiki.resources.istio.service_entry import WorkloadEntry as WorkloadEntrySpec
 from kaiki.resources.istio.sidecar import SidecarSpec
 from kaiki.resources.istio.telemetry import TelemetrySpec
 from kaiki.resources.istio.virtual_service import VirtualServiceSpec
@@ -61,10 +65,11 @@ KINDS = (
     "Telemetry",
     "ConfigMap",
     "Sidecar",
+    "WorkloadEntry",
 )
 """The kinds interpretation reads; others among the inputs are ignored. Of ConfigMaps, only the mesh's is needed."""
 
-Interpreted = VirtualService | DestinationPolicy | Gateway | ServiceEntry | TelemetryPolicy | Sidecar
+Interpreted = VirtualService | DestinationPolicy | Gateway | ServiceEntry | TelemetryPolicy | Sidecar | WorkloadEntry
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,7 +135,9 @@ def _thing(obj: core.Object) -> tuple[Interpreted | None, tuple[Finding, ...]]:
         case GatewaySpec() as spec:
             return gateway(parsed.reference, spec, parsed.created), parsed.findings
         case ServiceEntrySpec() as spec:
-            return service_entry(parsed.reference, spec, parsed.created), parsed.findings
+            return service_entry(parsed.reference, spec, parsed.created, obj), parsed.findings
+        case WorkloadEntrySpec() as spec:
+            return workload_entry(parsed.reference, spec, obj, parsed.created), parsed.findings
         case TelemetrySpec() as spec:
             found = (*parsed.findings, *telemetry_findings(parsed.reference, spec))
             return telemetry(parsed.reference, spec, parsed.created), found
@@ -143,7 +150,15 @@ def _things(by_kind: Mapping[str, list[core.Object]], memo: Memo) -> tuple[tuple
     """All Istio objects, the oldest first (then by name): the order in which conflicts are decided."""
     things: list[Interpreted] = []
     findings: list[Finding] = []
-    for kind in ("VirtualService", "DestinationRule", "Gateway", "ServiceEntry", "Telemetry", "Sidecar"):
+    for kind in (
+        "VirtualService",
+        "DestinationRule",
+        "Gateway",
+        "ServiceEntry",
+        "Telemetry",
+        "Sidecar",
+        "WorkloadEntry",
+    ):
         for obj in filter(is_istio, by_kind.get(kind, ())):
             thing, found = memo.get(_thing, obj)
             findings += found
@@ -154,7 +169,10 @@ def _things(by_kind: Mapping[str, list[core.Object]], memo: Memo) -> tuple[tuple
 
 
 def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpreted], memo: Memo) -> MeshSnapshot:
-    made = registry(by_kind.get("Pod", ()), by_kind.get("Service", ()), by_kind.get("EndpointSlice", ()), memo)
+    things = tuple(things)
+    selectable = tuple(thing for thing in things if isinstance(thing, WorkloadEntry))
+    pods, services, slices = (by_kind.get(kind, ()) for kind in ("Pod", "Service", "EndpointSlice"))
+    made = registry(pods, services, slices, memo, selectable)
     things = tuple(things)
     written = [thing for thing in things if isinstance(thing, VirtualService)]
     routes: dict[str, list[VirtualService]] = defaultdict(list)
@@ -179,7 +197,7 @@ def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpr
                 telemetries.append(thing)
             case Sidecar():
                 sidecars.append(thing)
-    known = with_entries(made, entries)
+    known = known_hosts(made, tuple(entries), selectable, memo)
     return MeshSnapshot(
         services=known.services,
         endpoints=known.endpoints,
@@ -193,6 +211,7 @@ def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpr
         gateways=tuple(gateways),
         telemetry=memo.keep("telemetry", tuple(telemetries)),
         sidecars=tuple(sidecars),
+        workload_entries=selectable,
         credentials=_credentials(by_kind, memo),
         namespaces={core.name(obj): core.labels(obj) for obj in by_kind.get("Namespace", ())},
     )

@@ -15,11 +15,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kaiki.interpret.services import Workloads, endpoints_of, pods_of, service_from
+from kaiki.interpret.workload_entries import entry_endpoints
 from kaiki.interpret.workloads import workload_instance
-from kaiki.model.finding import ObjectRef
 from kaiki.model.memo import Memo
-from kaiki.model.service import Endpoint, Resolution, Service, ServiceEntry
+from kaiki.model.service import Endpoint, Service, ServicePort
 from kaiki.model.workload import WorkloadInstance
+from kaiki.model.workload_entry import WorkloadEntry
 from kaiki.resources import core
 
 
@@ -34,47 +35,22 @@ class Registry:
 
 
 def registry(
-    pods: Iterable[core.Object], services: Iterable[core.Object], slices: Iterable[core.Object], memo: Memo
+    pods: Iterable[core.Object],
+    services: Iterable[core.Object],
+    slices: Iterable[core.Object],
+    memo: Memo,
+    entries: tuple[WorkloadEntry, ...] = (),
 ) -> Registry:
-    """Build the registry. The order of the inputs does not matter."""
+    """Build the registry. The order of the inputs does not matter; `entries` are endpoints of what selects them."""
     workloads = _workloads(pods, memo)
     oldest_first = sorted(services, key=lambda obj: (core.created(obj), core.namespace(obj), core.name(obj)))
     made = [memo.get(service_from, obj) for obj in oldest_first]
     known = [memo.keep(("service", item.hostname), item) for item in made if item is not None]
     return Registry(
         services={item.hostname: item for item in sorted(known, key=lambda item: item.hostname)},
-        endpoints=_endpoints(known, _slices_by_service(slices), workloads, memo),
+        endpoints=_endpoints(known, _slices_by_service(slices), workloads, memo, entries),
         workloads=workloads,
         services_by_workload=_services_by_workload(known, workloads, memo),
-    )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class KnownHosts:
-    """All that can be called, and the ServiceEntries of what Kubernetes does not know; keys as in `MeshSnapshot`."""
-
-    services: Mapping[str, Service]
-    endpoints: Mapping[tuple[str, int], tuple[Endpoint, ...]]
-    sources: Mapping[str, ObjectRef]
-
-
-def with_entries(made: Registry, entries: Iterable[ServiceEntry]) -> KnownHosts:
-    """Add the hosts of ServiceEntries, the oldest first. A host that is known already stays what it is."""
-    services, endpoints = dict(made.services), dict(made.endpoints)
-    sources: dict[str, ObjectRef] = {}
-    for entry in entries:
-        for service in entry.services:
-            unusable = service.hostname.startswith("*") and service.resolution is not Resolution.NONE
-            if unusable or service.hostname in services:
-                continue
-            services[service.hostname], sources[service.hostname] = service, entry.source
-            endpoints.update((key, found) for key, found in entry.endpoints if key[0] == service.hostname)
-    if not sources:
-        return KnownHosts(made.services, made.endpoints, sources)
-    return KnownHosts(
-        services={host: services[host] for host in sorted(services)},
-        endpoints={key: endpoints[key] for key in sorted(endpoints)},
-        sources=sources,
     )
 
 
@@ -98,6 +74,7 @@ def _endpoints(
     slices: Mapping[tuple[str, str], list[core.Object]],
     workloads: Workloads,
     memo: Memo,
+    entries: tuple[WorkloadEntry, ...],
 ) -> dict[tuple[str, int], tuple[Endpoint, ...]]:
     found = {}
     for service in services:
@@ -105,8 +82,24 @@ def _endpoints(
         pods = pods_of(pieces, workloads)
         for port in service.ports:
             key = service.hostname, port.number
-            found[key] = memo.keep(("endpoints", key), memo.get(endpoints_of, port.name, pieces, pods))
+            endpoints = memo.get(endpoints_of, port.name, pieces, pods)
+            if selected := _selected(service, entries):
+                endpoints = memo.get(_with_workload_entries, endpoints, selected, port)
+            found[key] = memo.keep(("endpoints", key), endpoints)
     return {key: found[key] for key in sorted(found)}
+
+
+def _selected(service: Service, entries: tuple[WorkloadEntry, ...]) -> tuple[WorkloadEntry, ...]:
+    return tuple(
+        item for item in entries if item.source.namespace == service.namespace and item.matches(service.selector)
+    )
+
+
+def _with_workload_entries(
+    endpoints: tuple[Endpoint, ...], entries: tuple[WorkloadEntry, ...], port: ServicePort
+) -> tuple[Endpoint, ...]:
+    number = port.target_port if isinstance(port.target_port, int) and port.target_port else port.number
+    return endpoints + entry_endpoints(entries, port.name, number)
 
 
 def _services_by_workload(

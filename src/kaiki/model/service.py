@@ -37,13 +37,15 @@ class Resolution(StrEnum):
     """How the endpoints of a service are found.
 
     `STATIC`: they are known addresses; `NONE`: the address the client meant; `DNS`: every address a name has;
-    `DNS_ROUND_ROBIN`: whichever address a name has when a connection is made.
+    `DNS_ROUND_ROBIN`: whichever address a name has when a connection is made; `DYNAMIC_DNS`: the addresses of the very
+    name a client calls, of the many a wildcard stands for.
     """
 
     STATIC = "STATIC"
     NONE = "NONE"
     DNS = "DNS"
     DNS_ROUND_ROBIN = "DNS_ROUND_ROBIN"
+    DYNAMIC_DNS = "DYNAMIC_DNS"
 
     @property
     def is_dns(self) -> bool:
@@ -65,7 +67,8 @@ class Service:
     """A service of the mesh's registry.
 
     `hostname` is the full name (`reviews.default.svc.cluster.local`); `addresses` are virtual IPs, empty when headless;
-    `selector` picks the pods behind it, sorted. `export_to` are the namespaces that see it (`*`: all).
+    `selector` picks the pods behind it, sorted. `export_to` are the namespaces that see it (`*`: all). `subnets`
+    are ranges of addresses that mean it too.
     """
 
     hostname: str
@@ -77,6 +80,14 @@ class Service:
     headless: bool = False
     resolution: Resolution = Resolution.STATIC
     export_to: tuple[str, ...] = ("*",)
+    automatic_addresses: tuple[str, ...] = ()
+    subnets: tuple[str, ...] = ()
+    subject_alternative_names: tuple[str, ...] = ()
+
+    @property
+    def called_at(self) -> tuple[str, ...]:
+        """Every address that means this service, those given to it automatically too."""
+        return self.addresses + self.automatic_addresses
 
     @property
     def key(self) -> tuple[str, str]:
@@ -109,15 +120,24 @@ class Endpoint:
     metric_labels: WorkloadLabels | None
     subset_labels: tuple[tuple[str, str], ...] = ()
     pod: str = ""
+    weight: int = 1
+    locality: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceEntry:
-    """A ServiceEntry: a service for each of its hosts, and (host, port number) → endpoints."""
+    """A ServiceEntry: a service for each of its hosts, and (host, port number) → endpoints.
+
+    `selector` picks pods and WorkloadEntries as endpoints; `automatic` are the hosts that want an address given to
+    them, `held_addresses` the (host, address) pairs they were given before.
+    """
 
     source: ObjectRef
     services: tuple[Service, ...]
     endpoints: tuple[tuple[tuple[str, int], tuple[Endpoint, ...]], ...]
     written_addresses: tuple[str, ...] = ()
     written_endpoints: tuple[str, ...] = ()
+    selector: tuple[tuple[str, str], ...] = ()
+    automatic: tuple[str, ...] = ()
+    held_addresses: tuple[tuple[str, str], ...] = ()
     created: str = ""

@@ -19,6 +19,7 @@ from kaiki.model.route import VirtualService
 from kaiki.model.service import Endpoint, Service
 from kaiki.model.sidecar import Sidecar
 from kaiki.model.workload import WorkloadInstance
+from kaiki.model.workload_entry import WorkloadEntry
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +36,7 @@ class MeshSnapshot:
     - `gateways`: the oldest first;
     - `entries`: host name → the ServiceEntry it comes from; hosts of Kubernetes' Services are not among them;
     - `telemetry`: the Telemetry objects, the oldest first;
-    - `sidecars`: the oldest first;
+    - `sidecars`, `workload_entries`: the oldest first;
     - `credentials`: (namespace, name) → what is known of a Secret some Gateway names;
     - `services_by_workload`: (namespace, pod name) → the services that select it, the oldest first.
     """
@@ -55,6 +56,7 @@ class MeshSnapshot:
     settings: MeshSettings = DEFAULT_SETTINGS
     telemetry: tuple[TelemetryPolicy, ...] = ()
     sidecars: tuple[Sidecar, ...] = ()
+    workload_entries: tuple[WorkloadEntry, ...] = ()
 
 
 EMPTY_SNAPSHOT = MeshSnapshot()

@@ -8,7 +8,7 @@ from typing import Any
 from kaiki.resources.istio.common import ApiType
 from kaiki.resources.istio.destination_rule import DestinationRuleSpec
 from kaiki.resources.istio.gateway import GatewaySpec
-from kaiki.resources.istio.service_entry import ServiceEntrySpec
+from kaiki.resources.istio.service_entry import ServiceEntrySpec, WorkloadEntry
 from kaiki.resources.istio.sidecar import SidecarSpec
 from kaiki.resources.istio.telemetry import TelemetrySpec
 from kaiki.resources.istio.virtual_service import VirtualServiceSpec
@@ -45,6 +45,13 @@ _KINDS = (
         ),
     ),
     _Kind("Telemetry", "telemetries", "telemetry", TelemetrySpec, (), "telemetry.istio.io", ("v1", "v1alpha1")),
+    _Kind(
+        "WorkloadEntry",
+        "workloadentries",
+        "we",
+        WorkloadEntry,
+        (("Address", ".spec.address", "Where the workload is."),),
+    ),
     _Kind("Sidecar", "sidecars", "sidecar", SidecarSpec, ()),
     _Kind(
         "VirtualService",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from envoy.config.cluster.v3 import cluster_pb2
@@ -228,12 +229,12 @@ def _set_transport(cluster: cluster_pb2.Cluster, made_of: OutboundCluster) -> No
         return
     if not made_of.is_mesh_tls:
         alpn = ["h2"] if made_of.is_http2 else []
-        cluster.transport_socket.CopyFrom(transport_sockets.plain_client(tls, host, alpn))
+        cluster.transport_socket.CopyFrom(transport_sockets.plain_client(_with_names(tls, made_of.service), host, alpn))
         return
     secured = transport_sockets.mesh_client(
         tls.sni or cluster_names.server_name(host, made_of.port, made_of.subset),
         _alpn(made_of),
-        tls.subject_alternative_names or made_of.identities,
+        tls.subject_alternative_names or made_of.service.subject_alternative_names or made_of.identities,
         made_of.service.namespace,
     )
     if tls.mode is TlsMode.ISTIO_MUTUAL:
@@ -245,6 +246,13 @@ def _set_transport(cluster: cluster_pb2.Cluster, made_of: OutboundCluster) -> No
         name="tlsMode-disabled", transport_socket=transport_sockets.plaintext()
     )
     match.match.SetInParent()
+
+
+def _with_names(tls: ClientTls, service: Service) -> ClientTls:
+    """A ServiceEntry's names hold where the DestinationRule says none."""
+    if tls.subject_alternative_names or not service.subject_alternative_names:
+        return tls
+    return replace(tls, subject_alternative_names=service.subject_alternative_names)
 
 
 def _add_proxy_protocol(cluster: cluster_pb2.Cluster, version: int) -> None:

@@ -34,10 +34,14 @@ def assignment(
     """The ready endpoints of one cluster, as a message."""
     message = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
     ready = [item for item in endpoints if item.healthy]
-    if ready:
+    for locality in sorted({item.locality for item in ready}):
+        members = [item for item in ready if item.locality == locality]
         group = message.endpoints.add()
-        group.load_balancing_weight.value = len(ready)
-        for item in ready:
+        group.load_balancing_weight.value = sum(item.weight for item in members)
+        if locality:
+            region, zone, sub_zone = (*locality.split("/", 2), "", "")[:3]
+            group.locality.region, group.locality.zone, group.locality.sub_zone = region, zone, sub_zone
+        for item in members:
             _add(group, item, by_address)
     return message
 
@@ -47,7 +51,7 @@ def _add(group: endpoint_components_pb2.LocalityLbEndpoints, item: Endpoint, by_
     socket = entry.endpoint.address.socket_address
     socket.address, socket.port_value = item.address, item.port
     entry.health_status = health_check_pb2.HEALTHY
-    entry.load_balancing_weight.value = 1
+    entry.load_balancing_weight.value = item.weight
     metadata = entry.metadata.filter_metadata
     labels = item.metric_labels
     if labels is not None:

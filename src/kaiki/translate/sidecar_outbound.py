@@ -22,7 +22,7 @@ from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from kaiki.model.memo import Memo
 from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, Resource
 from kaiki.model.route import MESH_GATEWAY, ConnectionRoute, VirtualService
-from kaiki.model.service import Endpoint, Protocol, Service, ServicePort
+from kaiki.model.service import Endpoint, Protocol, Resolution, Service, ServicePort
 from kaiki.translate import cluster_names, clusters
 from kaiki.translate.connection_routes import RoutedChain, routed_chains
 from kaiki.translate.connections import Role, routed_http, tcp
@@ -124,9 +124,10 @@ def _foreign_hosts(scope: Scope) -> Iterator[tuple[str, VirtualService]]:
 
 def _service_listeners(scope: Scope) -> Iterator[Resource]:
     http, tls = _http_ports(scope), _chains_by_server_name(scope)
-    for number in sorted(http.keys() | tls.keys()):
-        chains = tuple(tls.get(number, ()))
-        yield scope.memo.get(_listener_of_names, number, number in http, chains, scope.fallback)
+    catching = _catch_all_ports(scope)
+    for number in sorted(http.keys() | tls.keys() | catching.keys()):
+        chains, fallback = tuple(tls.get(number, ())), catching.get(number, scope.fallback)
+        yield scope.memo.get(_listener_of_names, number, number in http, chains, fallback)
     taken: set[str] = set()
     for service in scope.services:
         for port in scope.captured_ports_of(service):
@@ -142,6 +143,8 @@ def _chains_by_server_name(scope: Scope) -> dict[int, list[RoutedChain]]:
     """Port → chains for services that have no address: a TLS hello says who is meant."""
     found: dict[int, list[RoutedChain]] = defaultdict(list)
     for service in scope.services:
+        if service.subnets:
+            _add_subnets(scope, service, found)
         if service.addresses or service.headless:
             continue
         for port in scope.captured_ports_of(service):
@@ -157,11 +160,37 @@ def _chains_by_server_name(scope: Scope) -> dict[int, list[RoutedChain]]:
     return found
 
 
+def _add_subnets(scope: Scope, service: Service, found: dict[int, list[RoutedChain]]) -> None:
+    """Bytes for any address of a service's subnets are for that service; HTTP there is told apart by name."""
+    for port in scope.captured_ports_of(service):
+        if port.protocol.is_http or port.number in RESERVED_PORTS:
+            continue
+        routed = routed_chains(_connection_routes(scope, service), MESH_GATEWAY, scope, port.number)
+        for chain in routed:
+            found[port.number].append(chain._replace(subnets=chain.subnets or service.subnets))
+        if not any(chain.matches_everything for chain in routed):
+            target = scope.port_target(service, port.number)
+            name, clusters = f"{service.hostname}-subnets", ((target.cluster, 1),)
+            found[port.number].append(RoutedChain(name, (), service.subnets, clusters, target.tcp_idle_timeout_seconds))
+
+
+def _catch_all_ports(scope: Scope) -> dict[int, str]:
+    """Ports at which all bytes are for one service: without an address nothing tells its connections from others."""
+    found: dict[int, str] = {}
+    for service in scope.services:
+        if service.resolution is not Resolution.NONE or service.called_at or service.subnets:
+            continue
+        for port in scope.captured_ports_of(service):
+            if port.protocol in (Protocol.TCP, Protocol.AUTO) and port.number not in RESERVED_PORTS:
+                found.setdefault(port.number, scope.port_target(service, port.number).cluster)
+    return found
+
+
 def _listener_of_names(port: int, http: bool, chains: tuple[RoutedChain, ...], fallback: str) -> Resource:
     """What is called by name, not by address: HTTP by its Host header, TLS by its server name."""
     name = f"0.0.0.0_{port}"
     message = listener(name, "0.0.0.0", port, base_pb2.OUTBOUND, bind=False)
-    if chains:
+    if any(chain.server_names for chain in chains):
         inspect(message, tls_inspector())
     if http:
         inspect(message, http_inspector())
@@ -191,7 +220,7 @@ class _Place(NamedTuple):
 
 def _places(service: Service, port: ServicePort, endpoints: Iterable[Endpoint]) -> Iterator[_Place]:
     # A ServiceEntry's addresses are many; a Service's are one per family.
-    for address in service.addresses if service.is_entry else service.addresses[:1]:
+    for address in service.called_at if service.is_entry else service.addresses[:1]:
         yield _Place(address, port.number)
     if service.headless:
         for item in endpoints:
@@ -204,7 +233,7 @@ def _address_listeners(scope: Scope, service: Service, port: ServicePort) -> Ite
     routes = _connection_routes(scope, service)
     chains = routed_chains(routes, MESH_GATEWAY, scope, port.number)
     target = scope.port_target(service, port.number)
-    table = f"{service.hostname}:{port.number}" if port.protocol is Protocol.AUTO and service.addresses else ""
+    table = f"{service.hostname}:{port.number}" if port.protocol is Protocol.AUTO and service.called_at else ""
     for place in _places(service, port, endpoints):
         yield scope.memo.get(
             _address_listener,
@@ -275,7 +304,7 @@ def _route_tables(scope: Scope) -> Iterator[Resource]:
         yield route_table(str(number), (*hosts, unknown), memo)
     for service in scope.services:
         for port in scope.captured_ports_of(service):
-            if port.protocol is Protocol.AUTO and service.addresses:
+            if port.protocol is Protocol.AUTO and service.called_at:
                 hosts = [service_host(scope, service, port.number, set())]
                 yield route_table(f"{service.hostname}:{port.number}", (*hosts, unknown), memo)
 

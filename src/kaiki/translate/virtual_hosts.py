@@ -44,7 +44,7 @@ _VIRTUAL_HOSTS_FIELD = 2
 def service_domains(service: Service, namespace: str) -> tuple[str, ...]:
     """The names by which clients in a namespace call a service; ports in Host headers are ignored."""
     if service.is_entry:
-        return (service.hostname, *service.addresses)
+        return (service.hostname, *service.called_at)
     name = f"{service.name}.{service.namespace}"
     near = (service.name,) if namespace == service.namespace else ()
     return (service.hostname, *near, name, f"{name}.svc", *service.addresses)

@@ -2,7 +2,7 @@
 
     KAI02xx  VirtualServices       KAI03xx  DestinationRules       KAI04xx  Gateways       KAI05xx  ServiceEntries
     KAI12xx  Telemetry
-    KAI21xx  Sidecars
+    KAI21xx  Sidecars              KAI22xx  WorkloadEntries
 
 All of it is judged from the snapshot alone, object by object, so that the same words are said at admission (when the
 object is not stored yet) and afterwards.
@@ -18,6 +18,7 @@ from kaiki.interpret.references.entries import entry_findings
 from kaiki.interpret.references.reports import telemetry_findings
 from kaiki.interpret.references.routes import route_findings
 from kaiki.interpret.references.sidecars import sidecar_findings
+from kaiki.interpret.references.workload_entries import workload_findings
 from kaiki.model.finding import Finding
 from kaiki.model.gateway import Gateway
 from kaiki.model.policy.destination import DestinationPolicy
@@ -26,8 +27,9 @@ from kaiki.model.route import VirtualService
 from kaiki.model.service import ServiceEntry
 from kaiki.model.sidecar import Sidecar
 from kaiki.model.snapshot import MeshSnapshot
+from kaiki.model.workload_entry import WorkloadEntry
 
-Thing = VirtualService | DestinationPolicy | Gateway | ServiceEntry | TelemetryPolicy | Sidecar
+Thing = VirtualService | DestinationPolicy | Gateway | ServiceEntry | TelemetryPolicy | Sidecar | WorkloadEntry
 
 
 def references(snapshot: MeshSnapshot, things: Iterable[Thing]) -> list[Finding]:
@@ -47,4 +49,6 @@ def references(snapshot: MeshSnapshot, things: Iterable[Thing]) -> list[Finding]
                 found += telemetry_findings(snapshot, thing)
             case Sidecar():
                 found += sidecar_findings(snapshot, thing)
+            case WorkloadEntry():
+                found += workload_findings(snapshot, thing)
     return found

@@ -21,7 +21,7 @@ from kaiki.resources import core
 from kaiki.resources.istio.common import ApiType, StringMatch
 from kaiki.resources.istio.destination_rule import DestinationRuleSpec
 from kaiki.resources.istio.gateway import GatewaySpec
-from kaiki.resources.istio.service_entry import ServiceEntrySpec
+from kaiki.resources.istio.service_entry import ServiceEntrySpec, WorkloadEntry
 from kaiki.resources.istio.sidecar import SidecarSpec
 from kaiki.resources.istio.telemetry import TelemetrySpec
 from kaiki.resources.istio.virtual_service import (
@@ -39,6 +39,7 @@ SPECS: Mapping[str, type[ApiType]] = {
     "ServiceEntry": ServiceEntrySpec,
     "Telemetry": TelemetrySpec,
     "Sidecar": SidecarSpec,
+    "WorkloadEntry": WorkloadEntry,
 }
 GROUPS: Mapping[str, str] = {"Telemetry": "telemetry.istio.io"}
 """Kinds of other groups than `GROUP`."""

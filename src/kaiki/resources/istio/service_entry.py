@@ -21,7 +21,7 @@ class ServicePort(ApiType, frozen=True):
 class WorkloadEntry(ApiType, frozen=True):
     """One endpoint: an address, or a name where the resolution is DNS."""
 
-    NOT_IN_FORCE = ("network", "locality", "weight", "serviceAccount")
+    NOT_IN_FORCE = ("network",)
 
     address: str = ""
     ports: dict[str, PortNumber] = {}
@@ -41,14 +41,13 @@ class WorkloadSelector(ApiType, frozen=True):
 class ServiceEntrySpec(ApiType, frozen=True):
     """Hosts, the ports they answer at, and how their endpoints are found."""
 
-    NOT_IN_FORCE = ("workloadSelector", "subjectAltNames")
     ONE_OF = (("endpoints", "workloadSelector"),)
 
     hosts: Annotated[tuple[str, ...], Meta(min_length=1, max_length=256)]
     addresses: tuple[str, ...] = ()
     ports: tuple[ServicePort, ...] = ()
     location: Literal["MESH_EXTERNAL", "MESH_INTERNAL"] = "MESH_EXTERNAL"
-    resolution: Literal["NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN"] = "NONE"
+    resolution: Literal["NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN", "DYNAMIC_DNS"] = "NONE"
     endpoints: tuple[WorkloadEntry, ...] = ()
     workload_selector: WorkloadSelector | None = None
     export_to: tuple[str, ...] = ()

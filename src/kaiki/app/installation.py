@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import urllib.parse
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from kaiki.kube.manifest import Progress, apply_objects
 from kaiki.kube.resource import Object
 from kaiki.manifests.install import install_manifests
 from kaiki.manifests.settings import InstallSettings, Platform, Profile
+from kaiki.names.table import HOST_ALIAS_NAME
 from kaiki.resources.crds import custom_resource_definitions
 
 
@@ -26,8 +28,17 @@ def console_token(home: Home) -> str:
     return home.console_token.read_text().strip()
 
 
-def local_settings(home: Home, profile: Profile = Profile.DEFAULT) -> InstallSettings:
-    """The installation of this machine: the metrics store is a folder of the home."""
+def seen_from_pods(url: str) -> str:
+    """A URL of this machine's loopback as pods reach it; others as they are."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        return url
+    address = HOST_ALIAS_NAME if parts.port is None else f"{HOST_ALIAS_NAME}:{parts.port}"
+    return parts._replace(netloc=address).geturl()
+
+
+def local_settings(home: Home, profile: Profile = Profile.DEFAULT, metrics_url: str = "") -> InstallSettings:
+    """The installation of this machine: the metrics store is a folder of the home, or a server of the user's."""
     settings = InstallSettings(
         version=kaiki.__version__,
         platform=Platform.LOCAL,
@@ -35,6 +46,7 @@ def local_settings(home: Home, profile: Profile = Profile.DEFAULT) -> InstallSet
         profile=profile,
         definitions=tuple(custom_resource_definitions()),
         metrics_folder=str(home.metrics),
+        metrics_url=seen_from_pods(metrics_url),
     )
     return replace(settings, gateway_arguments=gateway_arguments(settings.capture, settings.namespace))
 

@@ -24,6 +24,21 @@ PARTS = {
 READY_TIMEOUT_SECONDS = 120
 
 
+def _check_url(_: click.Context, __: click.Parameter, value: str) -> str:
+    if value and not value.startswith(("http://", "https://")):
+        raise click.BadParameter(f"{value!r} is not an http or https address, as in http://127.0.0.1:9090")
+    return value
+
+
+metrics_url_option = click.option(
+    "--metrics-url",
+    default="",
+    callback=_check_url,
+    metavar="URL",
+    help="Use this Prometheus-compatible server for metrics instead of the embedded store.",
+)
+
+
 def parse_settings(values: tuple[str, ...]) -> dict[str, str]:
     """`--set` values as a mapping; only the keys this version has are accepted."""
     known = {"profile": ("default", "minimal", "empty")}
@@ -56,7 +71,8 @@ async def run_install(kubeconfig: Path, settings: InstallSettings) -> None:
 @click.command()
 @click.option("--set", "values", multiple=True, metavar="KEY=VALUE", help="A setting, as in: --set profile=default.")
 @click.option("--skip-confirmation", "-y", is_flag=True, help="Do not ask.")
-def command(values: tuple[str, ...], skip_confirmation: bool) -> None:
+@metrics_url_option
+def command(values: tuple[str, ...], skip_confirmation: bool, metrics_url: str) -> None:
     """Install the control plane, gateway, metrics store and console (`kaiki up` has done this already).
 
     Installing again over an installation changes only what differs.
@@ -71,5 +87,5 @@ def command(values: tuple[str, ...], skip_confirmation: bool) -> None:
         from kaiki.app.installation import local_settings
         from kaiki.manifests.settings import Profile
 
-        asyncio.run(run_install(home.kubeconfig, local_settings(home, Profile(profile))))
+        asyncio.run(run_install(home.kubeconfig, local_settings(home, Profile(profile), metrics_url)))
     click.echo("✔ Installation complete")

@@ -39,6 +39,12 @@ from kaiki.cli.addresses import Address
 )
 @click.option("--alertmanager", "alertmanagers", multiple=True, metavar="URL", help="Tell this Alertmanager of alerts.")
 @click.option("--remote-write", "remote_writes", multiple=True, metavar="URL", help="Send all samples there too.")
+@click.option(
+    "--scrape/--no-scrape",
+    default=True,
+    show_default=True,
+    help="Scrape targets, or only list them for others.",
+)
 @click.option("--cluster/--no-cluster", default=True, show_default=True, help="Find targets and rules in the mesh.")
 def command(
     data: Path,
@@ -54,6 +60,7 @@ def command(
     rules: tuple[Path, ...],
     alertmanagers: tuple[str, ...],
     remote_writes: tuple[str, ...],
+    scrape: bool,
     cluster: bool,
 ) -> None:
     """Scrape the mesh and answer PromQL; keep its traces and answer Jaeger's queries."""
@@ -76,6 +83,7 @@ def command(
         files=_read_files(config, rules),
         alertmanagers=alertmanagers,
         remote_writes=remote_writes,
+        scrape=scrape,
     )
     asyncio.run(serve(settings))
 

@@ -12,7 +12,7 @@ import click
 from kaiki.app.home import Home, current_home
 from kaiki.app.machine import MachineState, start_node, stop_node, wait_for_state
 from kaiki.cli.failure import explained
-from kaiki.cli.install import run_install
+from kaiki.cli.install import metrics_url_option, run_install
 
 URL_NAMES = {"gateway": "gateway", "console": "console", "metrics": "metrics", "tracing": "tracing", "api": "API"}
 
@@ -52,7 +52,8 @@ def stop(home: Home) -> None:
 @click.command()
 @click.option("--detach", "-d", is_flag=True, help="Leave the mesh running in the background.")
 @click.option("--no-install", is_flag=True, help="Start the bare machine: the Kubernetes API and its node, no mesh.")
-def command(detach: bool, no_install: bool) -> None:
+@metrics_url_option
+def command(detach: bool, no_install: bool, metrics_url: str) -> None:
     """Start a mesh on this machine: an embedded Kubernetes API, then the control plane, gateway, metrics and console.
 
     In the foreground Ctrl-C stops it. With --detach it runs until `kaiki down`.
@@ -65,7 +66,7 @@ def command(detach: bool, no_install: bool) -> None:
             if not no_install:
                 from kaiki.app.installation import local_settings
 
-                asyncio.run(run_install(home.kubeconfig, local_settings(home)))
+                asyncio.run(run_install(home.kubeconfig, local_settings(home, metrics_url=metrics_url)))
         except BaseException:
             stop_node(home)
             raise

@@ -45,7 +45,7 @@ def metrics_manifests(settings: InstallSettings, with_volume: bool = True) -> li
         **own_container(
             "prometheus-server",
             settings,
-            ["metrics", f"--data={STORE_PATH}", "--listen=0.0.0.0:9090", "--collector=0.0.0.0:9093"],
+            _metrics_arguments(settings),
             {"http": 9090, "grpc-collector": 9093, "grpc-otel": 4317, "jaeger-query": 16686},
             {"path": "/-/ready", "port": 9090},
         ),
@@ -70,6 +70,12 @@ def metrics_manifests(settings: InstallSettings, with_volume: bool = True) -> li
     ]
 
 
+def _metrics_arguments(settings: InstallSettings) -> list[str]:
+    """Beside another store the process goes on listing targets, and collecting bytes and traces."""
+    arguments = ["metrics", f"--data={STORE_PATH}", "--listen=0.0.0.0:9090", "--collector=0.0.0.0:9093"]
+    return [*arguments, "--no-scrape"] if settings.metrics_url else arguments
+
+
 def _store_volume(settings: InstallSettings) -> Object:
     if not settings.metrics_folder:
         return {"name": STORE_VOLUME, "emptyDir": {}}
@@ -79,11 +85,12 @@ def _store_volume(settings: InstallSettings) -> Object:
 def console_manifests(settings: InstallSettings) -> list[Object]:
     """The console. It reads; the token that opens it is the one Secret it may see."""
     labels = {**CONSOLE_LABELS, "app": "kiali"}
+    own_store = f"http://prometheus.{settings.namespace}:9090"
     container = {
         **own_container(
             "kiali",
             settings,
-            ["console", "--listen=0.0.0.0:20001", f"--metrics-url=http://prometheus.{settings.namespace}:9090"],
+            ["console", "--listen=0.0.0.0:20001", f"--metrics-url={settings.metrics_url or own_store}"],
             {"http": 20001},
             {"path": "/healthz", "port": 20001},
         ),

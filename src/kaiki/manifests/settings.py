@@ -33,6 +33,7 @@ class InstallSettings:
     `gateway_arguments` is Envoy's whole command line for the ingress gateway (its bootstrap included), made by the
     caller because manifests know nothing of Envoy's configuration. `definitions` are the CustomResourceDefinitions.
     `metrics_folder` is the host's folder for the metrics store; empty means one that lives as long as the pod.
+    `metrics_url` is a Prometheus-compatible server of the user's that takes the place of the embedded store.
     `access_log_file` and `outbound_traffic_policy` go into the mesh config as Istio names them.
     """
 
@@ -49,6 +50,7 @@ class InstallSettings:
     cluster_name: str = "Kubernetes"
     image: str = ""
     proxy_image: str = "envoyproxy/envoy:v1.40.0"
+    metrics_url: str = ""
     access_log_file: str = ""
     outbound_traffic_policy: str = "ALLOW_ANY"
 

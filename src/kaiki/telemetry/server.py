@@ -18,6 +18,7 @@ from aiohttp import web
 
 from kaiki.kube.config import KubeConfig
 from kaiki.telemetry.api.application import Api, ApiSettings
+from kaiki.telemetry.api.discovery import DiscoveryRoutes
 from kaiki.telemetry.api.rules import RuleRoutes
 from kaiki.telemetry.api.status import StatusSources
 from kaiki.telemetry.collector.accounts import TcpAccounts
@@ -56,6 +57,7 @@ class MetricsSettings:
     alertmanagers: tuple[str, ...] = ()
     remote_writes: tuple[str, ...] = ()
     namespace: str = "istio-system"
+    scrape: bool = True
     traces: TraceSettings | None = None
 
 
@@ -135,7 +137,9 @@ async def running(settings: MetricsSettings) -> AsyncIterator[tuple[str, int]]:
         await stack.enter_async_context(_task(accounts.run(), "tcp accounts"))
         interval = settings.scrape_interval_seconds
         identity = secrets.token_hex(8)
-        scrape = ScrapeSettings(interval_seconds=interval, timeout_seconds=min(interval, 2.5), identity=identity)
+        scrape = ScrapeSettings(
+            interval_seconds=interval, timeout_seconds=min(interval, 2.5), identity=identity, active=settings.scrape
+        )
         scraper = await stack.enter_async_context(Scraper(store, scrape, committer.changed))
         for address in settings.static_targets:
             scraper.set_target(static_target(address))
@@ -150,8 +154,10 @@ async def running(settings: MetricsSettings) -> AsyncIterator[tuple[str, int]]:
             Operations(store, committer.changed, settings.files, settings.alertmanagers, settings.remote_writes)
         )
         receiver = RemoteWriteReceiver(store, committer.committed)
-        parts = (receiver, RuleRoutes(operations.rules.groups))
-        api = Api(store, ApiSettings(), _status_sources(settings, scraper, operations), exposition, parts=parts)
+        discovery = DiscoveryRoutes(lambda: [target for target, _ in scraper.targets()], scraper.fetch, interval)
+        parts = (receiver, RuleRoutes(operations.rules.groups), discovery)
+        sources = _status_sources(settings, scraper, operations)
+        api = Api(store, ApiSettings(), sources, exposition, parts=parts, middlewares=(discovery.forward,))
         bound = await stack.enter_async_context(_http(api, settings.listen))
         if settings.collector_listen is not None:
             await _start_collector(stack, accounts, settings.collector_listen)

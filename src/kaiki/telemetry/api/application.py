@@ -64,10 +64,12 @@ class Api:
         exposition: Callable[[str], str] = str,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         parts: tuple[Routes, ...] = (),
+        middlewares: tuple[Any, ...] = (),
     ) -> None:
         self._store = store
         self._settings = settings
         self._exposition = exposition
+        self._middlewares = middlewares
         self._clock_ms = clock_ms
         self._threads = ThreadPoolExecutor(settings.query_threads, "query")
         self._parts: tuple[Routes, ...] = (
@@ -77,7 +79,7 @@ class Api:
         )
 
     def application(self) -> web.Application:
-        application = web.Application(client_max_size=BODY_LIMIT_BYTES, middlewares=[finish])
+        application = web.Application(client_max_size=BODY_LIMIT_BYTES, middlewares=[*self._middlewares, finish])
         application.on_cleanup.append(self._close)
         queries = {
             "query": self._query,

@@ -31,6 +31,8 @@ IDENTITY_HEADER = "X-Kaiki-Store"
 class ScrapeSettings:
     """`body_limit_bytes` and `sample_limit` bound one answer of one target.
 
+    Not `active`, targets are only known, for others to scrape.
+
     `identity` is sent along, so that the process's own `/metrics` can leave out what its store has anyway.
     """
 
@@ -38,6 +40,7 @@ class ScrapeSettings:
     timeout_seconds: float = 2.5
     body_limit_bytes: int = 64 << 20
     identity: str = ""
+    active: bool = True
     sample_limit: int = 50_000
 
 
@@ -58,7 +61,8 @@ class _Loop:
         self.ingest = TargetIngest(scraper.store, target, scraper.settings.sample_limit)
         self.health = TargetHealth()
         self.hurry = asyncio.Event()
-        self.task = asyncio.create_task(self._run(scraper), name=f"scrape {target.url}")
+        name = f"scrape {target.url}"
+        self.task = asyncio.create_task(self._run(scraper), name=name) if scraper.settings.active else None
 
     @property
     def target(self) -> Target:
@@ -141,7 +145,8 @@ class Scraper:
         """Ends a target's series now; unknown keys are ignored."""
         loop = self._loops.pop(key, None)
         if loop is not None:
-            loop.task.cancel()
+            if loop.task is not None:
+                loop.task.cancel()
             loop.ingest.leave(self._clock_ms())
             self._changed()
 
@@ -149,7 +154,7 @@ class Scraper:
         """Scrapes once. Failures are part of the answer, never raised."""
         time_ms, begun, error = self._clock_ms(), time.perf_counter(), ""
         try:
-            text = await self._fetch(ingest.target.url)
+            text = await self.fetch(ingest.target.url)
             ingest.accept(text, time_ms, time.perf_counter() - begun)
         except (ExpositionError, ScrapeError) as problem:
             error = str(problem)
@@ -160,7 +165,8 @@ class Scraper:
         self._changed()
         return TargetHealth(not error, error, time_ms, time.perf_counter() - begun)
 
-    async def _fetch(self, url: str) -> str:
+    async def fetch(self, url: str) -> str:
+        """A target's answer. Raises ScrapeError."""
         assert self._session is not None
         try:
             async with self._session.get(url) as response:
@@ -186,6 +192,7 @@ class Scraper:
             raise ScrapeError(f"{url} does not answer UTF-8 text: {problem}") from None
 
     async def _stop(self, loop: _Loop) -> None:
-        loop.task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await loop.task
+        if loop.task is not None:
+            loop.task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await loop.task

@@ -113,12 +113,12 @@ def test_every_tracer_is_taken_by_envoy(tmp_path: Path) -> None:
         "formatted": {"formatter": {"value": "%PROTOCOL%"}},
     }
     for name in ("otel", "otel-http", "zipkin"):
-        rule = {"providers": _provider(name), "customTags": tags, "useRequestIdForTraceSampling": name == "zipkin"}
+        rule = {"providers": _provider(name), "customTags": tags, "useRequestIdForTraceSampling": name != "otel"}
         config = _generated(telemetry("mesh", tracing=[rule]))
         assert _refusal(config, tmp_path / name) == ""
         listeners = _listeners(config)
         assert "istio.canonical_service" in listeners and "from-header" in listeners
-        assert ('"use_request_id_for_trace_sampling": false' in listeners) == (name != "zipkin")
+        assert ('"use_request_id_for_trace_sampling": false' in listeners) == (name == "otel")
 
 
 def test_every_log_provider_is_taken_by_envoy(tmp_path: Path) -> None:

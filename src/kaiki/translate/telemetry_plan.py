@@ -36,7 +36,7 @@ class TracingPlan:
     sampling_percent: float
     custom_tags: tuple[TagValue, ...] = ()
     path_length: int = 0
-    by_request_id: bool = False
+    by_request_id: bool = True
     istio_tags: bool = True
     mesh_id: str = ""
 
@@ -151,7 +151,7 @@ def _tracing(
         sampling_percent=DEFAULT_SAMPLING_PERCENT if sampling is None else float(sampling),
         custom_tags=tags or (),
         path_length=length or tracer.path_length,
-        by_request_id=bool(merged.by_request_id),
+        by_request_id=merged.by_request_id is not False,
         istio_tags=merged.istio_tags is not False,
         mesh_id=settings.mesh_id,
     )

@@ -5,9 +5,9 @@
 A proxy does not know which call of its application belongs to which request: applications pass the headers on.
 
 Listeners stay the same bytes for many proxies: a span's service and Istio's tags come from the proxy's environment
-(`OTEL_RESOURCE_ATTRIBUTES`, `KAIKI_…`). Requests that are not sampled cost a header and no span; whether one is sampled
-is decided where it enters and told onward. The decision is drawn by lot, not from `x-request-id`, unless asked for:
-applications send ids of any form, and of one that is no UUID nothing can be drawn. Rules: Istio, "Distributed Tracing".
+(`OTEL_RESOURCE_ATTRIBUTES`, `KAIKI_…`). Whether a request is sampled is decided where it enters, from the UUID in its
+`x-request-id`, and told onward. Without that, by wish, Envoy alone would sample everything: then the trace's id decides
+(OpenTelemetry). Rules: Istio, "Distributed Tracing".
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from envoy.config.core.v3 import base_pb2, http_uri_pb2
 from envoy.config.trace.v3 import http_tracer_pb2, opentelemetry_pb2, zipkin_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as http
 from envoy.type.tracing.v3 import custom_tag_pb2
+from envoy.type.v3 import percent_pb2
 
 from kaiki.model.identity import UNKNOWN
 from kaiki.model.policy.telemetry import TagSource, TagValue, Tracer, TracerKind
@@ -28,6 +29,7 @@ from kaiki.translate.features.telemetry import ENVIRONMENT_NAMES
 from kaiki.translate.telemetry_plan import TracingPlan
 
 _DETECTOR = "envoy.tracers.opentelemetry.resource_detectors.environment"
+_SAMPLER = "envoy.tracers.opentelemetry.samplers.trace_id_ratio_based"
 _DETECTOR_TYPE = "envoy.extensions.tracers.opentelemetry.resource_detectors.v3.EnvironmentResourceDetectorConfig"
 _OPERATIONS = (
     {"command": "CLUSTER_METADATA", "param": f"{METADATA_NAMESPACE}:destination_service"},
@@ -46,7 +48,7 @@ _ISTIO_TAGS = (
 def set_tracing(manager: http.HttpConnectionManager, plan: TracingPlan, cluster: str) -> None:
     """Trace the requests of a connection manager; `cluster` is where spans go."""
     tracing = manager.tracing
-    tracing.provider.CopyFrom(_provider(plan.tracer, cluster))
+    tracing.provider.CopyFrom(_provider(plan, cluster))
     tracing.random_sampling.value = plan.sampling_percent
     tracing.client_sampling.value = tracing.overall_sampling.value = 100
     tracing.max_path_tag_length.value = plan.path_length
@@ -65,11 +67,15 @@ def _request_ids() -> object:
     return pack(config)
 
 
-def _provider(tracer: Tracer, cluster: str) -> http_tracer_pb2.Tracing.Http:
+def _provider(plan: TracingPlan, cluster: str) -> http_tracer_pb2.Tracing.Http:
+    tracer = plan.tracer
     if tracer.kind is TracerKind.ZIPKIN:
         return _zipkin(tracer, cluster)
     config = opentelemetry_pb2.OpenTelemetryConfig()
     config.resource_detectors.add(name=_DETECTOR).typed_config.CopyFrom(pack_empty(_DETECTOR_TYPE))
+    if not plan.by_request_id:
+        config.sampler.name = _SAMPLER
+        config.sampler.typed_config.CopyFrom(_sampler(plan.sampling_percent))
     if tracer.path:
         config.http_service.http_uri.CopyFrom(_uri(tracer, cluster))
         for name, value in tracer.headers:
@@ -80,6 +86,15 @@ def _provider(tracer: Tracer, cluster: str) -> http_tracer_pb2.Tracing.Http:
         config.grpc_service.envoy_grpc.authority = tracer.service
         config.grpc_service.timeout.CopyFrom(duration(tracer.timeout_seconds))
     return http_tracer_pb2.Tracing.Http(name="envoy.tracers.opentelemetry", typed_config=pack(config))
+
+
+def _sampler(percent: float) -> object:
+    from envoy.extensions.tracers.opentelemetry.samplers.v3 import trace_id_ratio_based_sampler_pb2
+
+    config = trace_id_ratio_based_sampler_pb2.TraceIdRatioBasedSamplerConfig()
+    config.sampling_percentage.numerator = round(percent * 10_000)
+    config.sampling_percentage.denominator = percent_pb2.FractionalPercent.MILLION
+    return pack(config)
 
 
 def _uri(tracer: Tracer, cluster: str) -> http_uri_pb2.HttpUri:

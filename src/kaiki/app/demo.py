@@ -29,13 +29,18 @@ class DemoFiles:
 
     workloads: Path
     traffic: Path
+    telemetry: Path
 
 
 def demo_files(polyglot: bool) -> DemoFiles:
     """Bookinfo's manifests; `polyglot` takes details in Ruby, reviews in Java and ratings in Node.js."""
     bookinfo = samples_path() / "bookinfo"
     name = "bookinfo-polyglot.yaml" if polyglot else "bookinfo.yaml"
-    return DemoFiles(bookinfo / "platform" / name, bookinfo / "networking" / "bookinfo-gateway.yaml")
+    return DemoFiles(
+        workloads=bookinfo / "platform" / name,
+        traffic=bookinfo / "networking" / "bookinfo-gateway.yaml",
+        telemetry=samples_path() / "telemetry" / "trace-everything.yaml",
+    )
 
 
 async def deploy(client: KubeClient, files: DemoFiles) -> None:
@@ -50,7 +55,7 @@ async def deploy(client: KubeClient, files: DemoFiles) -> None:
     deadline = time.monotonic() + GATEWAY_TIMEOUT_SECONDS
     while True:
         try:
-            await apply_objects(client, load_file(files.traffic))
+            await apply_objects(client, [*load_file(files.traffic), *load_file(files.telemetry)])
             return
         except Unavailable:
             if time.monotonic() > deadline:

@@ -67,6 +67,9 @@ async def hook(tmp_path: Path) -> AsyncIterator[Hook]:
         if request.path == "/mutate":
             patch = [{"op": "add", "path": "/metadata/labels", "value": {"hooked": "yes"}}]
             response |= {"patchType": "JSONPatch", "patch": base64.b64encode(orjson.dumps(patch)).decode()}
+        elif request.path == "/second":
+            patch = [{"op": "add", "path": "/metadata/annotations", "value": {"second": "yes"}}]
+            response |= {"patchType": "JSONPatch", "patch": base64.b64encode(orjson.dumps(patch)).decode()}
         elif review["name"] == "bad":
             response |= {"allowed": False, "status": {"message": "no bad pods", "code": 403, "reason": "Forbidden"}}
         body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
@@ -149,6 +152,45 @@ async def test_selectors_decide_who_is_asked(api: Any, hook: Hook) -> None:
     await api.post(PODS, pod("skipped", skip="1"))
     await api.post(PODS, pod("asked"))
     assert [review["name"] for review in hook.seen] == ["asked"]
+
+
+@pytest.mark.parametrize(("policy", "calls"), [("IfNeeded", 3), ("Never", 2)])
+async def test_a_webhook_looks_again_when_others_have_changed_things(
+    api: Any, hook: Hook, policy: str, calls: int
+) -> None:
+    await configure(api, hook, "Mutating", "/mutate", reinvocationPolicy=policy)
+    path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+    _, first = await api.get(f"{path}/mutating")
+    (webhook,) = first["webhooks"]
+    webhook["clientConfig"]["service"]["path"] = "/second"
+    code, _ = await api.post(path, {"metadata": {"name": "second"}, "webhooks": [webhook]})
+    assert code == 201
+    _, made = await api.post(PODS, pod("one"))
+    assert made["metadata"]["labels"] == {"hooked": "yes"}
+    assert made["metadata"]["annotations"] == {"second": "yes"}
+    assert len(hook.seen) == calls
+
+
+async def test_conditions_decide_who_is_asked(api: Any, hook: Hook) -> None:
+    conditions = [
+        {"name": "not-mine", "expression": "!request.userInfo.username.startsWith('system:')"},
+        {"name": "named", "expression": "object.metadata.labels['ask'] == 'yes'"},
+    ]
+    await configure(api, hook, "Mutating", "/mutate", matchConditions=conditions, failurePolicy="Fail")
+    assert (await api.post(PODS, pod("asked", ask="yes")))[0] == 201
+    assert (await api.post(PODS, pod("spared", ask="no")))[0] == 201
+    assert [review["name"] for review in hook.seen] == ["asked"]
+    code, status = await api.post(PODS, pod("unclear", other="x"))
+    assert code == 500
+    assert 'match condition "named": no such key: ask' in status["message"]
+
+
+async def test_no_dry_run_by_a_webhook_with_side_effects(api: Any, hook: Hook) -> None:
+    await configure(api, hook, "Mutating", "/mutate", sideEffects="Some")
+    code, status = await api.post(f"{PODS}?dryRun=All", pod("one"))
+    assert (code, "does not support dry run" in status["message"]) == (400, True)
+    assert hook.seen == []
+    assert (await api.post(PODS, pod("one")))[0] == 201
 
 
 @pytest.mark.parametrize(("policy", "expected"), [("Ignore", 201), ("Fail", 500)])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from kaiki.apiserver.catalog import BUILT_IN
 from kaiki.apiserver.selectors import parse_selector
-from kaiki.apiserver.store import RING_LENGTH, RevisionExpired, RevisionMismatch, Store
+from kaiki.apiserver.store import RING_LENGTH, RevisionExpired, RevisionMismatch, Store, StoreDamaged, check_database
 from kaiki.apiserver.watch import WatchOptions, watch
 
 PODS = next(kind for kind in BUILT_IN if kind.plural == "pods")
@@ -48,6 +48,27 @@ def test_writes_survive_reopening(tmp_path: Path) -> None:
     # The deletion's revision counts too, or a later write would reuse it.
     assert again.revision == 3
     again.close()
+
+
+def test_a_damaged_file_is_told_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "api.sqlite"
+    check_database(path)
+    store = Store(path)
+    for number in range(200):
+        put(store, f"pod-{number}")
+    store.close()
+    check_database(path)
+    whole = path.read_bytes()
+    damaged = bytearray(whole)
+    damaged[5000:15000] = b"?" * 10000
+    for content in (b"not a database at all" * 100, bytes(damaged), whole[: len(whole) // 2]):
+        path.write_bytes(content)
+        with pytest.raises(StoreDamaged, match=r"cannot be read .* move .*-wal") as told:
+            check_database(path)
+        assert f"sqlite3 {path} .recover" in str(told.value)
+    path.write_bytes(b"not a database at all" * 100)
+    with pytest.raises(StoreDamaged):
+        Store(path)
 
 
 def test_a_stale_writer_is_refused(tmp_path: Path) -> None:

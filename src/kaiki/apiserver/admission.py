@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from kaiki.apiserver.catalog import ResourceType
-from kaiki.apiserver.errors import ApiError, internal
+from kaiki.apiserver.errors import ApiError, bad_request, internal
 from kaiki.apiserver.patch import PatchError, json_patch
 from kaiki.apiserver.registry import Registry
 from kaiki.apiserver.requests import ApiRequest
@@ -87,10 +87,22 @@ class WebhookAdmission:
     ) -> Object | None:
         """The object as the mutating webhooks want it; `new` itself when none changed it. ApiError when one refuses."""
         value = new
+        made: list[tuple[_Webhook, Object | None]] = []
         for webhook in self._matching(MUTATING, request, operation, new, old):
-            answer = await self._call(webhook, request, operation, value, old)
-            if answer and answer.get("patch") and value is not None:
-                value = _patched(webhook, value, answer["patch"])
+            value = await self._change(webhook, request, operation, value, old)
+            made.append((webhook, value))
+        for webhook, then in made:
+            # Others have changed what this one has seen; it may look once more.
+            if webhook.settings.get("reinvocationPolicy") == "IfNeeded" and then != value:
+                value = await self._change(webhook, request, operation, value, old)
+        return value
+
+    async def _change(
+        self, webhook: _Webhook, request: ApiRequest, operation: str, value: Object | None, old: Object | None
+    ) -> Object | None:
+        answer = await self._call(webhook, request, operation, value, old)
+        if answer and answer.get("patch") and value is not None:
+            return _patched(webhook, value, answer["patch"])
         return value
 
     async def validate(self, request: ApiRequest, operation: str, new: Object | None, old: Object | None) -> None:
@@ -154,6 +166,10 @@ class WebhookAdmission:
         """The webhook's answer; None when it failed and may be ignored. ApiError when it refuses."""
         review = _review(request, operation, new, old)
         try:
+            if not _conditions_hold(webhook, review["request"]):
+                return None
+            if request.dry_run and webhook.settings.get("sideEffects") not in ("None", "NoneOnDryRun"):
+                raise bad_request(f'admission webhook "{webhook.name}" does not support dry run')
             answer = await self._send(webhook, review)
         except WebhookFailure as failure:
             if webhook.settings.get("failurePolicy") == "Ignore":
@@ -241,6 +257,26 @@ def _object_matches(selector: Object | None, new: Object | None, old: Object | N
         return True
     present = [value for value in (new, old) if value is not None]
     return any(matches_label_selector(selector, value["metadata"].get("labels") or {}) for value in present)
+
+
+def _conditions_hold(webhook: _Webhook, asked: Object) -> bool:
+    """Whether the webhook's `matchConditions` all hold. WebhookFailure when one of them cannot be told."""
+    conditions = webhook.settings.get("matchConditions") or ()
+    if not conditions:
+        return True
+    from kaiki.apiserver.expressions import ExpressionError, compiled
+
+    values = {"request": asked, "object": asked["object"], "oldObject": asked["oldObject"]}
+    failures = []
+    for condition in conditions:
+        try:
+            if compiled(str(condition.get("expression"))).evaluate(values) is not True:
+                return False
+        except ExpressionError as error:
+            failures.append(f'match condition "{condition.get("name")}": {error}')
+    if failures:
+        raise WebhookFailure("; ".join(failures))
+    return True
 
 
 def _review(request: ApiRequest, operation: str, new: Object | None, old: Object | None) -> Object:

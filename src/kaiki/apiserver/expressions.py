@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 _SPACES = re.compile(r"(?<![.\w])(sets|math|format)\.(\w+)\s*\(")
@@ -36,6 +36,12 @@ def library() -> Any:
             found.loader.exec_module(module)
             return module
     raise ImportError("the package common-expression-language is not installed")
+
+
+@lru_cache(maxsize=256)
+def compiled(text: str) -> Expression:
+    """The expression, compiled once. ExpressionError when it cannot be."""
+    return Expression(text)
 
 
 class Expression:

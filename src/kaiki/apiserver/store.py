@@ -36,6 +36,33 @@ class RevisionMismatch(Exception):
     """The object is not at the revision the writer expected (or exists, or is gone)."""
 
 
+class StoreDamaged(Exception):
+    """The database file cannot be read: damaged, or no database at all."""
+
+    def __init__(self, path: Path | str, cause: Exception) -> None:
+        advice = (
+            f"the API's database {path} cannot be read ({cause}). To keep what can be saved: "
+            f"`sqlite3 {path} .recover | sqlite3 recovered.sqlite`, then put recovered.sqlite in its place. "
+            f"To begin anew: move {path}, {path}-wal and {path}-shm away, start again and apply your files again"
+        )
+        super().__init__(advice)
+
+
+def check_database(path: Path) -> None:
+    """StoreDamaged when there is a database file and it cannot be read."""
+    if not path.exists():
+        return
+    database = sqlite3.connect(str(path))
+    try:
+        (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise StoreDamaged(path, error) from error
+    finally:
+        database.close()
+    if found != "ok":
+        raise StoreDamaged(path, ValueError(" ".join(str(found).split())))
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One object at one revision. `body` is its JSON, which starts with `{"apiVersion":"…"`."""
@@ -97,7 +124,18 @@ class Store:
     """All collections. Not thread-safe: one event loop owns it. `path` is a file, or ":memory:" in tests."""
 
     def __init__(self, path: Path | str) -> None:
+        """StoreDamaged when the file is there and cannot be read."""
+        self._collections: dict[str, Collection] = {}
+        self.listeners: list[Callable[[str, Event], None]] = []
         self._database = sqlite3.connect(str(path), isolation_level=None)
+        try:
+            self._prepare()
+            self.revision = self._load()
+        except (sqlite3.DatabaseError, ValueError) as error:
+            self._database.close()
+            raise StoreDamaged(path, error) from error
+
+    def _prepare(self) -> None:
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=NORMAL")
         self._database.execute(
@@ -105,9 +143,6 @@ class Store:
             "body BLOB, PRIMARY KEY (collection, namespace, name)) WITHOUT ROWID"
         )
         self._database.execute("CREATE TABLE IF NOT EXISTS counter (id INTEGER PRIMARY KEY, revision INTEGER)")
-        self._collections: dict[str, Collection] = {}
-        self.listeners: list[Callable[[str, Event], None]] = []
-        self.revision = self._load()
 
     def _load(self) -> int:
         revision = 0

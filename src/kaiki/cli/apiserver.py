@@ -14,7 +14,11 @@ from kaiki.app.home import current_home
 @click.option("--listen-fd", type=int, multiple=True, help="A listening socket inherited from the launcher.")
 def command(listen_fd: tuple[int, ...]) -> None:
     """Run the embedded Kubernetes API."""
+    from kaiki.apiserver.store import StoreDamaged
     from kaiki.app.kubernetes import run_kubernetes
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    asyncio.run(run_kubernetes(current_home(), listen_fd))
+    try:
+        asyncio.run(run_kubernetes(current_home(), listen_fd))
+    except StoreDamaged as error:
+        raise click.ClickException(str(error)) from error

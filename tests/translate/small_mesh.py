@@ -5,6 +5,7 @@ metadata: {name: reviews, namespace: default}
 spec:
   ports: [{name: http, port: 9080}]     # of the Service; no ports: no Service
   versions: {v1: 2, v2: 1}              # version label → number of pods
+  labels: {v2: {istio-locality: eu.north}}  # more labels of a version's pods
   sidecar: true                         # false: the pods are outside the mesh
   headless: false
 
@@ -80,7 +81,7 @@ def _workload(document: Document) -> Iterator[Document]:
 
 def _pod(name: str, namespace: str, version: str, number: int, spec: Document) -> Document:
     owner = f"{name}-{version}"
-    labels = {"app": name, "version": version, "pod-template-hash": "abc"}
+    labels = {"app": name, "version": version, "pod-template-hash": "abc", **spec.get("labels", {}).get(version, {})}
     proxy = [{"name": "istio-proxy"}] if spec.get("sidecar", True) else []
     return {
         "kind": "Pod",

@@ -7,8 +7,11 @@ contents go another way, straight to the gateways.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from kaiki.model.credential import Credential, roots_names
 from kaiki.model.gateway import Gateway
+from kaiki.model.policy.destination import DestinationPolicy, TrafficPolicy
 from kaiki.model.snapshot import MeshSnapshot
 from kaiki.model.workload import ProxyKind
 from kaiki.resources import core
@@ -19,12 +22,35 @@ CREDENTIAL = "Credential"
 
 def wanted_credentials(snapshot: MeshSnapshot) -> frozenset[tuple[str, str]]:
     """(namespace, name) of every Secret that a Gateway needs, in the namespaces of the pods it selects."""
-    return frozenset(
+    return frozenset(_policy_secrets(snapshot)) | frozenset(
         (namespace, name)
         for item in snapshot.gateways
         for namespace in gateway_namespaces(snapshot, item)
         for name in _names(item)
     )
+
+
+def _policy_secrets(snapshot: MeshSnapshot) -> set[tuple[str, str]]:
+    """The Secrets that DestinationRules name, for every namespace with gateway pods."""
+    names = {
+        tls.credential
+        for rules in snapshot.destination_policies.values()
+        for rule in rules
+        for policy in levels_of(rule)
+        if (tls := policy.tls) is not None and tls.credential and not tls.is_of_mesh
+    }
+    if not names:
+        return set()
+    spaces = {item.namespace for item in snapshot.workloads.values() if item.proxy is ProxyKind.GATEWAY}
+    both = {one for name in names if "/" not in name for one in (name, *roots_names(name))}
+    return {(namespace, name) for namespace in spaces for name in both}
+
+
+def levels_of(rule: DestinationPolicy) -> Iterator[TrafficPolicy]:
+    """Every policy a rule holds: for the host, its ports, its subsets and theirs."""
+    for policy in (rule.policy, *(subset.policy for subset in rule.subsets)):
+        yield policy
+        yield from (item for _, item in policy.ports)
 
 
 def _names(item: Gateway) -> set[str]:

@@ -46,6 +46,7 @@ def _policy(policy: api.TrafficPolicy | None) -> model.TrafficPolicy:
         tls=_tls(policy.tls),
         proxy_protocol=proxy_protocol,
         retry_budget=_retry_budget(policy.retry_budget),
+        tunnel=_tunnel(policy.tunnel),
         ports=tuple(
             (item.port.number, _port_policy(item)) for item in policy.port_level_settings if item.port is not None
         ),
@@ -59,6 +60,12 @@ def _port_policy(policy: api.PortTrafficPolicy) -> model.TrafficPolicy:
         outlier_detection=_outlier_detection(policy.outlier_detection),
         tls=_tls(policy.tls),
     )
+
+
+def _tunnel(settings: api.TunnelSettings | None) -> model.Tunnel | None:
+    if settings is None:
+        return None
+    return model.Tunnel(settings.target_host, settings.target_port, settings.protocol.upper() == "POST")
 
 
 def _retry_budget(budget: api.RetryBudget | None) -> model.RetryBudget | None:
@@ -77,6 +84,21 @@ def _load_balancer(settings: api.LoadBalancerSettings | None) -> model.LoadBalan
         balancing=model.Balancing(names.get(simple, simple)),
         hash=_consistent_hash(settings.consistent_hash),
         warmup_seconds=seconds(warmup or "0s"),
+        warmup_minimum_percent=settings.warmup.minimum_percent if settings.warmup else None,
+        warmup_aggression=settings.warmup.aggression if settings.warmup else None,
+        locality=locality_balancing(settings.locality_lb_setting),
+    )
+
+
+def locality_balancing(settings: api.LocalityLoadBalancerSetting | None) -> model.LocalityBalancing | None:
+    """How localities share, as a rule or the mesh config says it."""
+    if settings is None:
+        return None
+    return model.LocalityBalancing(
+        enabled=settings.enabled is not False,
+        distribute=tuple((item.from_, tuple(sorted(item.to.items()))) for item in settings.distribute),
+        failover=tuple((item.from_, item.to) for item in settings.failover),
+        failover_priority=settings.failover_priority,
     )
 
 
@@ -86,6 +108,7 @@ def _consistent_hash(settings: api.ConsistentHashLB | None) -> model.ConsistentH
     table = settings.maglev.table_size if settings.maglev else 0
     ring = (settings.ring_hash.minimum_ring_size if settings.ring_hash else 0) or settings.minimum_ring_size or 1024
     kind, name, path, ttl = model.HashKind.SOURCE_ADDRESS, "", "", None
+    attributes = settings.http_cookie.attributes if settings.http_cookie else ()
     if settings.http_header_name:
         kind, name = model.HashKind.HEADER, settings.http_header_name
     elif settings.http_query_parameter_name:
@@ -93,7 +116,8 @@ def _consistent_hash(settings: api.ConsistentHashLB | None) -> model.ConsistentH
     elif settings.http_cookie is not None:
         cookie = settings.http_cookie
         kind, name, path, ttl = model.HashKind.COOKIE, cookie.name, cookie.path, optional_seconds(cookie.ttl)
-    return model.ConsistentHash(kind, name, path, ttl, settings.maglev is not None, table, ring)
+    pairs = tuple((item.name, item.value) for item in attributes)
+    return model.ConsistentHash(kind, name, path, ttl, settings.maglev is not None, table, ring, pairs)
 
 
 def connection_pool(settings: api.ConnectionPoolSettings | None) -> model.ConnectionPool | None:
@@ -151,4 +175,6 @@ def _tls(settings: api.ClientTLSSettings | None) -> model.ClientTls | None:
         private_key=settings.private_key,
         ca_certificates=settings.ca_certificates,
         insecure_skip_verify=bool(settings.insecure_skip_verify),
+        credential=settings.credential_name,
+        revocation_list=settings.ca_crl,
     )

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
+from kaiki.interpret.destination_rules import locality_balancing
 from kaiki.interpret.telemetry_providers import telemetry_settings
 from kaiki.model.finding import Finding, Severity
 from kaiki.model.mesh import MeshSettings
+from kaiki.model.policy.destination import LocalityBalancing
 from kaiki.resources import core
+from kaiki.resources.istio.destination_rule import LocalityLoadBalancerSetting
 
 MESH_CONFIG = ("ConfigMap", "istio-system", "istio")
 """Its kind, namespace and name."""
@@ -23,12 +28,21 @@ def mesh_settings(obj: core.Object) -> tuple[MeshSettings, tuple[Finding, ...]]:
         return MeshSettings(), (_finding(obj, f"data.{_KEY}", "this is not a YAML mapping."),)
     telemetry, problems = telemetry_settings(document)
     found = tuple(_finding(obj, f"data.{_KEY}.{path}", message) for path, message in problems)
+    locality, problem = _locality(document.get("localityLbSetting"))
+    found += (_finding(obj, f"data.{_KEY}.localityLbSetting", problem),) if problem else ()
     policy = document.get("outboundTrafficPolicy") or {}
     mode = policy.get("mode", _MODES[0]) if isinstance(policy, dict) else None
     if mode not in _MODES:
         path, message = f"data.{_KEY}.outboundTrafficPolicy.mode", f"the mode must be one of {', '.join(_MODES)}."
-        return MeshSettings(telemetry=telemetry), (*found, _finding(obj, path, message))
-    return MeshSettings(registry_only=mode == "REGISTRY_ONLY", telemetry=telemetry), found
+        return MeshSettings(telemetry=telemetry, locality=locality), (*found, _finding(obj, path, message))
+    return MeshSettings(registry_only=mode == "REGISTRY_ONLY", telemetry=telemetry, locality=locality), found
+
+
+def _locality(value: object) -> tuple[LocalityBalancing | None, str]:
+    try:
+        return locality_balancing(msgspec.convert(value, LocalityLoadBalancerSetting | None)), ""
+    except msgspec.ValidationError as error:
+        return None, f"this is not what the field takes: {error}."
 
 
 def _read(text: str) -> dict[str, Any] | None:

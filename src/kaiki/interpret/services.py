@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from kaiki.model.locality import locality_of
 from kaiki.model.service import Endpoint, Protocol, Service, ServicePort
 from kaiki.model.workload import ProxyKind, WorkloadInstance
 from kaiki.resources import core
@@ -116,6 +117,7 @@ def _endpoints(piece: core.Object, port: int, pods: Workloads) -> Iterable[Endpo
                 metric_labels=pod.metric_labels if pod else None,
                 subset_labels=pod.labels if pod else (),
                 pod=pod.name if pod else "",
+                locality=locality_of(dict(pod.labels)) if pod else "",
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import StrEnum
 from typing import NamedTuple
 
 from envoy.config.cluster.v3 import cluster_pb2
@@ -42,6 +43,14 @@ DEFAULT_BALANCER = LoadBalancer()
 _WHERE_CLIENTS_WANT = LoadBalancer(balancing=Balancing.PASSTHROUGH)
 
 
+class SecretState(StrEnum):
+    """The Secret a policy's TLS names: there is none (or none for this proxy), it is usable, or it is not."""
+
+    NONE = "none"
+    READY = "ready"
+    MISSING = "missing"
+
+
 class OutboundCluster(NamedTuple):
     """What one outbound cluster is made of.
 
@@ -56,6 +65,8 @@ class OutboundCluster(NamedTuple):
     identities: tuple[str, ...]
     rule: ObjectRef | None
     looked_up: tuple[Endpoint, ...] = ()
+    locality_shares: bool = False
+    secret: SecretState = SecretState.NONE
 
     @property
     def name(self) -> str:
@@ -68,7 +79,7 @@ class OutboundCluster(NamedTuple):
     @property
     def has_endpoints(self) -> bool:
         """Whether endpoints come by EDS."""
-        if self.service.resolution is not Resolution.STATIC:
+        if self.service.resolution is not Resolution.STATIC or self.secret is SecretState.MISSING:
             return False
         balancer = self.policy.load_balancer or DEFAULT_BALANCER
         return balancer.hash is not None or balancer.balancing is not Balancing.PASSTHROUGH
@@ -111,7 +122,11 @@ def outbound_cluster(made_of: OutboundCluster) -> Resource:
     set_load_balancing(cluster, balancer)
     if made_of.service.resolution.is_dns and cluster.HasField("eds_cluster_config"):
         _look_up(cluster, made_of)
+    if made_of.secret is SecretState.MISSING:
+        _leave_empty(cluster)
     set_circuit_breakers(cluster, pool, policy.retry_budget)
+    if made_of.locality_shares:
+        cluster.common_lb_config.locality_weighted_lb_config.SetInParent()
     set_outlier_detection(cluster, policy.outlier_detection)
     _set_keepalive(cluster, pool)
     _set_metadata(cluster, made_of)
@@ -122,6 +137,16 @@ def outbound_cluster(made_of: OutboundCluster) -> Resource:
     if made_of.service.headless and made_of.has_endpoints:
         _make_addressable(cluster)
     return resource(made_of.name, cluster)
+
+
+def _leave_empty(cluster: cluster_pb2.Cluster) -> None:
+    """Requests get 503 until the Secret is there: waiting for it, Envoy would hold up every other change."""
+    cluster.ClearField("eds_cluster_config")
+    cluster.ClearField("cluster_type")
+    cluster.ClearField("load_assignment")
+    cluster.type = cluster_pb2.Cluster.STATIC
+    if cluster.lb_policy == cluster_pb2.Cluster.CLUSTER_PROVIDED:
+        cluster.lb_policy = cluster_pb2.Cluster.LEAST_REQUEST
 
 
 def _look_up(cluster: cluster_pb2.Cluster, made_of: OutboundCluster) -> None:
@@ -225,11 +250,14 @@ def _alpn(made_of: OutboundCluster) -> tuple[str, ...]:
 
 def _set_transport(cluster: cluster_pb2.Cluster, made_of: OutboundCluster) -> None:
     tls, host = made_of.tls, made_of.service.hostname
+    if made_of.secret is SecretState.MISSING:
+        return
     if tls.mode is TlsMode.DISABLE or (tls.mode is TlsMode.AUTO and not made_of.may_be_in_mesh):
         return
     if not made_of.is_mesh_tls:
         alpn = ["h2"] if made_of.is_http2 else []
-        cluster.transport_socket.CopyFrom(transport_sockets.plain_client(_with_names(tls, made_of.service), host, alpn))
+        named, by_secret = _with_names(tls, made_of.service), made_of.secret is SecretState.READY
+        cluster.transport_socket.CopyFrom(transport_sockets.plain_client(named, host, alpn, by_secret))
         return
     secured = transport_sockets.mesh_client(
         tls.sni or cluster_names.server_name(host, made_of.port, made_of.subset),

@@ -9,6 +9,7 @@ from envoy.config.listener.v3 import listener_components_pb2
 from kaiki.model.finding import ObjectRef
 from kaiki.model.route import ConnectionMatch, ConnectionRoute
 from kaiki.translate.connections import weights
+from kaiki.translate.features.tcp_settings import NO_TCP_SETTINGS, TcpSettings
 from kaiki.translate.origins import mark_origin
 from kaiki.translate.scope import Scope
 
@@ -16,13 +17,13 @@ _ANY = ConnectionMatch()
 
 
 class RoutedChain(NamedTuple):
-    """One filter chain: what it takes, and the clusters it sends to by weight; the first one's patience counts."""
+    """One filter chain: what it takes, and the clusters it sends to by weight; the first one's settings count."""
 
     name: str
     server_names: tuple[str, ...]
     subnets: tuple[str, ...]
     clusters: tuple[tuple[str, int], ...]
-    idle_timeout_seconds: float | None = None
+    tcp: TcpSettings = NO_TCP_SETTINGS
     source_subnets: tuple[str, ...] = ()
     source: ObjectRef | None = None
     rule: str = ""
@@ -59,7 +60,7 @@ def routed_chains(
         if not targets:
             continue
         clusters = weights(route.destinations, tuple(target.cluster for target in targets))
-        idle = targets[0].tcp_idle_timeout_seconds
+        tcp = targets[0].tcp
         for match in route.matches or (_ANY,):
             if _applies(match, gateway, scope, port):
                 conditions = (match.sni_hosts, match.destination_subnets, match.source_subnet)
@@ -67,7 +68,7 @@ def routed_chains(
                 rule = f"{'tls' if match.sni_hosts else 'tcp'}[{route.index}]"
                 sources = (match.source_subnet,) if match.source_subnet else ()
                 found.setdefault(
-                    conditions, RoutedChain(name, *conditions[:2], clusters, idle, sources, route.source, rule)
+                    conditions, RoutedChain(name, *conditions[:2], clusters, tcp, sources, route.source, rule)
                 )
     return tuple(found.values())
 

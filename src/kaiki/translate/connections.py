@@ -26,6 +26,7 @@ from kaiki.translate.features.grpc_messages import message_counter, message_logg
 from kaiki.translate.features.metric_labels import Reporter
 from kaiki.translate.features.protocol_selection import protocol_filter
 from kaiki.translate.features.tcp_access_log import INTERVAL_SECONDS, tcp_access_log
+from kaiki.translate.features.tcp_settings import NO_TCP_SETTINGS, TcpSettings, set_tcp_settings
 from kaiki.translate.features.telemetry import http_loggers, tcp_loggers
 
 _HTTP_FILTER = "envoy.filters.network.http_connection_manager"
@@ -105,11 +106,11 @@ def tcp(
     clusters: tuple[tuple[str, int], ...],
     reporter: Reporter,
     endpoint: str = "",
-    idle_timeout_seconds: float | None = None,
+    settings: TcpSettings = NO_TCP_SETTINGS,
 ) -> listener_components_pb2.Filter:
     """A TCP proxy to clusters by weight; `endpoint` (`address:port`) asks for that one of a headless service.
 
-    A silent connection ends after `idle_timeout_seconds`; 0 never, None: Envoy's hour.
+    Without settings a silent connection ends after Envoy's hour.
     """
     proxy = tcp_proxy_pb2.TcpProxy(stat_prefix=statistics)
     if len(clusters) == 1:
@@ -118,8 +119,7 @@ def tcp(
         proxy.weighted_clusters.clusters.add(name=name, weight=weight)
     if endpoint:
         proxy.metadata_match.filter_metadata["envoy.lb"].fields[ADDRESS_KEY].string_value = endpoint
-    if idle_timeout_seconds is not None:
-        proxy.idle_timeout.CopyFrom(duration(idle_timeout_seconds))
+    set_tcp_settings(proxy, settings)
     proxy.access_log.extend(tcp_loggers(reporter))
     proxy.access_log.append(tcp_access_log(reporter))
     proxy.access_log_options.flush_access_log_on_connected = True

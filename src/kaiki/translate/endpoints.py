@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from envoy.config.core.v3 import health_check_pb2
 from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 
+from kaiki.model.locality import parts_of
 from kaiki.model.proxy import Resource
 from kaiki.model.service import Endpoint
 from kaiki.translate.encode import resource
 from kaiki.translate.features.compact_labels import JOINED_KEY
+from kaiki.translate.features.localities import Place, group
 from kaiki.translate.features.metric_labels import METADATA_NAMESPACE
 
 ADDRESS_KEY = "address"
@@ -23,26 +25,25 @@ def select(endpoints: Iterable[Endpoint], labels: tuple[tuple[str, str], ...]) -
     return tuple(item for item in endpoints if wanted <= set(item.subset_labels))
 
 
-def load_assignment(name: str, endpoints: tuple[Endpoint, ...], by_address: bool) -> Resource:
+def load_assignment(
+    name: str, endpoints: tuple[Endpoint, ...], by_address: bool, place: Place | None = None
+) -> Resource:
     """The ready endpoints of one cluster; `by_address` makes each of them addressable by itself."""
-    return resource(name, assignment(name, endpoints, by_address))
+    return resource(name, assignment(name, endpoints, by_address, place))
 
 
 def assignment(
-    name: str, endpoints: tuple[Endpoint, ...], by_address: bool = False
+    name: str, endpoints: tuple[Endpoint, ...], by_address: bool = False, place: Place | None = None
 ) -> endpoint_pb2.ClusterLoadAssignment:
-    """The ready endpoints of one cluster, as a message."""
+    """The ready endpoints of one cluster, as a message; `place` is that of the client, where it matters."""
     message = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
-    ready = [item for item in endpoints if item.healthy]
-    for locality in sorted({item.locality for item in ready}):
-        members = [item for item in ready if item.locality == locality]
-        group = message.endpoints.add()
-        group.load_balancing_weight.value = sum(item.weight for item in members)
-        if locality:
-            region, zone, sub_zone = (*locality.split("/", 2), "", "")[:3]
-            group.locality.region, group.locality.zone, group.locality.sub_zone = region, zone, sub_zone
-        for item in members:
-            _add(group, item, by_address)
+    for part in group([item for item in endpoints if item.healthy], place):
+        entry = message.endpoints.add(priority=part.priority)
+        if part.locality:
+            entry.locality.region, entry.locality.zone, entry.locality.sub_zone = parts_of(part.locality)
+        entry.load_balancing_weight.value = part.weight or sum(item.weight for item in part.endpoints)
+        for item in part.endpoints:
+            _add(entry, item, by_address)
     return message
 
 

@@ -45,7 +45,7 @@ def connection_listener(scope: Scope, port: int, servers: Iterable[BoundServer])
                     f"gateway_{port}",
                     routed.clusters,
                     Reporter.SOURCE,
-                    idle_timeout_seconds=routed.idle_timeout_seconds,
+                    settings=routed.tcp,
                 )
             )
     return _finished(message)
@@ -69,7 +69,7 @@ def encrypted_listener(scope: Scope, port: int, servers: Iterable[BoundServer]) 
                         f"gateway_{port}",
                         routed.clusters,
                         Reporter.SOURCE,
-                        idle_timeout_seconds=routed.idle_timeout_seconds,
+                        settings=routed.tcp,
                     )
                 )
     return _finished(message)
@@ -115,5 +115,5 @@ def _ending_connections(scope: Scope, bound: BoundServer) -> list[listener_compo
     chain = _named(bound, routed[0].name)
     chain.transport_socket.CopyFrom(_socket(bound, ()))
     first, name = routed[0], f"gateway_{bound.port}"
-    chain.filters.append(tcp(name, first.clusters, Reporter.SOURCE, idle_timeout_seconds=first.idle_timeout_seconds))
+    chain.filters.append(tcp(name, first.clusters, Reporter.SOURCE, settings=first.tcp))
     return [chain]

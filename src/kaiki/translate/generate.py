@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from kaiki.model.locality import locality_of
 from kaiki.model.memo import Memo
+from kaiki.model.policy.destination import TrafficPolicy
 from kaiki.model.proxy import CLUSTER_TYPE, LISTENER_TYPE, PUSH_ORDER, ROUTE_TYPE, Capture, Proxy, ProxyConfig
 from kaiki.model.sidecar import Sidecar
 from kaiki.model.snapshot import MeshSnapshot
@@ -25,7 +27,8 @@ def generate(snapshot: MeshSnapshot, proxy: Proxy, memo: Memo) -> ProxyConfig:
     memo.enter(snapshot)
     labels = proxy.labels if memo.get(_chooses_by_label, snapshot) else ()
     sidecar = sidecar_of(snapshot, proxy, memo)
-    scope = memo.get(_scope, snapshot, memo, proxy.namespace, labels, proxy.capture, sidecar)
+    is_gateway, place = proxy.kind is ProxyKind.GATEWAY, locality_of(dict(proxy.labels))
+    scope = memo.get(_scope, snapshot, memo, proxy.namespace, labels, proxy.capture, sidecar, place, is_gateway)
     resources = gateway(scope, proxy) if proxy.kind is ProxyKind.GATEWAY else _sidecar(scope, proxy)
     return ProxyConfig(resources=observed(resources, scope, proxy))
 
@@ -37,18 +40,31 @@ def _scope(
     labels: tuple[tuple[str, str], ...],
     capture: Capture,
     sidecar: Sidecar | None,
+    locality: str,
+    is_gateway: bool,
 ) -> Scope:
-    return Scope(snapshot, memo, namespace, labels, capture, sidecar)
+    return Scope(snapshot, memo, namespace, labels, capture, sidecar, locality, is_gateway)
 
 
 def _chooses_by_label(snapshot: MeshSnapshot) -> bool:
     """Whether any object looks at the labels of the caller; if not, a whole namespace is one class of proxies."""
     if any(rule.workload_selector for rules in snapshot.destination_policies.values() for rule in rules):
         return True
+    policies = (rule.policy for rules in snapshot.destination_policies.values() for rule in rules)
+    if any(_ranks_by_label(policy) for policy in policies):
+        return True
+    if snapshot.settings.locality and snapshot.settings.locality.failover_priority:
+        return True
     items = [item for same_gateway in snapshot.virtual_services.values() for item in same_gateway]
     http = (match.source_labels for item in items for route in item.http for match in route.matches)
     others = (match.source_labels for item in items for route in item.tls + item.tcp for match in route.matches)
     return any(http) or any(others)
+
+
+def _ranks_by_label(policy: TrafficPolicy) -> bool:
+    levels = (policy, *(item for _, item in policy.ports))
+    settings = (level.load_balancer.locality for level in levels if level.load_balancer)
+    return any(item.failover_priority for item in settings if item)
 
 
 def _sidecar(scope: Scope, proxy: Proxy) -> Resources:

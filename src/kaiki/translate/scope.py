@@ -11,16 +11,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from kaiki.model.credential import find_roots
 from kaiki.model.memo import Memo
-from kaiki.model.policy.destination import ConsistentHash, DestinationPolicy, Subset, TrafficPolicy
+from kaiki.model.policy.destination import ClientTls, ConsistentHash, DestinationPolicy, Subset, TrafficPolicy
 from kaiki.model.proxy import Capture
 from kaiki.model.route import MESH_GATEWAY, Destination, Forward, VirtualService
 from kaiki.model.service import Protocol, Service, ServicePort
 from kaiki.model.sidecar import Sidecar
 from kaiki.model.snapshot import MeshSnapshot
 from kaiki.translate import cluster_names
-from kaiki.translate.clusters import OutboundCluster
+from kaiki.translate.clusters import OutboundCluster, SecretState
 from kaiki.translate.endpoints import select
+from kaiki.translate.features.localities import Place, has_shares, place_of
+from kaiki.translate.features.tcp_settings import NO_TCP_SETTINGS, TcpSettings, tcp_settings
 from kaiki.translate.sidecar_scope import ROOT_NAMESPACE as ROOT_NAMESPACE
 
 NO_POLICY = TrafficPolicy()
@@ -32,7 +35,7 @@ class Target(NamedTuple):
     cluster: str
     follows_client: bool = False
     hash: ConsistentHash | None = None
-    tcp_idle_timeout_seconds: float | None = None
+    tcp: TcpSettings = NO_TCP_SETTINGS
 
 
 BLACK_HOLE = Target(cluster_names.BLACK_HOLE)
@@ -60,6 +63,8 @@ class Scope:
     labels: tuple[tuple[str, str], ...] = ()
     capture: Capture = Capture.NONE
     sidecar: Sidecar | None = None
+    locality: str = ""
+    is_gateway: bool = False
 
     @cached_property
     def services(self) -> tuple[Service, ...]:
@@ -222,17 +227,37 @@ class Scope:
         rules = self.rules_of(service.hostname)
         general = rules[0].policy if rules else NO_POLICY
         endpoints = self.snapshot.endpoints.get((service.hostname, port.number), ())
+        policy = self.memo.get(merge, general, subset.policy if subset else NO_POLICY, port.number)
         looked_up = endpoints if service.resolution.is_dns else ()
         return OutboundCluster(
             service=service,
             port=port.number,
             protocol=port.protocol,
             subset=subset.name if subset else "",
-            policy=self.memo.get(merge, general, subset.policy if subset else NO_POLICY, port.number),
+            policy=policy,
             identities=tuple(sorted({str(item.identity) for item in endpoints if item.identity})),
             rule=rules[0].source if rules else None,
             looked_up=self.memo.get(select, looked_up, subset.labels) if subset and looked_up else looked_up,
+            locality_shares=has_shares(policy, self.snapshot.settings.locality),
+            secret=self._secret(policy.tls),
         )
+
+    def _secret(self, tls: ClientTls | None) -> SecretState:
+        """Whether the Secret a DestinationRule names can be used here. Only gateways are given Secrets."""
+        if tls is None or not tls.credential or tls.is_of_mesh or not self.is_gateway:
+            return SecretState.NONE
+        known = self.snapshot.credentials
+        pair = known.get((self.namespace, tls.credential))
+        if tls.needs_pair and (pair is None or pair.pair_problem):
+            return SecretState.MISSING
+        roots = find_roots(known, self.namespace, tls.credential)
+        if roots is None or roots.roots_problem:
+            return SecretState.MISSING
+        return SecretState.READY
+
+    def place(self, policy: TrafficPolicy) -> Place | None:
+        """How the place of the proxies here matters for a cluster of this policy."""
+        return place_of(policy, self.locality, self.labels, self.snapshot.settings.locality)
 
 
 def _destination_hosts(item: VirtualService) -> Iterator[str]:
@@ -251,7 +276,7 @@ def target_of(made_of: OutboundCluster) -> Target:
         cluster=made_of.name,
         follows_client=made_of.follows_client and made_of.is_mesh_tls,
         hash=balancer.hash if balancer else None,
-        tcp_idle_timeout_seconds=pool.tcp_idle_timeout_seconds if pool else None,
+        tcp=tcp_settings(pool, made_of.policy.tunnel),
     )
 
 
@@ -268,6 +293,7 @@ def merge(general: TrafficPolicy, special: TrafficPolicy, port: int) -> TrafficP
         tls=one.tls or other.tls,
         proxy_protocol=one.proxy_protocol or other.proxy_protocol,
         retry_budget=one.retry_budget or other.retry_budget,
+        tunnel=one.tunnel or other.tunnel,
     )
 
 

@@ -17,6 +17,7 @@ from kaiki.translate import cluster_names
 from kaiki.translate.connections import Role, routed_http, tcp
 from kaiki.translate.encode import resource
 from kaiki.translate.features.metric_labels import Reporter
+from kaiki.translate.features.tcp_settings import TcpSettings
 from kaiki.translate.listeners import RESERVED_PORTS, listener
 from kaiki.translate.scope import Scope, Target
 from kaiki.translate.sidecar_outbound import everything_else, service_host
@@ -44,7 +45,7 @@ def bound_listeners(scope: Scope) -> tuple[list[Resource], list[Resource]]:
             tables.append(_table(scope, name, served, scope.memo))
         else:
             target = scope.port_target(served[0][0], served[0][1].number) if served else _BLACK_HOLE
-            listeners.append(scope.memo.get(_tcp_listener, name, item, target.cluster, target.tcp_idle_timeout_seconds))
+            listeners.append(scope.memo.get(_tcp_listener, name, item, target.cluster, target.tcp))
     return listeners, tables
 
 
@@ -71,10 +72,10 @@ def _http_listener(name: str, item: EgressListener) -> Resource:
     return resource(name, message)
 
 
-def _tcp_listener(name: str, item: EgressListener, cluster: str, idle_timeout_seconds: float | None) -> Resource:
+def _tcp_listener(name: str, item: EgressListener, cluster: str, settings: TcpSettings) -> Resource:
     message = listener(name, item.bind or LOOPBACK, item.port, base_pb2.OUTBOUND, bind=True)
     chain = message.filter_chains.add(name="tcp")
-    chain.filters.append(tcp(cluster, ((cluster, 1),), Reporter.SOURCE, idle_timeout_seconds=idle_timeout_seconds))
+    chain.filters.append(tcp(cluster, ((cluster, 1),), Reporter.SOURCE, settings=settings))
     return resource(name, message)
 
 

@@ -29,6 +29,7 @@ from kaiki.translate.connections import Role, routed_http, tcp
 from kaiki.translate.encode import by_name, resource
 from kaiki.translate.endpoints import load_assignment, select
 from kaiki.translate.features.metric_labels import Reporter
+from kaiki.translate.features.tcp_settings import TcpSettings
 from kaiki.translate.listeners import (
     HTTP_PROTOCOLS,
     RESERVED_PORTS,
@@ -80,7 +81,8 @@ def service_clusters(scope: Scope) -> tuple[list[Resource], list[Resource]]:
                 made.append(scope.memo.get(clusters.outbound_cluster, cluster))
                 if cluster.has_endpoints:
                     chosen = scope.memo.get(select, endpoints, subset.labels) if subset else endpoints
-                    assignment = scope.memo.get(load_assignment, cluster.name, chosen, service.headless)
+                    place = scope.place(cluster.policy)
+                    assignment = scope.memo.get(load_assignment, cluster.name, chosen, service.headless, place)
                     assignments.append(assignment)
     return made, assignments
 
@@ -153,9 +155,7 @@ def _chains_by_server_name(scope: Scope) -> dict[int, list[RoutedChain]]:
             chains = routed_chains(_connection_routes(scope, service), MESH_GATEWAY, scope, port.number)
             named = [chain for chain in chains if chain.server_names]
             target = scope.port_target(service, port.number)
-            plain = RoutedChain(
-                service.hostname, (service.hostname,), (), ((target.cluster, 1),), target.tcp_idle_timeout_seconds
-            )
+            plain = RoutedChain(service.hostname, (service.hostname,), (), ((target.cluster, 1),), target.tcp)
             found[port.number] += named or [plain]
     return found
 
@@ -242,7 +242,7 @@ def _address_listeners(scope: Scope, service: Service, port: ServicePort) -> Ite
             table,
             service.hostname,
             target.cluster,
-            target.tcp_idle_timeout_seconds,
+            target.tcp,
         )
 
 
@@ -257,7 +257,7 @@ def _address_listener(
     table: str,
     host: str,
     cluster: str,
-    idle_timeout_seconds: float | None,
+    settings: TcpSettings,
 ) -> Resource:
     address, port, endpoint = place
     name = f"{address}_{port}"
@@ -272,18 +272,14 @@ def _address_listener(
     remove_overlaps(message)
     if not any(chain.matches_everything for chain in chains):
         message.default_filter_chain.name = "tcp"
-        message.default_filter_chain.filters.append(
-            tcp(cluster, ((cluster, 1),), Reporter.SOURCE, endpoint, idle_timeout_seconds)
-        )
+        message.default_filter_chain.filters.append(tcp(cluster, ((cluster, 1),), Reporter.SOURCE, endpoint, settings))
     return resource(name, message)
 
 
 def _chain(routed: RoutedChain, statistics: str) -> listener_components_pb2.FilterChain:
     chain = listener_components_pb2.FilterChain()
     routed.start(chain)
-    chain.filters.append(
-        tcp(statistics, routed.clusters, Reporter.SOURCE, idle_timeout_seconds=routed.idle_timeout_seconds)
-    )
+    chain.filters.append(tcp(statistics, routed.clusters, Reporter.SOURCE, settings=routed.tcp))
     return chain
 
 

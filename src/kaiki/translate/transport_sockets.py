@@ -154,25 +154,35 @@ def plaintext() -> base_pb2.TransportSocket:
     )
 
 
-def plain_client(tls: ClientTls, host: str, alpn: Iterable[str]) -> base_pb2.TransportSocket:
-    """TLS as the DestinationRule says it (SIMPLE or MUTUAL), with files of the proxy's container."""
+def plain_client(tls: ClientTls, host: str, alpn: Iterable[str], by_secret: bool = False) -> base_pb2.TransportSocket:
+    """TLS as the DestinationRule says it (SIMPLE or MUTUAL): by SDS from its Secret, or with files of the container."""
     context = tls_pb2.UpstreamTlsContext(sni=tls.sni or host)
     common = context.common_tls_context
     common.alpn_protocols.extend(alpn)
-    if tls.client_certificate:
+    if by_secret and tls.needs_pair:
+        common.tls_certificate_sds_secret_configs.append(_secret(gateway_secret(tls.credential)))
+    elif tls.client_certificate:
         certificate = common.tls_certificates.add()
         certificate.certificate_chain.filename = tls.client_certificate
         certificate.private_key.filename = tls.private_key
     if not tls.insecure_skip_verify:
-        _verify(common.validation_context, tls)
+        _verify_server(common, tls, by_secret)
     return base_pb2.TransportSocket(name=_SOCKET, typed_config=pack(context))
 
 
-def _verify(context: common_pb2.CertificateValidationContext, tls: ClientTls) -> None:
-    if tls.ca_certificates and tls.ca_certificates != "system":
+def _verify_server(common: tls_pb2.CommonTlsContext, tls: ClientTls, by_secret: bool) -> None:
+    context = common.validation_context
+    if by_secret:
+        combined = common.combined_validation_context
+        combined.validation_context_sds_secret_config.CopyFrom(_secret(gateway_secret(tls.credential, roots=True)))
+        context = combined.default_validation_context
+        context.SetInParent()
+    elif tls.ca_certificates and tls.ca_certificates != "system":
         context.trusted_ca.filename = tls.ca_certificates
     else:
         context.trusted_ca.filename = SYSTEM_ROOTS
+    if tls.revocation_list:
+        context.crl.filename = tls.revocation_list
     for name in tls.subject_alternative_names:
         _add_name(context, name)
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kaiki.interpret.credentials import levels_of
 from kaiki.interpret.hosts import covers
+from kaiki.model.credential import find_roots
 from kaiki.model.finding import Finding, Severity
 from kaiki.model.policy.destination import DestinationPolicy
 from kaiki.model.snapshot import MeshSnapshot
+from kaiki.model.workload import ProxyKind
+
+_WHOLE = 100
 
 
 def policy_findings(snapshot: MeshSnapshot, rule: DestinationPolicy) -> Iterator[Finding]:
@@ -18,6 +23,8 @@ def policy_findings(snapshot: MeshSnapshot, rule: DestinationPolicy) -> Iterator
         yield Finding("KAI0301", Severity.WARNING, rule.source, "spec.host", message, "Create it, or correct the name.")
     yield from _older(snapshot, rule)
     yield from _subsets(snapshot, rule, hosts)
+    yield from _secrets(snapshot, rule)
+    yield from _localities(snapshot, rule)
 
 
 def _older(snapshot: MeshSnapshot, rule: DestinationPolicy) -> Iterator[Finding]:
@@ -49,3 +56,42 @@ def _subsets(snapshot: MeshSnapshot, rule: DestinationPolicy, hosts: list[str]) 
             message = f"no pod of {rule.host} has the labels {wanted}, so subset {subset.name} is empty."
             yield Finding("KAI0304", Severity.WARNING, rule.source, path, message, "Compare with the pods' labels.")
         seen.add(subset.name)
+
+
+def _secrets(snapshot: MeshSnapshot, rule: DestinationPolicy) -> Iterator[Finding]:
+    """What is wrong with the Secrets a rule names. Gateways read them in their own namespace; sidecars read none."""
+    names = {
+        tls.credential: tls.needs_pair
+        for policy in levels_of(rule)
+        if (tls := policy.tls) is not None and tls.credential and not tls.is_of_mesh
+    }
+    spaces = sorted({item.namespace for item in snapshot.workloads.values() if item.proxy is ProxyKind.GATEWAY})
+    for name, needs_pair in sorted(names.items()):
+        for namespace in spaces:
+            pair, roots = snapshot.credentials.get((namespace, name)), find_roots(snapshot.credentials, namespace, name)
+            problem = pair.pair_problem if needs_pair and pair is not None else ""
+            problem = problem or (roots.roots_problem if roots is not None else "")
+            if problem:
+                message = f"Secret {namespace}/{name} cannot be used by the gateways there: {problem}."
+                hint = "Requests they send to the host get 503 until then. Sidecars take certificates from files only."
+                yield Finding("KAI0305", Severity.WARNING, rule.source, "spec.trafficPolicy.tls", message, hint)
+
+
+def _localities(snapshot: MeshSnapshot, rule: DestinationPolicy) -> Iterator[Finding]:
+    for policy in levels_of(rule):
+        balancer = policy.load_balancer
+        settings = balancer.locality if balancer else None
+        path = "spec.trafficPolicy.loadBalancer.localityLbSetting"
+        if settings is None or not settings.enabled:
+            continue
+        if settings.distribute and (settings.failover or settings.failover_priority):
+            message = "of distribute, failover and failoverPriority only distribute is in force."
+            yield Finding("KAI0306", Severity.WARNING, rule.source, path, message, "Keep one of them.")
+        elif (settings.failover or settings.failover_priority) and policy.outlier_detection is None:
+            message = "without outlierDetection no endpoint is ever found unhealthy, so nothing fails over."
+            yield Finding("KAI0307", Severity.WARNING, rule.source, path, message, "Add outlierDetection beside it.")
+        for source, shares in settings.distribute:
+            total = sum(weight for _, weight in shares)
+            if total != _WHOLE:
+                message = f"the weights from {source} add up to {total}; each gets its share of that, not of 100."
+                yield Finding("KAI0308", Severity.WARNING, rule.source, f"{path}.distribute", message, "Give percent.")

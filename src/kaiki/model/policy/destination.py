@@ -37,15 +37,39 @@ class ConsistentHash:
     maglev: bool = False
     table_size: int = 0
     minimum_ring_size: int = 1024
+    cookie_attributes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LocalityBalancing:
+    """Which localities (`region/zone/subzone`) get what.
+
+    - `distribute`: (from, ((to, weight), …)): shares, by patterns such as `eu/*`;
+    - `failover`: (from region, to region): who stands in first when a region is unhealthy;
+    - `failover_priority`: labels (`key` or `key=value`); the more of them in a row an endpoint shares, the nearer.
+
+    Without any of these, what is nearest comes first.
+    """
+
+    enabled: bool = True
+    distribute: tuple[tuple[str, tuple[tuple[str, int], ...]], ...] = ()
+    failover: tuple[tuple[str, str], ...] = ()
+    failover_priority: tuple[str, ...] = ()
+
+
+NEAREST_FIRST = LocalityBalancing()
 
 
 @dataclass(frozen=True, slots=True)
 class LoadBalancer:
-    """`hash` wins over `balancing`."""
+    """`hash` wins over `balancing`. `locality` None: what the mesh says, which by default is the nearest first."""
 
     balancing: Balancing = Balancing.LEAST_REQUEST
     hash: ConsistentHash | None = None
     warmup_seconds: float = 0
+    warmup_minimum_percent: float | None = None
+    warmup_aggression: float | None = None
+    locality: LocalityBalancing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +126,7 @@ class TlsMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClientTls:
-    """TLS origination. Certificates are paths in the proxy's file system."""
+    """TLS origination. Certificates are paths in the proxy's file system, or come from the Secret `credential`."""
 
     mode: TlsMode = TlsMode.AUTO
     sni: str = ""
@@ -111,6 +135,27 @@ class ClientTls:
     private_key: str = ""
     ca_certificates: str = ""
     insecure_skip_verify: bool = False
+    credential: str = ""
+    revocation_list: str = ""
+
+    @property
+    def is_of_mesh(self) -> bool:
+        """Whether certificates are the mesh's own, or there are none."""
+        return self.mode in (TlsMode.AUTO, TlsMode.DISABLE, TlsMode.ISTIO_MUTUAL)
+
+    @property
+    def needs_pair(self) -> bool:
+        """Whether the host is shown a certificate that is not the mesh's."""
+        return self.mode is TlsMode.MUTUAL
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """Carry connections of plain bytes to `host:port` within HTTP: CONNECT, or POST."""
+
+    host: str
+    port: int
+    use_post: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +176,7 @@ class TrafficPolicy:
     tls: ClientTls | None = None
     proxy_protocol: int | None = None
     retry_budget: RetryBudget | None = None
+    tunnel: Tunnel | None = None
     ports: tuple[tuple[int, TrafficPolicy], ...] = ()
 
 

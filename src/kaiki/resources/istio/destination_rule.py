@@ -30,8 +30,6 @@ class HTTPCookieAttribute(ApiType, frozen=True):
 class HTTPCookie(ApiType, frozen=True):
     """The cookie to hash; it is generated if `ttl` is given."""
 
-    NOT_IN_FORCE = ("attributes",)
-
     name: str
     path: str = ""
     ttl: Duration | None = None
@@ -93,8 +91,6 @@ class LocalityLoadBalancerSetting(ApiType, frozen=True):
 class WarmupConfiguration(ApiType, frozen=True):
     """How the share of a new endpoint grows."""
 
-    NOT_IN_FORCE = ("minimumPercent", "aggression")
-
     duration: Duration
     minimum_percent: Annotated[float, Meta(ge=0, le=100)] | None = None
     aggression: Annotated[float, Meta(ge=1)] | None = None
@@ -104,7 +100,6 @@ class LoadBalancerSettings(ApiType, frozen=True):
     """How one endpoint is picked."""
 
     ONE_OF = (("simple", "consistentHash"),)
-    NOT_IN_FORCE = ("localityLbSetting",)
 
     simple: Literal["UNSPECIFIED", "LEAST_CONN", "RANDOM", "PASSTHROUGH", "ROUND_ROBIN", "LEAST_REQUEST"] | None = None
     consistent_hash: ConsistentHashLB | None = None
@@ -154,6 +149,8 @@ class ConnectionPoolSettings(ApiType, frozen=True):
 class OutlierDetection(ApiType, frozen=True):
     """When an endpoint that fails is left out for a while."""
 
+    NOT_IN_FORCE = ("consecutiveErrors",)
+
     consecutive_errors: Limit = 0
     split_external_local_origin_errors: bool = False
     consecutive_local_origin_failures: Unsigned | None = None
@@ -167,8 +164,6 @@ class OutlierDetection(ApiType, frozen=True):
 
 class ClientTLSSettings(ApiType, frozen=True):
     """TLS of the connections to the host."""
-
-    NOT_IN_FORCE = ("credentialName", "caCrl")
 
     mode: Literal["DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL"] = "DISABLE"
     client_certificate: str = ""
@@ -214,8 +209,6 @@ class RetryBudget(ApiType, frozen=True):
 
 class TrafficPolicy(ApiType, frozen=True):
     """What is asked of the traffic to a host or a subset."""
-
-    NOT_IN_FORCE = ("tunnel",)
 
     load_balancer: LoadBalancerSettings | None = None
     connection_pool: ConnectionPoolSettings | None = None

@@ -28,11 +28,19 @@ def set_load_balancing(cluster: cluster_pb2.Cluster, settings: LoadBalancer) -> 
         cluster.type = cluster_pb2.Cluster.ORIGINAL_DST
         cluster.ClearField("eds_cluster_config")
     elif settings.warmup_seconds and settings.balancing is Balancing.LEAST_REQUEST:
-        window = cluster.least_request_lb_config.slow_start_config.slow_start_window
-        window.CopyFrom(duration(settings.warmup_seconds))
+        _warm_up(cluster.least_request_lb_config.slow_start_config, settings)
     elif settings.warmup_seconds and settings.balancing is Balancing.ROUND_ROBIN:
-        window = cluster.round_robin_lb_config.slow_start_config.slow_start_window
-        window.CopyFrom(duration(settings.warmup_seconds))
+        _warm_up(cluster.round_robin_lb_config.slow_start_config, settings)
+
+
+def _warm_up(start: cluster_pb2.Cluster.SlowStartConfig, settings: LoadBalancer) -> None:
+    """Let the share of a new endpoint grow."""
+    start.slow_start_window.CopyFrom(duration(settings.warmup_seconds))
+    if settings.warmup_minimum_percent is not None:
+        start.min_weight_percent.value = settings.warmup_minimum_percent
+    if settings.warmup_aggression is not None:
+        start.aggression.default_value = settings.warmup_aggression
+        start.aggression.runtime_key = "kaiki.warmup.aggression"
 
 
 def _set_hashing(cluster: cluster_pb2.Cluster, settings: ConsistentHash) -> None:
@@ -60,6 +68,8 @@ def hash_policies(settings: ConsistentHash | None) -> Iterator[route_components_
         case HashKind.COOKIE:
             policy.cookie.name = settings.name
             policy.cookie.path = settings.cookie_path
+            for name, value in settings.cookie_attributes:
+                policy.cookie.attributes.add(name=name, value=value)
             if settings.cookie_ttl_seconds is not None:
                 policy.cookie.ttl.CopyFrom(duration(settings.cookie_ttl_seconds))
     yield policy

@@ -171,7 +171,7 @@ def _add_subnets(scope: Scope, service: Service, found: dict[int, list[RoutedCha
         if not any(chain.matches_everything for chain in routed):
             target = scope.port_target(service, port.number)
             name, clusters = f"{service.hostname}-subnets", ((target.cluster, 1),)
-            found[port.number].append(RoutedChain(name, (), service.subnets, clusters, target.tcp_idle_timeout_seconds))
+            found[port.number].append(RoutedChain(name, (), service.subnets, clusters, target.tcp))
 
 
 def _catch_all_ports(scope: Scope) -> dict[int, str]:

@@ -106,9 +106,7 @@ def _weighted(groups: list[Group], place: Place) -> list[Group]:
         matched = [item for item in left if fits(pattern, item.locality)]
         left = [item for item in left if item not in matched]
         total = sum(_size(item) for item in matched)
-        found += [
-            item._replace(weight=max(1, round(weight * _size(item) / total))) for item in matched if weight
-        ]
+        found += [item._replace(weight=max(1, round(weight * _size(item) / total))) for item in matched if weight]
     return sorted(found, key=lambda item: item.locality)
 
 

@@ -358,3 +358,15 @@ async def test_proxies_of_the_control_plane() -> None:
         entries = {"not": "a list"}
         assert await client.proxies() is None
         await client.close()
+
+
+async def test_a_graph_of_too_many_nodes_comes_coarser(console: Console) -> None:
+    assert (await console.ask("/api/graph?most=100"))["graphType"] == "workload"
+    by_app = await console.ask("/api/graph?most=7")
+    assert by_app["graphType"] == "app" and len(by_app["nodes"]) <= 7
+    by_namespace = await console.ask("/api/graph?most=2")
+    assert {node["id"] for node in by_namespace["nodes"]} == {
+        "gateway:istio-system/istio-ingressgateway",
+        "namespace:default",
+    }
+    await console.ask("/api/graph?most=few", status=400)

@@ -146,6 +146,26 @@ def test_graph_and_table_show_bookinfo(busy: Mesh, page: Page) -> None:
         assert f"{source}>{target}" in rows
 
 
+def test_find_hide_and_focus(busy: Mesh, page: Page) -> None:
+    page.goto(busy.environment["KAIKI_CONSOLE_URL"] + "/graph?namespaces=default")
+    find = page.get_by_role("searchbox", name="Find")
+    find.fill("namespace = default and name ~ reviews")
+    expect(page.locator(".find output")).to_have_text("3 found")
+    find.fill("speed > 5")
+    expect(page.locator(".find output")).to_contain_text("speed is unknown")
+    find.fill("")
+    page.locator('[data-node="workload:default/ratings-v1"]').click()
+    page.get_by_role("button", name="Only neighbours").click()
+    expect(page.locator(".canvas [data-node]")).to_have_count(3)
+    page.get_by_role("button", name="Show all").click()
+    expect(page.locator('[data-node="workload:default/details-v1"]')).to_be_visible()
+    page.goto(busy.environment["KAIKI_CONSOLE_URL"] + "/graph?namespaces=default&hide=name+~+reviews")
+    expect(page.locator('[data-node="workload:default/details-v1"]')).to_be_visible()
+    expect(page.locator('[data-node="workload:default/reviews-v1"]')).to_have_count(0)
+    page.goto(busy.environment["KAIKI_CONSOLE_URL"] + "/graph?type=namespace")
+    expect(page.locator('[data-node="namespace:default"]')).to_be_visible()
+
+
 def test_selecting_plots_the_history(busy: Mesh, page: Page) -> None:
     show(page, busy)
     page.locator('[data-node="workload:default/details-v1"]').click()

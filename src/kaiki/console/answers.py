@@ -32,6 +32,14 @@ def read_flag(request: web.Request, parameter: str) -> bool:
     return request.query.get(parameter, "").lower() in ("true", "1")
 
 
+def read_count(request: web.Request, parameter: str) -> int:
+    """A whole number from 0; absent means 0."""
+    text = request.query.get(parameter, "") or "0"
+    if not (text.isascii() and text.isdigit() and len(text) < 9):
+        raise BadRequest(f"{parameter}={text!r} is not a whole number", "Write for example 500.")
+    return int(text)
+
+
 def read_duration(request: web.Request, parameter: str, default: int) -> int:
     """Seconds, from `60`, `60s`, `5m`, `1h` or `1d`."""
     text = request.query.get(parameter, "")

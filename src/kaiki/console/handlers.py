@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 from msgspec import structs
 
-from kaiki.console.answers import answer_json, read_duration, read_earlier, read_flag, read_names, read_time
+from kaiki.console.answers import answer_json, read_count, read_duration, read_earlier, read_flag, read_names, read_time
 from kaiki.console.comparison import compare_graphs
 from kaiki.console.errors import BadRequest
 from kaiki.console.inventory import Inventory
@@ -48,7 +48,8 @@ class Handlers:
 
     async def graph(self, request: web.Request) -> web.Response:
         """The traffic graph of a window."""
-        graph = await self._build(_read_options(request, round(read_time(request, "at", time.time), 3)))
+        options = _read_options(request, round(read_time(request, "at", time.time), 3))
+        graph = await self._build_within(options, read_count(request, "most"))
         return answer_json(msgspec.to_builtins(graph) | {"warnings": self._warnings()})
 
     async def compare(self, request: web.Request) -> web.Response:
@@ -59,6 +60,15 @@ class Handlers:
         moments = (structs.replace(_read_options(request, moment), idle=False) for moment in (baseline, at))
         before, after = await asyncio.gather(*map(self._build, moments))
         return answer_json(msgspec.to_builtins(compare_graphs(before, after)) | {"warnings": self._warnings()})
+
+    async def _build_within(self, options: GraphOptions, most: int) -> TrafficGraph:
+        """The graph at the asked zoom, or at the next coarser one that has no more than so many nodes (0: any)."""
+        graph = await self._build(options)
+        for coarser in (GraphType.APP, GraphType.NAMESPACE):
+            if not most or len(graph.nodes) <= most:
+                break
+            graph = await self._build(structs.replace(options, graph_type=coarser))
+        return graph
 
     async def _build(self, options: GraphOptions) -> TrafficGraph:
         series = await self._metrics.traffic(options.duration_seconds, options.timestamp)

@@ -32,7 +32,7 @@ Object = dict[str, Any]
 CLUSTER = "Kubernetes"
 DEFAULT_DURATION_SECONDS = 600
 _CHOICES = {
-    "graphType": [graph_type.value for graph_type in GraphType],  # workload first
+    "graphType": ["workload", "app", "versionedApp", "service"],
     "rateGrpc": ["requests", "none", "received", "sent", "total"],
     "rateHttp": ["requests", "none"],
     "rateTcp": ["sent", "none", "received", "total"],

@@ -25,6 +25,8 @@ def parse_node(text: str) -> NodeId:
     kind, _, rest = text.partition(":")
     if kind in ("unknown", "passthrough", "blackhole"):
         return NodeId(kind, rest)
+    if kind == "namespace" and rest:
+        return NodeId(kind, rest)
     namespace, slash, name = rest.partition("/")
     if kind not in ("workload", "gateway", "app", "service") or not slash or not name:
         raise BadRequest(f"{text!r} is not a node id", "Take ids from /api/graph.")
@@ -101,6 +103,8 @@ def _destination(node: NodeId, *, unreached: bool = False) -> Matchers:
 
 def _side(node: NodeId, side: str) -> Matchers:
     matchers = {f"{side}_workload_namespace": node.namespace}
+    if node.type == "namespace":
+        return matchers
     if node.type in ("workload", "gateway"):
         return matchers | {f"{side}_workload": node.name}
     version = {f"{side}_canonical_revision": node.version} if node.version else {}

@@ -56,16 +56,18 @@ class _Draft:
         self.outbound: Sums = {}
 
     def connect(self, source: Node, target: Node, protocol: str, flow: Flow) -> None:
+        """Add a flow to both nodes and to the edge between them; what stays inside of a namespace is no edge."""
         self.nodes.setdefault(source.id, source)
         self.nodes.setdefault(target.id, target)
-        self.edges.setdefault((source.id, target.id, protocol), Flow()).add(flow)
+        if source.id != target.id or source.type is not NodeType.NAMESPACE:
+            self.edges.setdefault((source.id, target.id, protocol), Flow()).add(flow)
         self.outbound.setdefault(source.id, {}).setdefault(protocol, Flow()).add(flow)
         self.inbound.setdefault(target.id, {}).setdefault(protocol, Flow()).add(flow)
 
 
 def _draw(draft: _Draft, naming: Naming, key: FlowKey, flow: Flow, options: GraphOptions) -> None:
     source, target = naming.source(key.source), naming.destination(key)
-    between = options.services and options.graph_type is not GraphType.SERVICE
+    between = options.services and options.graph_type not in (GraphType.SERVICE, GraphType.NAMESPACE)
     if between and key.destination.workload and key.service.name and key.service.name not in SINK_SERVICES:
         service = naming.service(key.service)
         draft.connect(source, service, key.protocol, flow)
@@ -95,7 +97,7 @@ def _registry_side(workload: RegistryWorkload) -> Side:
 def _add_idle(draft: _Draft, naming: Naming, registry: Registry, options: GraphOptions) -> None:
     """Add what exists but had no traffic, as far as the graph type shows it."""
     nodes: list[Node] = [naming.workload(_registry_side(workload)) for workload in registry.workloads]
-    if options.services or options.graph_type is GraphType.SERVICE:
+    if options.graph_type is GraphType.SERVICE or (options.services and options.graph_type is not GraphType.NAMESPACE):
         nodes += [naming.service(ServiceName(service.namespace, service.name)) for service in registry.services]
     for node in nodes:
         if not options.namespaces or node.namespace in options.namespaces:

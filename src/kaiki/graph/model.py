@@ -8,12 +8,13 @@ import msgspec
 
 
 class GraphType(StrEnum):
-    """The zoom: one node per workload, per app, per version of an app, or per service."""
+    """The zoom: one node per workload, per app, per version of an app, per service, or per namespace."""
 
     WORKLOAD = "workload"
     APP = "app"
     VERSIONED_APP = "versionedApp"
     SERVICE = "service"
+    NAMESPACE = "namespace"
 
 
 class NodeType(StrEnum):
@@ -22,6 +23,7 @@ class NodeType(StrEnum):
     WORKLOAD = "workload"
     APP = "app"
     SERVICE = "service"
+    NAMESPACE = "namespace"
     GATEWAY = "gateway"
     UNKNOWN = "unknown"
     PASSTHROUGH = "passthrough"

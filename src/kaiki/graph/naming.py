@@ -35,8 +35,18 @@ class Naming:
         if service.name == _BLACKHOLE:
             return Node("blackhole", NodeType.BLACKHOLE, service=service.name)
         if service.name:
-            return self.service(service)
+            return self._hidden_service(service)
         return Node(f"unknown:{service.namespace}", NodeType.UNKNOWN, namespace=service.namespace)
+
+    def _hidden_service(self, service: ServiceName) -> Node:
+        """A service that no workload answered for."""
+        if self._graph_type is GraphType.NAMESPACE and service.namespace:
+            return self.namespace(service.namespace)
+        return self.service(service)
+
+    def namespace(self, name: str) -> Node:
+        """Everything in a namespace as one node."""
+        return Node(f"namespace:{name}", NodeType.NAMESPACE, namespace=name)
 
     def service(self, service: ServiceName) -> Node:
         """A service's node; hosts outside of the cluster have no namespace."""
@@ -48,10 +58,12 @@ class Naming:
         )
 
     def workload(self, side: Side) -> Node:
-        """A known workload's node: itself, its app, its version of the app, or its service."""
+        """A known workload's node: itself, its app, its version of the app, its service, or its namespace."""
         if self._is_gateway(side):
             return self._workload_node(side, NodeType.GATEWAY)
         match self._graph_type:
+            case GraphType.NAMESPACE:
+                return self.namespace(side.namespace)
             case GraphType.APP if side.app:
                 return Node(f"app:{side.namespace}/{side.app}", NodeType.APP, namespace=side.namespace, app=side.app)
             case GraphType.VERSIONED_APP if side.app and side.version:

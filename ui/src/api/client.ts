@@ -64,6 +64,9 @@ async function ask(path: string, parameters: Parameters, accepted: string, signa
   throw new ApiError(failure?.code ?? "http", failure?.message ?? response.statusText, failure?.hint ?? "", response.status);
 }
 
+/** A graph of more nodes is answered by app, or by namespace: nobody reads so many cards. */
+export const MOST_NODES = 1200;
+
 export interface GraphQuery {
   namespaces: readonly string[];
   durationSeconds: number;
@@ -84,6 +87,7 @@ export function fetchGraph(query: GraphQuery, signal?: AbortSignal): Promise<Tra
     at: query.at ?? undefined,
     idle: query.idle,
     services: query.services,
+    most: compared ? undefined : MOST_NODES,
   }, signal);
 }
 

@@ -27,6 +27,8 @@ export interface paths {
                     idle?: boolean;
                     /** @description Draw each service between its callers and its workloads. */
                     services?: boolean;
+                    /** @description With more nodes, a coarser zoom is answered: by app, then by namespace (see graphType of the answer). */
+                    most?: number;
                 };
                 header?: never;
                 path?: never;
@@ -658,7 +660,7 @@ export interface components {
             protocol: string;
             sourcePrincipals: string[];
             destinationPrincipals: string[];
-            hosts?: {
+            hosts: {
                 [key: string]: {
                     [key: string]: number;
                 };
@@ -674,10 +676,10 @@ export interface components {
         };
         /**
          * GraphType
-         * @description The zoom: one node per workload, per app, per version of an app, or per service.
+         * @description The zoom: one node per workload, per app, per version of an app, per service, or per namespace.
          * @enum {unknown}
          */
-        GraphType: "app" | "service" | "versionedApp" | "workload";
+        GraphType: "app" | "namespace" | "service" | "versionedApp" | "workload";
         /**
          * Health
          * @description The worst status, and every reason for a status other than healthy.
@@ -734,7 +736,7 @@ export interface components {
          * @description What a node stands for.
          * @enum {unknown}
          */
-        NodeType: "app" | "blackhole" | "gateway" | "passthrough" | "service" | "unknown" | "workload";
+        NodeType: "app" | "blackhole" | "gateway" | "namespace" | "passthrough" | "service" | "unknown" | "workload";
         Plot: {
             times: number[];
             step: number;

@@ -1,8 +1,9 @@
 /** The page's state lives in its address, so that a link shows the same thing to somebody else. */
 import type { GraphQuery, GraphType } from "../api/client";
+import type { Focus } from "./shown";
 
 export type Selection = { kind: "node" | "edge"; id: string } | null;
-export type EdgeLabel = "rate" | "p95" | "share" | "bytes" | "none";
+export type EdgeLabel = "rate" | "errors" | "average" | "p50" | "p95" | "p99" | "share" | "bytes" | "none";
 export type View = "graph" | "table";
 
 export interface GraphAddress extends GraphQuery {
@@ -11,12 +12,18 @@ export interface GraphAddress extends GraphQuery {
   label: EdgeLabel;
   view: View;
   selection: Selection;
+  /** Expressions (`find.ts`): what stands out, and what is not drawn. */
+  find: string;
+  hide: string;
+  /** Only what is near this node. */
+  focus: Focus | null;
 }
 
 export const DURATIONS = [30, 60, 300, 600, 1800, 3600, 21_600, 86_400] as const;
 export const COMPARISONS = [60, 300, 900, 3600, 86_400] as const;
-export const GRAPH_TYPES: readonly GraphType[] = ["workload", "app", "versionedApp", "service"];
-export const EDGE_LABELS: readonly EdgeLabel[] = ["rate", "p95", "share", "bytes", "none"];
+export const GRAPH_TYPES: readonly GraphType[] = ["workload", "app", "versionedApp", "service", "namespace"];
+export const EDGE_LABELS: readonly EdgeLabel[] = ["rate", "errors", "average", "p50", "p95", "p99", "share", "bytes", "none"];
+export const MOST_HOPS = 3;
 
 export function readAddress(parameters: URLSearchParams): GraphAddress {
   const node = parameters.get("node");
@@ -24,6 +31,8 @@ export function readAddress(parameters: URLSearchParams): GraphAddress {
   const at = Number(parameters.get("at"));
   const duration = Number(parameters.get("duration"));
   const compare = Number(parameters.get("compare"));
+  const focus = parameters.get("focus");
+  const hops = Number(parameters.get("hops"));
   return {
     namespaces: (parameters.get("namespaces") ?? "").split(",").filter((name) => name !== ""),
     durationSeconds: Number.isInteger(duration) && duration > 0 ? duration : 60,
@@ -35,6 +44,9 @@ export function readAddress(parameters: URLSearchParams): GraphAddress {
     label: oneOf(EDGE_LABELS, parameters.get("label"), "rate"),
     view: oneOf(["graph", "table"], parameters.get("view"), "graph"),
     selection: node ? { kind: "node", id: node } : edge ? { kind: "edge", id: edge } : null,
+    find: parameters.get("find") ?? "",
+    hide: parameters.get("hide") ?? "",
+    focus: focus ? { id: focus, hops: Number.isInteger(hops) && hops > 0 ? Math.min(hops, MOST_HOPS) : 1 } : null,
   };
 }
 
@@ -50,6 +62,10 @@ export function writeAddress(address: GraphAddress): URLSearchParams {
   if (address.services) parameters.set("services", "true");
   if (address.label !== "rate") parameters.set("label", address.label);
   if (address.view !== "graph") parameters.set("view", address.view);
+  if (address.find !== "") parameters.set("find", address.find);
+  if (address.hide !== "") parameters.set("hide", address.hide);
+  if (address.focus !== null) parameters.set("focus", address.focus.id);
+  if (address.focus !== null && address.focus.hops > 1) parameters.set("hops", String(address.focus.hops));
   if (address.selection) parameters.set(address.selection.kind, address.selection.id);
   return parameters;
 }

@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
-import type { GraphEdge, GraphNode } from "../api/client";
+import type { GraphEdge, GraphNode, TrafficGraph } from "../api/client";
 import { readAddress, writeAddress } from "./address";
 import { formatMilliseconds, formatNumber, formatRate, formatShare } from "./format";
 import { layoutRequest, routePath, topologyKey } from "./layout";
-import { edgeShare, matchesSearch, nodeName } from "./names";
+import { compileFind, FindError } from "./find";
+import { edgeShare, nodeName } from "./names";
+import { focusOn, hideFound } from "./shown";
 import { writeYaml } from "./yaml";
 
 const node = (parts: Partial<GraphNode>): GraphNode =>
@@ -30,20 +32,75 @@ describe("names", () => {
     expect(nodeName(node({ workload: "reviews-v3", version: "v3" }))).toEqual({ title: "reviews", version: "v3" });
     expect(nodeName(node({ workload: "reviews", version: "v3" }))).toEqual({ title: "reviews", version: "v3" });
   });
-  it("finds by every word", () => {
-    const found = node({ id: "workload:default/reviews-v3", namespace: "default", badges: ["faultInjection"] });
-    expect(matchesSearch(found, "reviews fault")).toBe(true);
-    expect(matchesSearch(found, "reviews mirroring")).toBe(false);
-  });
   it("shares a source's requests among its edges", () => {
     const edges = [1, 3].map((rate, index) => ({ id: String(index), source: "a", requestsPerSecond: rate }) as GraphEdge);
     expect(edges.map((edge) => edgeShare(edge, edges))).toEqual([0.25, 0.75]);
   });
 });
 
+describe("find", () => {
+  const traffic = { averageMilliseconds: null, p50Milliseconds: null, p99Milliseconds: null, mtlsRatio: null, requestsPerSecond: 8, requestCount: 480, errorRatio: 0.02, p95Milliseconds: 250, responseCodes: { "503": { UH: 9 } } };
+  const found = node({ id: "workload:default/reviews-v3", namespace: "default", workload: "reviews-v3", version: "v3", badges: ["faultInjection"], health: { status: "degraded", reasons: [] }, traffic: { inbound: traffic } as unknown as GraphNode["traffic"] });
+  const edge = { id: "e", source: "a", target: "b", protocol: "http", hosts: {}, health: { status: "healthy" }, ...traffic } as unknown as GraphEdge;
+  it.each([
+    ["", true, true],
+    ["reviews fault", true, false],
+    ["reviews mirroring", false, false],
+    ["reviews or mirroring", true, false],
+    ["not mirroring", true, true],
+    ["namespace = default and version != v1", true, false],
+    ['workload ~ "views-v"', true, false],
+    ["rate > 5 and errors > 1%", true, true],
+    ["rate > 5 and (errors >= 2% and p95 < 0.2s)", false, false],
+    ["p95 > 200ms", true, true],
+    ["health = degraded", true, false],
+    ["protocol = HTTP", false, true],
+    ["flag = UH or code = 500", false, true],
+    ["p99 > 1", false, false],
+  ])("%s", (text, ofNode, ofEdge) => {
+    const finder = compileFind(text);
+    expect([finder.node(found), finder.edge(edge)]).toEqual([ofNode, ofEdge]);
+  });
+  it.each([
+    ["rate >", "unfinished"],
+    ["rate > fast", "notNumber"],
+    ["speed > 5", "unknownField"],
+    ["(reviews", "unfinished"],
+    ["reviews )", "unexpected"],
+    ["name > 5", "notNumber"],
+    ['"open', "unexpected"],
+  ])("says what is wrong with %s", (text, reason) => {
+    const told = (() => {
+      try {
+        compileFind(text);
+        return "";
+      } catch (error) {
+        return error instanceof FindError ? error.reason : "something else";
+      }
+    })();
+    expect(told).toBe(reason);
+  });
+});
+
+describe("what is shown", () => {
+  const nodes = ["a", "b", "c", "d"].map((id) => node({ id, namespace: id, health: { status: "healthy", reasons: [] } }));
+  const edges = [["a", "b"], ["b", "c"]].map(([source, target]) => ({ id: `${source}>${target}`, source, target, protocol: source === "a" ? "tcp" : "http", health: { status: "healthy" } }));
+  const graph = { nodes, edges } as unknown as TrafficGraph;
+  const names = (shown: TrafficGraph) => shown.nodes.map((item) => item.id).join("");
+  it("is not what is hidden, nor what only that connected", () => {
+    expect(names(hideFound(graph, compileFind("namespace = b")))).toBe("d");
+    expect(names(hideFound(graph, compileFind("protocol = tcp")))).toBe("bcd");
+  });
+  it("is near the node in focus", () => {
+    expect(names(focusOn(graph, { id: "a", hops: 1 }))).toBe("ab");
+    expect(names(focusOn(graph, { id: "a", hops: 2 }))).toBe("abc");
+    expect(names(focusOn(graph, { id: "gone", hops: 1 }))).toBe("abcd");
+  });
+});
+
 describe("address", () => {
   it("reads what it wrote", () => {
-    const text = "namespaces=a%2Cb&duration=300&type=app&at=1700000000&idle=true&label=p95&view=table&edge=x%3Ey%7Chttp";
+    const text = "namespaces=a%2Cb&duration=300&type=app&at=1700000000&idle=true&label=p95&view=table&find=rate+%3E+5&hide=tcp&focus=a&hops=2&edge=x%3Ey%7Chttp";
     expect(writeAddress(readAddress(new URLSearchParams(text))).toString()).toBe(text);
     expect(writeAddress(readAddress(new URLSearchParams("type=nonsense&duration=-1"))).toString()).toBe("");
   });

@@ -1,4 +1,4 @@
-/** What nodes are called, and which of them a search finds. */
+/** What nodes are called. */
 import type { GraphEdge, GraphNode } from "../api/client";
 
 export interface NodeName {
@@ -13,6 +13,8 @@ export function nodeName(node: GraphNode): NodeName {
       return { title: node.service, version: "" };
     case "app":
       return { title: node.app, version: node.version };
+    case "namespace":
+      return { title: node.namespace, version: "" };
     case "workload":
     case "gateway": {
       const suffix = `-${node.version}`;
@@ -22,13 +24,6 @@ export function nodeName(node: GraphNode): NodeName {
     default:
       return { title: "", version: "" };
   }
-}
-
-export function matchesSearch(node: GraphNode, search: string): boolean {
-  const wanted = search.trim().toLowerCase();
-  if (wanted === "") return true;
-  const texts = [node.id, node.namespace, node.workload, node.app, node.version, node.service, node.type, ...node.badges];
-  return wanted.split(/\s+/).every((word) => texts.some((text) => text.toLowerCase().includes(word)));
 }
 
 /** The share of the requests that its source sends which an edge carries; null without requests. */

@@ -39,6 +39,8 @@ def _badges_by_service(registry: Registry) -> dict[tuple[str, str], set[str]]:
 
 
 def _services_of(node: Node, registry: Registry, members: Members) -> set[tuple[str, str]]:
+    if node.type is NodeType.NAMESPACE:
+        return set()  # Something is configured in every namespace.
     if node.type is NodeType.SERVICE:
         return {(node.namespace, node.service)}
     places = {(workload.namespace, workload.name) for workload in members.get(node.id, ())}

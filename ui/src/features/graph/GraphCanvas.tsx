@@ -4,7 +4,8 @@ import type { GraphEdge, GraphNode, TrafficGraph } from "../../api/client";
 import { useText } from "../../app/language";
 import type { EdgeLabel, Selection } from "../../domain/address";
 import type { Box, Layout } from "../../domain/layout";
-import { matchesSearch, shorten } from "../../domain/names";
+import type { Finder } from "../../domain/find";
+import { shorten } from "../../domain/names";
 import { Icon } from "../../shared/icons";
 import { EdgeLine } from "./EdgeLine";
 import { NodeCard } from "./NodeCard";
@@ -16,7 +17,7 @@ interface Properties {
   layout: Layout;
   label: EdgeLabel;
   motion: boolean;
-  search: string;
+  finder: Finder | null;
   selection: Selection;
   onSelect: (selection: Selection) => void;
 }
@@ -24,20 +25,23 @@ interface Properties {
 /** Above this many nodes only what is in view is drawn. */
 const MANY_NODES = 150;
 
-export function GraphCanvas({ graph, layout, label, motion, search, selection, onSelect }: Properties) {
+export function GraphCanvas({ graph, layout, label, motion, finder, selection, onSelect }: Properties) {
   const t = useText();
   const place = useRef<HTMLDivElement>(null);
   const pressed = useRef({ x: 0, y: 0 });
   const control = useViewport(place, layout.width, layout.height);
   const { viewport, size } = control;
-  const emphasis = useEmphasis(graph, search, selection);
+  const emphasis = useEmphasis(graph, finder, selection);
 
   const centre = useRef(control.centre);
   useEffect(() => {
     centre.current = control.centre;
   });
-  const firstFound = search === "" ? undefined : graph.nodes.find((node) => matchesSearch(node, search))?.id;
+  const firstFound = finder === null ? undefined : graph.nodes.find(finder.node)?.id;
+  const shownFirst = useRef(firstFound);
   useEffect(() => {
+    if (shownFirst.current === firstFound) return; // At first everything is fitted into view, what is found as well.
+    shownFirst.current = firstFound;
     const box = firstFound === undefined ? undefined : layout.nodes.get(firstFound);
     if (box !== undefined) centre.current(box.x + box.width / 2, box.y + box.height / 2);
   }, [firstFound, layout]);
@@ -120,13 +124,15 @@ export function GraphCanvas({ graph, layout, label, motion, search, selection, o
 }
 
 /** What stands out: found nodes; else the selected thing with its neighbours; else everything. */
-function useEmphasis(graph: TrafficGraph, search: string, selection: Selection) {
+function useEmphasis(graph: TrafficGraph, finder: Finder | null, selection: Selection) {
   return useMemo(() => {
-    if (search !== "") {
-      const found = new Set(graph.nodes.filter((node) => matchesSearch(node, search)).map((node) => node.id));
+    if (finder !== null) {
+      const found = new Set(graph.nodes.filter(finder.node).map((node) => node.id));
+      const edges = new Set(graph.edges.filter((edge) => finder.edge(edge) || (!finder.aboutTraffic && found.has(edge.source) && found.has(edge.target))));
+      const ends = new Set([...edges].flatMap((edge) => [edge.source, edge.target]));
       return {
-        nodes: (node: GraphNode) => found.has(node.id),
-        edges: (edge: GraphEdge) => found.has(edge.source) && found.has(edge.target),
+        nodes: (node: GraphNode) => found.has(node.id) || ends.has(node.id),
+        edges: (edge: GraphEdge) => edges.has(edge),
       };
     }
     const chosen = graph.edges.filter((edge) =>
@@ -138,7 +144,7 @@ function useEmphasis(graph: TrafficGraph, search: string, selection: Selection) 
       nodes: (node: GraphNode) => selection === null || !known || ends.has(node.id),
       edges: (edge: GraphEdge) => selection === null || !known || chosen.includes(edge),
     };
-  }, [graph, search, selection]);
+  }, [graph, finder, selection]);
 }
 
 const NamespaceBox = memo(function NamespaceBox({ box }: { box: Box }) {

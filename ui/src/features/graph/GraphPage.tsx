@@ -1,11 +1,11 @@
 /** The graph: asks every three seconds, draws, and shows the details of what is selected. */
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { lazy, Suspense, useCallback, useEffect, useState, useSyncExternalStore } from "react";
-import { ApiError, fetchGraph, type TrafficGraph } from "../../api/client";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useState, useSyncExternalStore } from "react";
+import { ApiError, fetchGraph, MOST_NODES, type TrafficGraph } from "../../api/client";
 import { useLanguage } from "../../app/language";
 import type { Selection } from "../../domain/address";
 import { formatClock } from "../../domain/format";
-import { matchesSearch } from "../../domain/names";
+import { focusOn, hideFound, tryFind } from "../../domain/shown";
 import { FailureBanner } from "../../shared/failure";
 import { FirstVisit } from "./FirstVisit";
 import { GraphCanvas } from "./GraphCanvas";
@@ -24,7 +24,6 @@ const NARROW = window.matchMedia("(max-width: 640px)");
 export function GraphPage() {
   const { t, language } = useLanguage();
   const [address, change] = useGraphAddress();
-  const [search, setSearch] = useState("");
   const [motion, setMotion] = useState(() => !window.matchMedia("(prefers-reduced-motion: reduce)").matches);
   const { namespaces, durationSeconds, graphType, at, compareSeconds, idle, services, selection } = address;
   const asked = { namespaces, durationSeconds, graphType, at, compareSeconds, idle, services };
@@ -34,7 +33,11 @@ export function GraphPage() {
     refetchInterval: at === null ? REFRESH_MILLISECONDS : false,
     placeholderData: keepPreviousData,
   });
-  const graph = query.data;
+  const { finder, error: findProblem } = useMemo(() => tryFind(address.find), [address.find]);
+  const { finder: hidden, error: hideProblem } = useMemo(() => tryFind(address.hide), [address.hide]);
+  const { id: focusId, hops } = address.focus ?? { id: "", hops: 0 };
+  const whole = query.data;
+  const graph = useMemo(() => whole && focusOn(hideFound(whole, hidden), focusId === "" ? null : { id: focusId, hops }), [whole, hidden, focusId, hops]);
   const layout = useLayout(graph, t, useNarrow() ? "DOWN" : "RIGHT");
   const select = useCallback((chosen: Selection) => change({ selection: chosen }), [change]);
 
@@ -56,9 +59,8 @@ export function GraphPage() {
         address={address}
         change={change}
         graph={graph}
-        search={search}
-        setSearch={setSearch}
-        found={search === "" ? null : (graph?.nodes.filter((node) => matchesSearch(node, search)).length ?? 0)}
+        found={finder === null || graph === undefined ? null : finder.aboutTraffic ? graph.edges.filter(finder.edge).length : graph.nodes.filter(finder.node).length}
+        problem={findProblem ?? hideProblem}
         failing={failure !== null}
         motion={motion}
         setMotion={setMotion}
@@ -71,22 +73,35 @@ export function GraphPage() {
           {warning.code === "noKubernetes" || warning.code === "kubernetesNotReady" ? t(`warning.${warning.code}`) : warning.message}
         </p>
       ))}
+      {whole !== undefined && whole.graphType !== graphType && (
+        <p className="notice" role="status">
+          {t("grouped", { by: t(`type.${whole.graphType}`), most: MOST_NODES })}
+        </p>
+      )}
+      {graph !== undefined && whole !== undefined && (address.focus !== null || address.hide !== "") && (
+        <p className="notice" role="status">
+          {t("shownPart", { nodes: graph.nodes.length, all: whole.nodes.length })}{" "}
+          <button type="button" className="link" onClick={() => change({ focus: null, hide: "" })}>
+            {t("showAll")}
+          </button>
+        </p>
+      )}
       <div className={`stage${failure !== null ? " stale" : ""}`}>
         <Stage graph={graph} failed={failure !== null} pending={layout === null && address.view === "graph"}>
-          {graph !== undefined && graph.nodes.length === 0 && <FirstVisit address={address} change={change} />}
+          {graph !== undefined && whole?.nodes.length === 0 && <FirstVisit address={address} change={change} />}
           {graph !== undefined && graph.nodes.length > 0 && address.view === "table" && (
-            <GraphTable graph={graph} search={search} selection={selection} onSelect={select} />
+            <GraphTable graph={graph} finder={finder} selection={selection} onSelect={select} />
           )}
           {graph !== undefined && graph.nodes.length > 0 && address.view === "graph" && layout !== null && (
             <>
-              <GraphCanvas graph={graph} layout={layout} label={address.label} motion={motion} search={search} selection={selection} onSelect={select} />
+              <GraphCanvas graph={graph} layout={layout} label={address.label} motion={motion} finder={finder} selection={selection} onSelect={select} />
               <Legend />
             </>
           )}
         </Stage>
         {graph !== undefined && selection !== null && (
           <Suspense fallback={<aside className="panel" />}>
-            <SidePanel graph={graph} selection={selection} onSelect={select} live={at === null} />
+            <SidePanel graph={graph} selection={selection} onSelect={select} live={at === null} focus={address.focus} change={change} />
           </Suspense>
         )}
       </div>

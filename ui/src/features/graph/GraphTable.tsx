@@ -3,29 +3,29 @@ import type { Change, GraphNode, TrafficGraph } from "../../api/client";
 import { useText } from "../../app/language";
 import type { Selection } from "../../domain/address";
 import { formatMilliseconds, formatShare } from "../../domain/format";
-import { matchesSearch } from "../../domain/names";
+import type { Finder } from "../../domain/find";
 import { HealthLabel } from "../../shared/health";
 import { changeText, mainKind } from "./changes";
 import { bytesText, fullName, rateText } from "./words";
 
 interface Properties {
   graph: TrafficGraph;
-  search: string;
+  finder: Finder | null;
   selection: Selection;
   onSelect: (selection: Selection) => void;
 }
 
-export function GraphTable({ graph, search, selection, onSelect }: Properties) {
+export function GraphTable({ graph, finder, selection, onSelect }: Properties) {
   const t = useText();
   const { comparison } = graph;
   const nodes = new Map(graph.nodes.map((node) => [node.id, node]));
-  const shown = (id: string) => {
+  const found = (id: string) => {
     const node = nodes.get(id);
-    return node !== undefined && matchesSearch(node, search);
+    return node !== undefined && (finder?.node(node) ?? true);
   };
-  const edges = graph.edges.filter((edge) => shown(edge.source) || shown(edge.target));
+  const edges = graph.edges.filter((edge) => finder === null || finder.edge(edge) || (!finder.aboutTraffic && (found(edge.source) || found(edge.target))));
   const connected = new Set(graph.edges.flatMap((edge) => [edge.source, edge.target]));
-  const lonely = graph.nodes.filter((node) => !connected.has(node.id) && matchesSearch(node, search));
+  const lonely = graph.nodes.filter((node) => !connected.has(node.id) && found(node.id));
   return (
     <div className="table-scroll" tabIndex={0} role="region" aria-label={t("view.table")}>
       <table>

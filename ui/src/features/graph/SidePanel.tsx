@@ -3,9 +3,10 @@ import { Link } from "react-router";
 import type { GraphEdge, GraphNode, TrafficGraph } from "../../api/client";
 import { useText } from "../../app/language";
 import type { TextKey } from "../../app/texts";
-import type { Selection } from "../../domain/address";
+import { MOST_HOPS, type GraphAddress, type Selection } from "../../domain/address";
 import { formatShare } from "../../domain/format";
 import { nodeName } from "../../domain/names";
+import type { Focus } from "../../domain/shown";
 import { HealthLabel } from "../../shared/health";
 import { BADGE_ICONS, Icon } from "../../shared/icons";
 import { Plots } from "./Plots";
@@ -18,9 +19,11 @@ interface Properties {
   selection: NonNullable<Selection>;
   onSelect: (selection: Selection) => void;
   live: boolean;
+  focus: Focus | null;
+  change: (change: Partial<GraphAddress>) => void;
 }
 
-export default function SidePanel({ graph, selection, onSelect, live }: Properties) {
+export default function SidePanel({ graph, selection, onSelect, live, focus, change }: Properties) {
   const t = useText();
   const node = selection.kind === "node" ? graph.nodes.find((item) => item.id === selection.id) : undefined;
   const edge = selection.kind === "edge" ? graph.edges.find((item) => item.id === selection.id) : undefined;
@@ -30,7 +33,7 @@ export default function SidePanel({ graph, selection, onSelect, live }: Properti
       <button type="button" className="icon-button panel-close" onClick={() => onSelect(null)} aria-label={t("close")}>
         <Icon name="close" />
       </button>
-      {node !== undefined && <NodeDetails graph={graph} node={node} onSelect={onSelect} until={until} />}
+      {node !== undefined && <NodeDetails graph={graph} node={node} onSelect={onSelect} until={until} focus={focus} change={change} />}
       {edge !== undefined && <EdgeDetails graph={graph} edge={edge} onSelect={onSelect} until={until} />}
       {node === undefined && edge === undefined && <p className="soft">{t("noHistory")}</p>}
     </aside>
@@ -42,9 +45,35 @@ interface NodeProperties {
   node: GraphNode;
   onSelect: (selection: Selection) => void;
   until: number | null;
+  focus: Focus | null;
+  change: (change: Partial<GraphAddress>) => void;
 }
 
-function NodeDetails({ graph, node, onSelect, until }: NodeProperties) {
+/** Open a namespace, or look at a node with what is near it only. */
+function Nearer({ node, focus, change }: Pick<NodeProperties, "node" | "focus" | "change">) {
+  const t = useText();
+  if (node.type === "namespace") {
+    return (
+      <button type="button" className="control" onClick={() => change({ namespaces: [node.namespace], graphType: "workload", selection: null, focus: null })}>
+        {t("openNamespace")}
+      </button>
+    );
+  }
+  return (
+    <div className="segments" role="group" aria-label={t("focus")}>
+      {Array.from({ length: MOST_HOPS }, (_, index) => index + 1).map((hops) => {
+        const pressed = focus?.id === node.id && focus.hops === hops;
+        return (
+          <button key={hops} type="button" aria-pressed={pressed} onClick={() => change({ focus: pressed ? null : { id: node.id, hops } })}>
+            {t(hops === 1 ? "focusNeighbours" : "focusHops", { hops })}
+          </button>
+        );
+      })}
+    </div>
+  );
+}
+
+function NodeDetails({ graph, node, onSelect, until, focus, change }: NodeProperties) {
   const t = useText();
   const { inbound, outbound } = node.traffic;
   const received = inbound.requestCount > 0 || inbound.bytesSentPerSecond > 0;
@@ -58,13 +87,14 @@ function NodeDetails({ graph, node, onSelect, until }: NodeProperties) {
         <h2>
           {nodeTitle(node, t)} {nodeName(node).version !== "" && <span className="pill">{nodeName(node).version}</span>}
         </h2>
-        {node.namespace !== "" && <p className="soft">{node.namespace}</p>}
+        {node.namespace !== "" && node.type !== "namespace" && <p className="soft">{node.namespace}</p>}
         {(node.type === "workload" || node.type === "gateway") && (
           <p>
             <Link to={`/workloads/${encodeURIComponent(node.namespace)}/${encodeURIComponent(node.workload)}`}>{t("openWorkload")}</Link>
           </p>
         )}
       </header>
+      <Nearer node={node} focus={focus} change={change} />
       <Verdict health={node.health} traffic={[inbound, outbound]} />
       <Explanation node={node} graph={graph} />
       {node.badges.length > 0 && (

@@ -1,7 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { fetchNamespaces, type TrafficGraph } from "../../api/client";
-import { useText } from "../../app/language";
+import { useText, type Translate } from "../../app/language";
 import { EDGE_LABELS, GRAPH_TYPES, type GraphAddress } from "../../domain/address";
+import { FIND_FIELDS, type FindError } from "../../domain/find";
 import { Icon } from "../../shared/icons";
 import { Menu } from "../../shared/Menu";
 import { TimeMenu } from "./TimeMenu";
@@ -10,15 +11,14 @@ interface Properties {
   address: GraphAddress;
   change: (change: Partial<GraphAddress>) => void;
   graph: TrafficGraph | undefined;
-  search: string;
-  setSearch: (search: string) => void;
   found: number | null;
+  problem: FindError | null;
   failing: boolean;
   motion: boolean;
   setMotion: (motion: boolean) => void;
 }
 
-export function Toolbar({ address, change, graph, search, setSearch, found, failing, motion, setMotion }: Properties) {
+export function Toolbar({ address, change, graph, found, problem, failing, motion, setMotion }: Properties) {
   const t = useText();
   return (
     <div className="toolbar">
@@ -29,13 +29,23 @@ export function Toolbar({ address, change, graph, search, setSearch, found, fail
         <Check label={t("showServices")} checked={address.services} onChange={(services) => change({ services })} />
         <Check label={t("showIdle")} checked={address.idle} onChange={(idle) => change({ idle })} />
         <Check label={t("showMotion")} checked={motion} onChange={setMotion} />
+        <hr />
+        <label className="hide-field">
+          {t("hide")}
+          <input type="text" value={address.hide} placeholder="protocol = tcp" title={t("findHelp")} list="find-examples" onChange={(event) => change({ hide: event.target.value })} />
+        </label>
       </Menu>
       <label className="find">
         <Icon name="search" size={16} />
         <span className="hidden">{t("find")}</span>
-        <input type="search" value={search} placeholder={t("findHint")} onChange={(event) => setSearch(event.target.value)} />
-        {found !== null && <output>{t("found", { count: found })}</output>}
+        <input type="search" value={address.find} placeholder={t("findHint")} title={t("findHelp")} list="find-examples" onChange={(event) => change({ find: event.target.value })} />
+        {problem !== null ? <output className="wrong">{problemText(problem, t)}</output> : found !== null && <output>{t("found", { count: found })}</output>}
       </label>
+      <datalist id="find-examples">
+        {EXAMPLES.map((example) => (
+          <option key={example} value={example} />
+        ))}
+      </datalist>
       <span className="spacer" />
       <div className="segments" role="group" aria-label={t("view")}>
         {(["graph", "table"] as const).map((view) => (
@@ -49,6 +59,12 @@ export function Toolbar({ address, change, graph, search, setSearch, found, fail
       <Live address={address} change={change} graph={graph} failing={failing} />
     </div>
   );
+}
+
+const EXAMPLES = ["errors > 1%", "rate > 5 and p95 > 200ms", "namespace = default", "health != healthy", "not mtls = 100", "protocol = tcp", "badge ~ virtual", "flag = UH"];
+
+function problemText(problem: FindError, t: Translate): string {
+  return t(`find.${problem.reason}`, { word: problem.word, fields: FIND_FIELDS.join(", ") });
 }
 
 function Live({ address, change, graph, failing }: Pick<Properties, "address" | "change" | "graph" | "failing">) {

@@ -7,7 +7,7 @@ export function useGraphAddress(): [GraphAddress, (change: Partial<GraphAddress>
   const address = useMemo(() => readAddress(parameters), [parameters]);
   const change = useCallback(
     (changed: Partial<GraphAddress>) => {
-      const keep = Object.keys(changed).every((name) => ["selection", "label", "at"].includes(name));
+      const keep = Object.keys(changed).every((name) => ["selection", "label", "at", "find", "hide"].includes(name));
       setParameters((current) => writeAddress({ ...readAddress(current), ...changed }), { replace: keep });
     },
     [setParameters],

@@ -21,7 +21,7 @@ export function useLayout(graph: TrafficGraph | undefined, t: Translate, directi
   const [layout, setLayout] = useState<Layout | null>(null);
   const topology = useMemo<Topology | null>(() => {
     if (graph === undefined) return null;
-    const nodes = graph.nodes.map((node) => ({ id: node.id, namespace: node.namespace, width: cardWidth(nodeTitle(node, t)) }));
+    const nodes = graph.nodes.map((node) => ({ id: node.id, namespace: node.type === "namespace" ? "" : node.namespace, width: cardWidth(nodeTitle(node, t)) }));
     return { nodes, edges: graph.edges, direction };
   }, [graph, t, direction]);
   const key = topology === null ? "" : topologyKey(topology);

@@ -36,8 +36,16 @@ export function edgeText(edge: GraphEdge, label: EdgeLabel, edges: readonly Grap
   switch (label) {
     case "rate":
       return tcp ? bytesText(edge, t) : rateText(edge.requestsPerSecond, t);
+    case "errors":
+      return tcp ? "" : formatShare(edge.errorRatio);
+    case "average":
+      return tcp ? "" : formatMilliseconds(edge.averageMilliseconds);
+    case "p50":
+      return tcp ? "" : formatMilliseconds(edge.p50Milliseconds);
     case "p95":
       return tcp ? "" : formatMilliseconds(edge.p95Milliseconds);
+    case "p99":
+      return tcp ? "" : formatMilliseconds(edge.p99Milliseconds);
     case "share":
       return tcp ? "" : formatShare(edgeShare(edge, edges));
     case "bytes":

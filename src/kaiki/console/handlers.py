@@ -49,7 +49,7 @@ class Handlers:
     async def graph(self, request: web.Request) -> web.Response:
         """The traffic graph of a window."""
         options = _read_options(request, round(read_time(request, "at", time.time), 3))
-        graph = await self._build_within(options, read_count(request, "most"))
+        graph = await self._build(options, read_count(request, "most"))
         return answer_json(msgspec.to_builtins(graph) | {"warnings": self._warnings()})
 
     async def compare(self, request: web.Request) -> web.Response:
@@ -61,18 +61,9 @@ class Handlers:
         before, after = await asyncio.gather(*map(self._build, moments))
         return answer_json(msgspec.to_builtins(compare_graphs(before, after)) | {"warnings": self._warnings()})
 
-    async def _build_within(self, options: GraphOptions, most: int) -> TrafficGraph:
-        """The graph at the asked zoom, or at the next coarser one that has no more than so many nodes (0: any)."""
-        graph = await self._build(options)
-        for coarser in (GraphType.APP, GraphType.NAMESPACE):
-            if not most or len(graph.nodes) <= most:
-                break
-            graph = await self._build(structs.replace(options, graph_type=coarser))
-        return graph
-
-    async def _build(self, options: GraphOptions) -> TrafficGraph:
+    async def _build(self, options: GraphOptions, most: int = 0) -> TrafficGraph:
         series = await self._metrics.traffic(options.duration_seconds, options.timestamp)
-        return build_graph(series, self._inventory.registry(), options)
+        return build_graph(series, self._inventory.registry(), options, most)
 
     async def series(self, request: web.Request) -> web.Response:
         """Lines for plots of one node or edge."""

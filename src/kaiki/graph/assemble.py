@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from kaiki.graph.enrich import DECORATIONS
 from kaiki.graph.health import conclude, judge_traffic, judge_workload
 from kaiki.graph.model import Edge, GraphOptions, GraphType, Node, NodeTraffic, NodeType, TrafficGraph
@@ -17,19 +19,30 @@ EdgeKey = tuple[str, str, str]
 Sums = dict[str, dict[str, Flow]]
 
 
-def build_graph(series: TrafficSeries, registry: Registry, options: GraphOptions) -> TrafficGraph:
-    """The traffic graph of one window. The same input, in any order, gives the same output."""
+_COARSER = (GraphType.APP, GraphType.NAMESPACE)
+
+
+def build_graph(series: TrafficSeries, registry: Registry, options: GraphOptions, most: int = 0) -> TrafficGraph:
+    """The traffic graph of one window. The same input, in any order, gives the same output.
+
+    With more than `most` nodes (0: any number), a coarser type is built instead: by app, else by namespace.
+    """
     flows = {
         key: flow
         for key, flow in collect_flows(series, options.idle_edges).items()
         if _in_scope(key, options.namespaces)
     }
-    naming = Naming(options.graph_type, registry, _observe_services(flows))
-    draft = _Draft()
-    for key, flow in flows.items():
-        _draw(draft, naming, key, flow, options)
-    if options.idle:
-        _add_idle(draft, naming, registry, options)
+    observed = _observe_services(flows)
+    for graph_type in (options.graph_type, *_COARSER):
+        options = msgspec.structs.replace(options, graph_type=graph_type)
+        naming = Naming(graph_type, registry, observed)
+        draft = _Draft()
+        for key, flow in flows.items():
+            _draw(draft, naming, key, flow, options)
+        if options.idle:
+            _add_idle(draft, naming, registry, options)
+        if not most or len(draft.nodes) <= most:
+            break
     members = _members(draft, naming, registry)
     graph = TrafficGraph(
         timestamp=options.timestamp,

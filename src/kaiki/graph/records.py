@@ -15,6 +15,14 @@ from kaiki.graph.series import Sample, TrafficSeries
 
 _UNKNOWN = ("", "unknown")
 SINK_SERVICES = ("PassthroughCluster", "BlackHoleCluster")
+_SIDE_LABELS = ("workload", "workload_namespace", "canonical_service", "canonical_revision")
+_FLOW_LABELS = (
+    "reporter",
+    "request_protocol",
+    *(f"{side}_{name}" for side in ("source", "destination") for name in _SIDE_LABELS),
+    "destination_service_name",
+    "destination_service_namespace",
+)
 _NO_SERVICES = (*_UNKNOWN, "InboundPassthroughCluster")
 
 
@@ -102,17 +110,17 @@ class Flow:
 
 def collect_flows(series: TrafficSeries, quiet: bool = False) -> dict[FlowKey, Flow]:
     """Every flow with traffic, counted by one reporter; with `quiet` also those that stood still."""
-    by_reporter: dict[str, dict[FlowKey, Flow]] = {"source": {}, "destination": {}}
+    ledger = _Ledger()
     for sample in series.requests:
-        _add_requests(_flow(by_reporter, sample), sample)
+        _add_requests(ledger.flow(sample), sample)
     for sample in series.duration_buckets:
-        buckets = _flow(by_reporter, sample).buckets
+        buckets = ledger.flow(sample).buckets
         bound = _upper_bound(sample.labels)
         buckets[bound] = buckets.get(bound, 0.0) + sample.value
     for sample in series.durations:
-        _flow(by_reporter, sample).duration_milliseconds += sample.value
-    _add_tcp(by_reporter, series)
-    flows = _choose_reporters(by_reporter["source"], by_reporter["destination"])
+        ledger.flow(sample).duration_milliseconds += sample.value
+    _add_tcp(ledger, series)
+    flows = _choose_reporters(ledger.by_reporter["source"], ledger.by_reporter["destination"])
     return {key: flow for key, flow in sorted(flows.items()) if quiet or not flow.quiet}
 
 
@@ -149,16 +157,16 @@ def _add_host(flow: Flow, code: str, sample: Sample) -> None:
         flow.hosts[code, host] = flow.hosts.get((code, host), 0.0) + sample.value
 
 
-def _add_tcp(by_reporter: dict[str, dict[FlowKey, Flow]], series: TrafficSeries) -> None:
+def _add_tcp(ledger: _Ledger, series: TrafficSeries) -> None:
     for sample in _positive(series.tcp_sent):
-        flow = _flow(by_reporter, sample, "tcp")
+        flow = ledger.flow(sample, "tcp")
         flow.bytes_sent += sample.value
         _add_host(flow, "-", sample)
         _add_security(flow, sample)
     for sample in _positive(series.tcp_received):
-        _flow(by_reporter, sample, "tcp").bytes_received += sample.value
+        ledger.flow(sample, "tcp").bytes_received += sample.value
     for sample in _positive(series.tcp_opened):
-        _flow(by_reporter, sample, "tcp").connections += sample.value
+        ledger.flow(sample, "tcp").connections += sample.value
 
 
 def _positive(samples: Iterable[Sample]) -> Iterable[Sample]:
@@ -177,13 +185,28 @@ def _add_security(flow: Flow, sample: Sample) -> None:
             principals.add(principal)
 
 
-def _flow(by_reporter: dict[str, dict[FlowKey, Flow]], sample: Sample, protocol: str = "") -> Flow:
-    labels = sample.labels
-    reporter = "source" if labels.get("reporter") == "source" else "destination"
-    key = FlowKey(
-        _side(labels, "source"), _side(labels, "destination"), _service(labels), protocol or _protocol(labels)
-    )
-    return by_reporter[reporter].setdefault(key, Flow())
+class _Ledger:
+    """The flows by reporter. Most samples are buckets of one and the same flow, so what their labels mean is kept."""
+
+    def __init__(self) -> None:
+        self.by_reporter: dict[str, dict[FlowKey, Flow]] = {"source": {}, "destination": {}}
+        self._known: dict[tuple[str | None, ...], Flow] = {}
+
+    def flow(self, sample: Sample, protocol: str = "") -> Flow:
+        """The flow a sample belongs to."""
+        value = sample.labels.get
+        identity = (protocol, *[value(name) for name in _FLOW_LABELS])
+        found = self._known.get(identity)
+        if found is None:
+            found = self._known[identity] = self._find(sample.labels, protocol)
+        return found
+
+    def _find(self, labels: Mapping[str, str], protocol: str) -> Flow:
+        reporter = "source" if labels.get("reporter") == "source" else "destination"
+        key = FlowKey(
+            _side(labels, "source"), _side(labels, "destination"), _service(labels), protocol or _protocol(labels)
+        )
+        return self.by_reporter[reporter].setdefault(key, Flow())
 
 
 def _protocol(labels: Mapping[str, str]) -> str:

@@ -354,6 +354,7 @@ def test_counts_are_exact_across_the_end_of(walk: Mesh, command: str) -> None:
 
 
 def test_counts_are_exact_across_a_rolling_restart(walk: Mesh) -> None:
+    quiet(walk)
     since = time.time()
     with SteadyLoad(f"{walk.gateway}/productpage") as load:
         load.wait_for_more(20)
@@ -368,6 +369,7 @@ def test_counts_are_exact_across_a_rolling_restart(walk: Mesh) -> None:
 
 def test_a_killed_proxy_costs_at_most_an_interval(walk: Mesh) -> None:
     rate, interval = 20, 3
+    quiet(walk)
     since = time.time()
     pod = walk.pods(selector="app=ratings")[0]["metadata"]["name"]
     with SteadyLoad(f"{walk.gateway}/productpage", rate) as load:
@@ -383,7 +385,8 @@ def test_a_killed_proxy_costs_at_most_an_interval(walk: Mesh) -> None:
 
 
 def test_the_graph_counts_what_was_sent(walk: Mesh) -> None:
-    time.sleep(6)  # Nothing of the tests before may be in the window.
+    quiet(walk)
+    time.sleep(3)  # Nor may anything of the tests before be in the window.
     started = time.time()
     for _ in range(26):
         walk.get(f"{walk.gateway}/productpage")

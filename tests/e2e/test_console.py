@@ -148,7 +148,7 @@ def test_graph_and_table_show_bookinfo(busy: Mesh, page: Page) -> None:
 
 def test_find_hide_and_focus(busy: Mesh, page: Page) -> None:
     page.goto(busy.environment["KAIKI_CONSOLE_URL"] + "/graph?namespaces=default")
-    find = page.get_by_role("searchbox", name="Find")
+    find = page.get_by_role("combobox", name="Find")
     find.fill("namespace = default and name ~ reviews")
     expect(page.locator(".find output")).to_have_text("3 found")
     find.fill("speed > 5")

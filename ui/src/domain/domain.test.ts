@@ -109,7 +109,7 @@ describe("address", () => {
 describe("layout", () => {
   const topology = { nodes: [{ id: "a", namespace: "x", width: 160 }, { id: "b", namespace: "", width: 160 }], edges: [{ id: "e", source: "a", target: "b" }], direction: "RIGHT" as const };
   it("puts namespaces around their nodes", () => {
-    expect(layoutRequest(topology).children?.map((child) => child.id)).toEqual(["namespace:x", "b"]);
+    expect(layoutRequest(topology).children?.map((child) => child.id)).toEqual(["frame:x", "b"]);
   });
   it("changes its key with the topology only", () => {
     expect(topologyKey(topology)).toBe(topologyKey(structuredClone(topology)));

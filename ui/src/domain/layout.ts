@@ -88,7 +88,7 @@ export function layoutRequest({ nodes, edges, direction }: Topology, ordered = t
     },
     children: [
       ...namespaces.map((namespace) => ({
-        id: `namespace:${namespace}`,
+        id: `frame:${namespace}`,
         layoutOptions: { "elk.padding": NAMESPACE_PADDING, ...order, ...(large ? { ...placement, "elk.algorithm": "layered", "elk.direction": direction, "elk.edgeRouting": "ORTHOGONAL" } : {}) },
         children: members(namespace),
       })),
@@ -108,8 +108,8 @@ export function readLayout(key: string, answer: ElkNode): Layout {
   const nodes = new Map<string, Box>();
   const namespaces: Box[] = [];
   for (const child of answer.children ?? []) {
-    if (child.id.startsWith("namespace:")) {
-      namespaces.push({ ...box(child), id: child.id.slice("namespace:".length) });
+    if (child.id.startsWith("frame:")) {
+      namespaces.push({ ...box(child), id: child.id.slice("frame:".length) });
       for (const member of child.children ?? []) nodes.set(member.id, box(member));
     } else {
       nodes.set(child.id, box(child));

@@ -20,7 +20,7 @@ from typing import Any
 
 import kaiki
 from kaiki.admission.server import Webhooks, WebhookServer
-from kaiki.app.proxies import render_bootstrap
+from kaiki.app.proxies import gateway_arguments, render_bootstrap
 from kaiki.authority.authority import CertificateAuthority
 from kaiki.authority.issue import Root
 from kaiki.authority.storage import load_or_create_root
@@ -37,14 +37,19 @@ from kaiki.kube.client import KubeClient
 from kaiki.kube.config import KubeConfig
 from kaiki.kube.errors import KubeError, Unavailable
 from kaiki.kube.resource import NAMESPACES
+from kaiki.manifests.kubernetes_gateway import kubernetes_gateway_manifests
+from kaiki.manifests.settings import InstallSettings, Platform
 from kaiki.model.finding import Finding
 from kaiki.model.identity import DEFAULT_TRUST_DOMAIN
 from kaiki.model.memo import Memo
 from kaiki.model.proxy import Capture, Proxy, ProxyConfig
 from kaiki.model.snapshot import EMPTY_SNAPSHOT, MeshSnapshot
+from kaiki.reconcile.gateway_deployments import GatewayDeployments
 from kaiki.reconcile.run import run_reconcilers
 from kaiki.sources.collections import caches_of
+from kaiki.sources.config_maps import ConfigMapReader, FollowedTogether
 from kaiki.sources.credentials import CredentialReader
+from kaiki.sources.gateway_status import GatewayStatusWriter
 from kaiki.sources.snapshot_source import SnapshotSource
 from kaiki.sources.status import StatusWriter
 from kaiki.translate.generate import generate
@@ -79,6 +84,20 @@ class ControlPlaneSettings:
         """The names by which proxies and the API server call istiod."""
         service = f"istiod.{self.namespace}"
         return f"{service}.svc", f"{service}.svc.cluster.local", service, "localhost"
+
+    def gateway_installation(self) -> InstallSettings:
+        """What gateways of the Gateway API are deployed with."""
+        return InstallSettings(
+            version=kaiki.__version__,
+            platform=Platform.LOCAL if self.capture is Capture.MARK else Platform.KUBERNETES,
+            console_token="",
+            gateway_arguments=gateway_arguments(self.capture, self.namespace),
+            namespace=self.namespace,
+            revision=self.revision,
+            trust_domain=self.trust_domain,
+            cluster_name=self.cluster_name,
+            proxy_image=self.proxy_image,
+        )
 
     def injection(self) -> InjectionSettings:
         """What injection needs to know of the installation."""
@@ -138,8 +157,13 @@ class ControlPlane:
         metrics.set("istio_build", 1, component="pilot", tag=kaiki.__version__)
         self._caches = caches_of(client)
         self._credentials = CredentialReader(client)
-        self._source = SnapshotSource(self._caches, interpret, followed=self._credentials)
+        self._config_maps = ConfigMapReader(client)
+        followed = FollowedTogether(self._credentials, self._config_maps)
+        self._source = SnapshotSource(self._caches, interpret, followed=followed)
         self._status = StatusWriter(client, self._caches)
+        self._gateway_status = GatewayStatusWriter(client, self._caches)
+        installation = settings.gateway_installation()
+        self._gateways = GatewayDeployments(client, lambda one: kubernetes_gateway_manifests(one, installation))
         self._memo = Memo()
         authenticator = TokenAuthenticator(client.review_token)
         self._discovery = DiscoveryServer(
@@ -163,8 +187,10 @@ class ControlPlane:
         """Open the ports, fill the caches and publish the first snapshot."""
         self._source.subscribe(self._publish)
         self._source.subscribe(self._status.take)
+        self._source.subscribe(self._gateway_status.take)
         self._spawn("source", self._source.run())
         self._spawn("status", self._status.run())
+        self._spawn("gateway status", self._gateway_status.run())
         self._webhooks.use(*self._serving_pem())
         host, settings = self._settings.host, self._settings
         webhook = await self._webhooks.start(host, settings.webhook_port)
@@ -191,6 +217,7 @@ class ControlPlane:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._credentials.close()
+        await self._config_maps.close()
         await self._discovery.stop()
         await self._webhooks.stop()
         await self._monitoring.stop()
@@ -201,6 +228,7 @@ class ControlPlane:
     async def _publish(self, interpretation: Interpretation, changed_at: float) -> None:
         snapshot = interpretation.snapshot
         await self._discovery.publish(snapshot, changed_at)
+        self._gateways.take(interpretation.gateway_api.deployments)
         self._metrics.set("pilot_services", len(snapshot.services))
         self._metrics.set("pilot_virt_services", len(self._caches["VirtualService"]))
         self._first_snapshot.set()
@@ -236,7 +264,9 @@ class ControlPlane:
             return self._authority.root_certificates.decode()
 
         elect_in = self._settings.namespace if self._settings.elect_leader else None
-        await run_reconcilers(self._client, root_certificates, root_certificates, stop, elect_in=elect_in)
+        await run_reconcilers(
+            self._client, root_certificates, root_certificates, stop, elect_in=elect_in, gateways=self._gateways
+        )
         await stop.wait()
 
 

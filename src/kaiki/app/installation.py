@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import kaiki
+from kaiki.app.definitions import definitions
 from kaiki.app.home import Home
 from kaiki.app.proxies import gateway_arguments
 from kaiki.kube.client import KubeClient
@@ -16,7 +17,6 @@ from kaiki.kube.resource import Object
 from kaiki.manifests.install import install_manifests
 from kaiki.manifests.settings import InstallSettings, Platform, Profile
 from kaiki.names.table import HOST_ALIAS_NAME
-from kaiki.resources.crds import custom_resource_definitions
 
 
 def console_token(home: Home) -> str:
@@ -44,7 +44,7 @@ def local_settings(home: Home, profile: Profile = Profile.DEFAULT, metrics_url: 
         platform=Platform.LOCAL,
         console_token=console_token(home),
         profile=profile,
-        definitions=tuple(custom_resource_definitions()),
+        definitions=tuple(definitions()),
         metrics_folder=str(home.metrics),
         metrics_url=seen_from_pods(metrics_url),
     )

@@ -2,6 +2,8 @@
 
 A gateway also gets the Secrets that Gateways name (`kubernetes://name`), of its own namespace only. Whoever may start a
 gateway pod there may mount these Secrets into it as well, so this opens no door that was closed; sidecars get none.
+Gateways of the Gateway API may name Secrets of other namespaces (`kubernetes-gateway://namespace/name`): those a
+ReferenceGrant opens to them, for pods of the Gateway's own namespace.
 
 A key is made when it has to be sent and dropped when the proxy has acknowledged it. What a proxy holds is known by its
 version, so that a control plane that has just been started leaves good certificates alone.
@@ -15,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from kaiki.discovery.stream import Stream
-from kaiki.model.credential import GATEWAY_SECRETS, ROOTS_SUFFIX
+from kaiki.model.credential import GATEWAY_SECRETS, ROOTS_SUFFIX, SHARED_SECRETS
 from kaiki.model.identity import Identity, WorkloadLabels
 from kaiki.model.proxy import SECRET_TYPE, Proxy, Resource
 from kaiki.model.workload import ProxyKind
@@ -55,6 +57,8 @@ class GatewaySecrets(Protocol):
 
     def roots(self, namespace: str, name: str) -> bytes | None: ...
 
+    def is_shared(self, namespace: str, name: str, reader: str) -> bool: ...
+
 
 class ProxySecrets:
     """The secrets of one proxy on one stream."""
@@ -76,7 +80,8 @@ class ProxySecrets:
         if ROOT_NAME in wanted:
             table[ROOT_NAME] = root_secret(self._issuer.root_certificates)
         for name in wanted:
-            if name.startswith(GATEWAY_SECRETS) and (found := self._gateway_secret(proxy, name)) is not None:
+            found = self._gateway_secret(proxy, name) if name.startswith((GATEWAY_SECRETS, SHARED_SECRETS)) else None
+            if found is not None:
                 table[name] = found
         if table != self._table:
             self._table = table
@@ -86,6 +91,8 @@ class ProxySecrets:
         store, plain = self._gateway_secrets, name.removeprefix(GATEWAY_SECRETS)
         if store is None or proxy.kind is not ProxyKind.GATEWAY:
             return None
+        if name.startswith(SHARED_SECRETS):
+            return _shared_secret(store, name, proxy.namespace)
         pair = store.pair(proxy.namespace, plain)
         if pair is not None:
             return versioned_secret(name, certificate_secret(*pair, name))
@@ -116,6 +123,12 @@ class ProxySecrets:
     def seconds_until_rotation(self) -> float | None:
         """How long the certificate may stay; None when there is none."""
         return None if self.rotate_at is None else (self.rotate_at - datetime.now(UTC)).total_seconds()
+
+
+def _shared_secret(store: GatewaySecrets, name: str, reader: str) -> Resource | None:
+    owner, _, plain = name.removeprefix(SHARED_SECRETS).partition("/")
+    pair = store.pair(owner, plain) if store.is_shared(owner, plain, reader) else None
+    return versioned_secret(name, certificate_secret(*pair, name)) if pair is not None else None
 
 
 def _acknowledged(version: str) -> Resource:

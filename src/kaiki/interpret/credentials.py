@@ -22,12 +22,29 @@ CREDENTIAL = "Credential"
 
 def wanted_credentials(snapshot: MeshSnapshot) -> frozenset[tuple[str, str]]:
     """(namespace, name) of every Secret that a Gateway needs, in the namespaces of the pods it selects."""
-    return frozenset(_policy_secrets(snapshot)) | frozenset(
+    by_pods = {
         (namespace, name)
         for item in snapshot.gateways
         for namespace in gateway_namespaces(snapshot, item)
         for name in _names(item)
+    }
+    return frozenset(
+        _policy_secrets(snapshot)
+        | by_pods
+        | {(owner, name) for item in snapshot.gateways for owner, name in _placed(item)}
     )
+
+
+def shared_credentials(snapshot: MeshSnapshot) -> frozenset[tuple[str, str, str]]:
+    """(namespace, name, reader) of Secrets that a Gateway names with their namespace; `reader` is its pods'."""
+    return frozenset(
+        (owner, name, item.namespace) for item in snapshot.gateways for owner, name in _placed(item) if item.namespace
+    )
+
+
+def _placed(item: Gateway) -> list[tuple[str, str]]:
+    found = (server.tls for server in item.servers)
+    return [(tls.credential_namespace, tls.credential) for tls in found if tls is not None and tls.credential_namespace]
 
 
 def _policy_secrets(snapshot: MeshSnapshot) -> set[tuple[str, str]]:
@@ -57,7 +74,7 @@ def _names(item: Gateway) -> set[str]:
     found: set[str] = set()
     for server in item.servers:
         tls = server.tls
-        if tls is not None and tls.needs_pair and tls.credential:
+        if tls is not None and tls.needs_pair and tls.credential and not tls.credential_namespace:
             found.add(tls.credential)
         if tls is not None and tls.roots_from:
             found.update(roots_names(tls.roots_from))
@@ -67,12 +84,11 @@ def _names(item: Gateway) -> set[str]:
 
 def gateway_namespaces(snapshot: MeshSnapshot, item: Gateway) -> list[str]:
     """The namespaces of the gateway pods a Gateway selects."""
-    wanted = set(item.selector)
     return sorted(
         {
             workload.namespace
             for workload in snapshot.workloads.values()
-            if workload.proxy is ProxyKind.GATEWAY and wanted <= set(workload.labels)
+            if workload.proxy is ProxyKind.GATEWAY and item.selects(workload.namespace, workload.labels)
         }
     )
 

@@ -15,6 +15,9 @@ from kaiki.interpret.credentials import CREDENTIAL, credential
 from kaiki.interpret.delegates import delegate_key, resolve_delegates
 from kaiki.interpret.destination_rules import destination_policy
 from kaiki.interpret.entry_hosts import known_hosts
+from kaiki.interpret.gateway_api.backend_tls import with_backend_tls
+from kaiki.interpret.gateway_api.interpretation import NOTHING, GatewayApi, Registered, gateway_api
+from kaiki.interpret.gateway_api.objects import KINDS as GATEWAY_API_KINDS
 from kaiki.interpret.gateways import gateway
 from kaiki.interpret.mesh_config import MESH_CONFIG, mesh_settings
 from kaiki.interpret.references import references
@@ -31,7 +34,7 @@ from kaiki.model.gateway import Gateway
 from kaiki.model.memo import Memo
 from kaiki.model.policy.destination import DestinationPolicy
 from kaiki.model.policy.telemetry import TelemetryPolicy
-from kaiki.model.route import VirtualService
+from kaiki.model.route import MESH_GATEWAY, VirtualService
 from kaiki.model.service import ServiceEntry
 from kaiki.model.sidecar import Sidecar
 from kaiki.model.snapshot import MeshSnapshot
@@ -66,6 +69,7 @@ KINDS = (
     "ConfigMap",
     "Sidecar",
     "WorkloadEntry",
+    *GATEWAY_API_KINDS,
 )
 """The kinds interpretation reads; others among the inputs are ignored. Of ConfigMaps, only the mesh's is needed."""
 
@@ -74,11 +78,15 @@ Interpreted = VirtualService | DestinationPolicy | Gateway | ServiceEntry | Tele
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Interpretation:
-    """A snapshot, what is wrong with the objects it came from, and what the next interpretation can reuse."""
+    """A snapshot, what is wrong with the objects it came from, and what the next interpretation can reuse.
+
+    `gateway_api` has the status of the Gateway API's objects, and what it wants to read.
+    """
 
     snapshot: MeshSnapshot
     findings: tuple[Finding, ...]
     memo: Memo
+    gateway_api: GatewayApi = NOTHING
 
 
 def interpret(inputs: Inputs, previous: Interpretation | None = None) -> Interpretation:
@@ -91,12 +99,14 @@ def interpret(inputs: Inputs, previous: Interpretation | None = None) -> Interpr
     by_kind = _by_kind(inputs)
     things, findings = _things(by_kind, memo)
     snapshot = _snapshot(by_kind, things, memo)
+    added = gateway_api(by_kind, _registered(snapshot), memo)
+    snapshot = _with_gateway_api(snapshot, added)
     if (config := inputs.get(MESH_CONFIG)) is not None:
         settings, found = memo.get(mesh_settings, config)
         snapshot, findings = replace(snapshot, settings=settings), [*findings, *found]
         findings += provider_findings(snapshot, core.reference(config))
     findings += references(snapshot, things)
-    return Interpretation(snapshot, tuple(sorted(set(findings), key=_finding_order)), memo)
+    return Interpretation(snapshot, tuple(sorted(set(findings), key=_finding_order)), memo, added)
 
 
 def check_object(obj: Mapping[str, Any], snapshot: MeshSnapshot) -> list[Finding]:
@@ -214,6 +224,27 @@ def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpr
         workload_entries=selectable,
         credentials=_credentials(by_kind, memo),
         namespaces={core.name(obj): core.labels(obj) for obj in by_kind.get("Namespace", ())},
+    )
+
+
+def _registered(snapshot: MeshSnapshot) -> Registered:
+    return Registered(snapshot.services, snapshot.workloads, snapshot.credentials, snapshot.namespaces)
+
+
+def _with_gateway_api(snapshot: MeshSnapshot, added: GatewayApi) -> MeshSnapshot:
+    """The snapshot with what the Gateway API adds; routes of Services come before Istio's for the same host."""
+    if added is NOTHING:
+        return snapshot
+    routes = dict(snapshot.virtual_services)
+    for item in added.at_gateways:
+        routes[item.gateways[0]] = (*routes.get(item.gateways[0], ()), item)
+    if added.mesh:
+        routes[MESH_GATEWAY] = (*added.mesh, *routes.get(MESH_GATEWAY, ()))
+    return replace(
+        snapshot,
+        virtual_services={name: routes[name] for name in sorted(routes)},
+        gateways=(*snapshot.gateways, *added.gateways),
+        destination_policies=with_backend_tls(snapshot.destination_policies, added.backend_tls),
     )
 
 

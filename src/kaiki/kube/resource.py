@@ -71,6 +71,7 @@ HORIZONTAL_POD_AUTOSCALERS = ResourceType("autoscaling", "v2", "horizontalpodaut
 POD_DISRUPTION_BUDGETS = ResourceType("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 NETWORK_POLICIES = ResourceType("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 INGRESSES = ResourceType("networking.k8s.io", "v1", "ingresses", "Ingress")
+INGRESS_CLASSES = ResourceType("networking.k8s.io", "v1", "ingressclasses", "IngressClass", False)
 ENDPOINT_SLICES = ResourceType("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 LEASES = ResourceType("coordination.k8s.io", "v1", "leases", "Lease")
 CUSTOM_RESOURCE_DEFINITIONS = ResourceType(
@@ -118,10 +119,11 @@ GATEWAY_CLASSES = ResourceType("gateway.networking.k8s.io", "v1", "gatewayclasse
 KUBERNETES_GATEWAYS = ResourceType("gateway.networking.k8s.io", "v1", "gateways", "Gateway")
 HTTP_ROUTES = ResourceType("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
 GRPC_ROUTES = ResourceType("gateway.networking.k8s.io", "v1", "grpcroutes", "GRPCRoute")
-TLS_ROUTES = ResourceType("gateway.networking.k8s.io", "v1alpha2", "tlsroutes", "TLSRoute")
-TCP_ROUTES = ResourceType("gateway.networking.k8s.io", "v1alpha2", "tcproutes", "TCPRoute")
+TLS_ROUTES = ResourceType("gateway.networking.k8s.io", "v1", "tlsroutes", "TLSRoute")
+LISTENER_SETS = ResourceType("gateway.networking.k8s.io", "v1", "listenersets", "ListenerSet")
+TCP_ROUTES = ResourceType("gateway.networking.k8s.io", "v1", "tcproutes", "TCPRoute")
 REFERENCE_GRANTS = ResourceType("gateway.networking.k8s.io", "v1beta1", "referencegrants", "ReferenceGrant")
-BACKEND_TLS_POLICIES = ResourceType("gateway.networking.k8s.io", "v1alpha3", "backendtlspolicies", "BackendTLSPolicy")
+BACKEND_TLS_POLICIES = ResourceType("gateway.networking.k8s.io", "v1", "backendtlspolicies", "BackendTLSPolicy")
 
 KNOWN_TYPES: tuple[ResourceType, ...] = tuple(
     value for value in list(globals().values()) if isinstance(value, ResourceType)

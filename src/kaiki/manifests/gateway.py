@@ -38,22 +38,23 @@ def gateway_manifests(settings: InstallSettings) -> list[Object]:
         deployment(
             NAME,
             settings,
-            _container(settings),
+            gateway_container(settings, NAME),
             labels,
             _SELECTOR,
             account=ACCOUNT,
             annotations=annotations,
-            volumes=_volumes(),
+            volumes=gateway_volumes(),
         ),
     ]
 
 
-def _container(settings: InstallSettings) -> Object:
+def gateway_container(settings: InstallSettings, name: str) -> Object:
+    """Envoy as the gateway `name`."""
     return {
         "name": "istio-proxy",
         "image": settings.proxy_image,
         "args": list(settings.gateway_arguments),
-        "env": _environment(settings),
+        "env": _environment(settings, name),
         "ports": [
             {"name": "status-port", "containerPort": 15021, "protocol": "TCP"},
             {"name": "http2", "containerPort": 8080, "protocol": "TCP"},
@@ -83,23 +84,23 @@ def _drain(settings: InstallSettings) -> str:
     return f"exec 3<>/dev/tcp/127.0.0.1/15000 && printf '{request}' >&3 && sleep {seconds}"
 
 
-def _environment(settings: InstallSettings) -> list[Object]:
+def _environment(settings: InstallSettings, name: str) -> list[Object]:
     """Who the gateway is, for the metrics' labels; the same names as in a sidecar."""
     fields = {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace", "POD_IP": "status.podIP"}
     values = {
-        "KAIKI_WORKLOAD": NAME,
-        "KAIKI_APP": NAME,
+        "KAIKI_WORKLOAD": name,
+        "KAIKI_APP": name,
         "KAIKI_VERSION": UNKNOWN,
-        "KAIKI_CANONICAL_SERVICE": NAME,
+        "KAIKI_CANONICAL_SERVICE": name,
         "KAIKI_CANONICAL_REVISION": "latest",
         "KAIKI_CLUSTER": settings.cluster_name,
         "KAIKI_WORKLOAD_NAMESPACE": settings.namespace,
-        "KAIKI_LABELS": f"{NAME};{settings.namespace};{NAME};{UNKNOWN};{NAME};latest;{settings.cluster_name}",
+        "KAIKI_LABELS": f"{name};{settings.namespace};{name};{UNKNOWN};{name};latest;{settings.cluster_name}",
     }
     return [
-        *({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()),
-        *({"name": name, "value": value} for name, value in values.items()),
-        {"name": "OTEL_RESOURCE_ATTRIBUTES", "value": f"service.name={NAME}.$(POD_NAMESPACE)"},
+        *({"name": field, "valueFrom": {"fieldRef": {"fieldPath": path}}} for field, path in fields.items()),
+        *({"name": field, "value": value} for field, value in values.items()),
+        {"name": "OTEL_RESOURCE_ATTRIBUTES", "value": f"service.name={name}.$(POD_NAMESPACE)"},
     ]
 
 
@@ -108,7 +109,8 @@ def _probe(period_seconds: int, failures: int) -> Object:
     return {"httpGet": request, "periodSeconds": period_seconds, "timeoutSeconds": 3, "failureThreshold": failures}
 
 
-def _volumes() -> list[Object]:
+def gateway_volumes() -> list[Object]:
+    """The token a gateway proves itself by, and the root of the control plane."""
     token = {"audience": "istio-ca", "expirationSeconds": _TOKEN_SECONDS, "path": "istio-token"}
     return [
         {"name": "istio-token", "projected": {"sources": [{"serviceAccountToken": token}]}},

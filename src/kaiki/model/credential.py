@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 GATEWAY_SECRETS = "kubernetes://"
 """What the SDS names of such Secrets begin with."""
+SHARED_SECRETS = "kubernetes-gateway://"
+"""The same for Secrets named with their namespace (`kubernetes-gateway://namespace/name`), as in the Gateway API."""
 ROOTS_SUFFIX = "-cacert"
 """A Secret of this name beside a server's own holds what its clients' certificates are verified by (Istio's rule)."""
 

@@ -23,7 +23,9 @@ class ServerTlsMode(StrEnum):
 class ServerTls:
     """The TLS of one server. Certificates are paths in the gateway's file system, or come from Secrets by name.
 
-    `credential` names a Secret of the gateway's namespace; `roots_credential` that of the roots, if it is another.
+    `credential` names a Secret of the gateway's namespace; `roots_credential` that of the roots, if it is another. With
+    `credential_namespace` (Gateway API, where a ReferenceGrant allows it) it is there. `roots_pem` are the roots
+    themselves; `accepts_untrusted` lets clients in whose certificates they do not verify.
     """
 
     mode: ServerTlsMode | None = None
@@ -37,6 +39,9 @@ class ServerTls:
     cipher_suites: tuple[str, ...] = ()
     credential: str = ""
     roots_credential: str = ""
+    credential_namespace: str = ""
+    roots_pem: bytes = b""
+    accepts_untrusted: bool = False
 
     @property
     def verifies_clients(self) -> bool:
@@ -51,7 +56,7 @@ class ServerTls:
     @property
     def roots_from(self) -> str:
         """The credential with the roots for clients; empty where files have them, or nobody is verified."""
-        return (self.roots_credential or self.credential) if self.verifies_clients else ""
+        return (self.roots_credential or self.credential) if self.verifies_clients and not self.roots_pem else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +102,20 @@ class GatewayServer:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """Servers for the gateway pods that carry all of `selector` (empty: every gateway pod). `created` orders them."""
+    """Servers for the gateway pods that carry all of `selector` (empty: every gateway pod). `created` orders them.
+
+    With `namespace`, only pods of that namespace are selected (Gateways of the Gateway API own their pods).
+    """
 
     source: ObjectRef
     selector: tuple[tuple[str, str], ...]
     servers: tuple[GatewayServer, ...]
     created: str = ""
+    namespace: str = ""
+
+    def selects(self, namespace: str, labels: tuple[tuple[str, str], ...]) -> bool:
+        """Whether a gateway pod is this Gateway's."""
+        return self.namespace in ("", namespace) and set(self.selector) <= set(labels)
 
     @property
     def key(self) -> str:

@@ -14,12 +14,13 @@ MESH_GATEWAY = "mesh"
 
 
 class MatchKind(StrEnum):
-    """How a text is compared. `PRESENT` asks only that there is one."""
+    """How a text is compared. `PRESENT` asks only that there is one; `PATH_PREFIX` ends at a slash (Gateway API)."""
 
     EXACT = "exact"
     PREFIX = "prefix"
     REGEX = "regex"
     PRESENT = "present"
+    PATH_PREFIX = "path prefix"
 
 
 @dataclass(frozen=True, slots=True)

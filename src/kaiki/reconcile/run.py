@@ -10,6 +10,7 @@ from kaiki.kube.cache import Cache, drop_managed_fields, running
 from kaiki.kube.client import KubeClient
 from kaiki.kube.lease import LeaderElection
 from kaiki.kube.resource import CONFIG_MAPS, NAMESPACES
+from kaiki.reconcile.gateway_deployments import GatewayDeployments
 from kaiki.reconcile.root_certificate import CONFIG_MAP_NAME, RootCertificates
 from kaiki.reconcile.webhook import WEBHOOK_CONFIGURATIONS, WebhookBundle
 
@@ -24,16 +25,18 @@ async def run_reconcilers(
     *,
     renewed: asyncio.Event | None = None,
     elect_in: str | None = None,
+    gateways: GatewayDeployments | None = None,
 ) -> None:
     """Keeps the root certificate ConfigMaps and the webhooks' CA bundles right until `stop` is set.
 
     `root_certificates` and `webhook_ca` answer PEM texts, as they are now; set `renewed` when an answer changes, and
-    it is cleared once taken in. With `elect_in` (a namespace) only the holder of the Lease `istio-leader` there writes.
+    it is cleared once taken in. `gateways` are deployed meanwhile, if given. With `elect_in` (a namespace) only the
+    holder of the Lease `istio-leader` there writes.
     """
     renewed = renewed or asyncio.Event()
 
     async def work() -> None:
-        await _reconcile(client, root_certificates, webhook_ca, renewed)
+        await _reconcile(client, root_certificates, webhook_ca, renewed, gateways)
 
     identity = f"{socket.gethostname()}_{os.getpid()}"
     job = work() if elect_in is None else LeaderElection(client, elect_in, LEASE_NAME, identity).run(work)
@@ -50,7 +53,11 @@ async def run_reconcilers(
 
 
 async def _reconcile(
-    client: KubeClient, root_certificates: Callable[[], str], webhook_ca: Callable[[], str], renewed: asyncio.Event
+    client: KubeClient,
+    root_certificates: Callable[[], str],
+    webhook_ca: Callable[[], str],
+    renewed: asyncio.Event,
+    gateways: GatewayDeployments | None,
 ) -> None:
     by_name = f"metadata.name={CONFIG_MAP_NAME}"
     namespaces = Cache(client, NAMESPACES, trim=drop_managed_fields)
@@ -59,11 +66,14 @@ async def _reconcile(
         name: Cache(client, resource, field_selector=f"metadata.name={name}", trim=drop_managed_fields)
         for resource, name in WEBHOOK_CONFIGURATIONS
     }
-    parts: list[RootCertificates | WebhookBundle] = [
+    parts: list[RootCertificates | WebhookBundle | GatewayDeployments] = [
         RootCertificates(client, namespaces, config_maps, root_certificates),
         *(WebhookBundle(client, cache, name, webhook_ca) for name, cache in hooks.items()),
     ]
-    async with running(namespaces, config_maps, *hooks.values()), contextlib.AsyncExitStack() as stack:
+    more = gateways.caches() if gateways is not None else []
+    if gateways is not None:
+        parts.append(gateways)
+    async with running(namespaces, config_maps, *hooks.values(), *more), contextlib.AsyncExitStack() as stack:
         for part in parts:
             part.start()
             worker = asyncio.ensure_future(part.work.run())

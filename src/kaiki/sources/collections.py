@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kaiki.interpret.gateway_api.objects import KUBERNETES_GATEWAY
 from kaiki.interpret.interpretation import KINDS
 from kaiki.interpret.mesh_config import MESH_CONFIG
 from kaiki.kube import resource
@@ -29,8 +30,18 @@ _TYPES: dict[str, ResourceType] = {
         resource.REQUEST_AUTHENTICATIONS,
         resource.TELEMETRIES,
         resource.HTTP_ROUTES,
+        resource.GATEWAY_CLASSES,
+        resource.LISTENER_SETS,
+        resource.GRPC_ROUTES,
+        resource.TLS_ROUTES,
+        resource.TCP_ROUTES,
+        resource.REFERENCE_GRANTS,
+        resource.BACKEND_TLS_POLICIES,
+        resource.INGRESSES,
+        resource.INGRESS_CLASSES,
     )
 }
+_TYPES[KUBERNETES_GATEWAY] = resource.KUBERNETES_GATEWAYS
 
 
 def caches_of(client: KubeClient, kinds: tuple[str, ...] = KINDS) -> dict[str, Cache]:

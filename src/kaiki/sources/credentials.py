@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kaiki.interpret.credentials import CREDENTIAL, credential_input, wanted_credentials
+from kaiki.interpret.credentials import CREDENTIAL, credential_input, shared_credentials, wanted_credentials
 from kaiki.interpret.interpretation import Interpretation
 from kaiki.kube.cache import Cache, CacheEvent, drop_managed_fields
 from kaiki.kube.client import KubeClient
@@ -37,6 +37,7 @@ class CredentialReader:
         self._tasks: dict[Name, asyncio.Task[None]] = {}
         self._materials: dict[Name, Material] = {}
         self._inputs: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+        self._shared: frozenset[tuple[str, str, str]] = frozenset()
         self.changed: Callable[[], None] = lambda: None
 
     def inputs(self) -> Mapping[tuple[str, str, str], Mapping[str, Any]]:
@@ -46,6 +47,7 @@ class CredentialReader:
     async def follow(self, interpretation: Interpretation) -> bool:
         """Read what Gateways need now, and forget the rest. True if `inputs` changed meanwhile."""
         wanted, before = wanted_credentials(interpretation.snapshot), dict(self._inputs)
+        self._shared = shared_credentials(interpretation.snapshot)
         for name in self._caches.keys() - wanted:
             await self._forget(name)
         new = [self._begin(name) for name in sorted(wanted - self._caches.keys())]
@@ -103,6 +105,10 @@ class CredentialReader:
         """The certificates and the key of a Secret, PEM; None unless a Gateway names it and it can be used."""
         material = self._materials.get((namespace, name), ABSENT)
         return None if material.pair_problem else (material.certificates, material.key)
+
+    def is_shared(self, namespace: str, name: str, reader: str) -> bool:
+        """Whether a Gateway with pods in namespace `reader` may use a Secret of `namespace`."""
+        return (namespace, name, reader) in self._shared
 
     def roots(self, namespace: str, name: str) -> bytes | None:
         """The roots for a credential's clients, PEM: of the Secret beside it, or its own."""

@@ -128,7 +128,7 @@ def says_the_same(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 
     Their status is written by us (findings) and read by nobody here: without this, every finding would be two changes.
     """
-    if "istio.io" not in str(new.get("apiVersion")):
+    if not any(group in str(new.get("apiVersion")) for group in ("istio.io", "gateway.networking.k8s.io")):
         return False
     if old["metadata"].get("uid") != new["metadata"].get("uid"):
         return False

@@ -61,7 +61,7 @@ def _has_secrets(snapshot: MeshSnapshot, namespace: str, server: GatewayServer) 
     tls = server.tls
     if tls is None or not tls.credential or not tls.needs_pair:
         return True
-    pair = snapshot.credentials.get((namespace, tls.credential))
+    pair = snapshot.credentials.get((tls.credential_namespace or namespace, tls.credential))
     if pair is None or pair.pair_problem:
         return False
     roots = find_roots(snapshot.credentials, namespace, tls.roots_from) if tls.roots_from else None
@@ -88,10 +88,9 @@ def _by_port(servers: Iterable[BoundServer]) -> dict[int, list[BoundServer]]:
 
 def bound_servers(snapshot: MeshSnapshot, proxy: Proxy) -> Iterator[BoundServer]:
     """The servers of all Gateways that select the pod, with the ports it binds."""
-    labels = set(proxy.labels)
     ports = _port_map(snapshot, proxy)
     for item in snapshot.gateways:
-        if set(item.selector) <= labels:
+        if item.selects(proxy.namespace, proxy.labels):
             for position, server in enumerate(item.servers):
                 yield BoundServer(item, server, ports.get(server.port, server.port), position)
 

@@ -13,6 +13,8 @@ _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 def config_path(source: ObjectRef) -> str:
     """The API path of an object: the kind in small letters with dashes, as Istio writes it."""
+    if source.kind.endswith("Route") or source.kind == "BackendTLSPolicy":
+        return f"/apis/gateway.networking.k8s.io/v1/namespaces/{source.namespace}/{source.kind.lower()}/{source.name}"
     kind = _CAPITAL.sub("-", source.kind).lower()
     return f"/apis/networking.istio.io/v1/namespaces/{source.namespace}/{kind}/{source.name}"
 

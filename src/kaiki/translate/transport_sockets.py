@@ -9,7 +9,7 @@ from envoy.config.core.v3 import base_pb2, config_source_pb2
 from envoy.extensions.transport_sockets.tls.v3 import common_pb2, secret_pb2, tls_pb2
 from google.protobuf import duration_pb2
 
-from kaiki.model.credential import GATEWAY_SECRETS, ROOTS_SUFFIX
+from kaiki.model.credential import GATEWAY_SECRETS, ROOTS_SUFFIX, SHARED_SECRETS
 from kaiki.model.gateway import ServerTls, ServerTlsMode
 from kaiki.model.identity import DEFAULT_TRUST_DOMAIN
 from kaiki.model.policy.destination import ClientTls
@@ -111,7 +111,7 @@ def plain_server(tls: ServerTls, alpn: Iterable[str]) -> base_pb2.TransportSocke
         common.tls_params.tls_maximum_protocol_version = _VERSIONS[tls.maximum_version]
     common.tls_params.cipher_suites.extend(tls.cipher_suites)
     if tls.credential:
-        common.tls_certificate_sds_secret_configs.append(_secret(gateway_secret(tls.credential)))
+        common.tls_certificate_sds_secret_configs.append(_secret(_server_secret(tls)))
     else:
         certificate = common.tls_certificates.add()
         certificate.certificate_chain.filename = tls.server_certificate
@@ -122,9 +122,19 @@ def plain_server(tls: ServerTls, alpn: Iterable[str]) -> base_pb2.TransportSocke
     return base_pb2.TransportSocket(name=_SOCKET, typed_config=pack(context))
 
 
+def _server_secret(tls: ServerTls) -> str:
+    if tls.credential_namespace:
+        return f"{SHARED_SECRETS}{tls.credential_namespace}/{tls.credential}"
+    return gateway_secret(tls.credential)
+
+
 def _verify_clients(common: tls_pb2.CommonTlsContext, tls: ServerTls) -> None:
     verified = common.validation_context
-    if tls.roots_from:
+    if tls.roots_pem:
+        verified.trusted_ca.inline_bytes = tls.roots_pem
+        if tls.accepts_untrusted:
+            verified.trust_chain_verification = common_pb2.CertificateValidationContext.ACCEPT_UNTRUSTED
+    elif tls.roots_from:
         combined = common.combined_validation_context
         combined.validation_context_sds_secret_config.CopyFrom(_secret(gateway_secret(tls.roots_from, roots=True)))
         verified = combined.default_validation_context
@@ -177,6 +187,8 @@ def _verify_server(common: tls_pb2.CommonTlsContext, tls: ClientTls, by_secret: 
         combined.validation_context_sds_secret_config.CopyFrom(_secret(gateway_secret(tls.credential, roots=True)))
         context = combined.default_validation_context
         context.SetInParent()
+    elif tls.roots_pem:
+        context.trusted_ca.inline_bytes = tls.roots_pem
     elif tls.ca_certificates and tls.ca_certificates != "system":
         context.trusted_ca.filename = tls.ca_certificates
     else:

@@ -93,6 +93,8 @@ def _conflict(snapshot: MeshSnapshot, item: Gateway, server: GatewayServer, path
     for other in snapshot.gateways:
         if other.source == item.source:
             return
+        if other.namespace:
+            continue
         if not (set(other.selector) <= set(item.selector) or set(item.selector) <= set(other.selector)):
             continue
         for theirs in other.servers:

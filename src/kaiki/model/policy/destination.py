@@ -126,7 +126,10 @@ class TlsMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClientTls:
-    """TLS origination. Certificates are paths in the proxy's file system, or come from the Secret `credential`."""
+    """TLS origination. Certificates are paths in the proxy's file system, or come from the Secret `credential`.
+
+    `roots_pem` are the roots themselves (BackendTLSPolicy).
+    """
 
     mode: TlsMode = TlsMode.AUTO
     sni: str = ""
@@ -135,6 +138,7 @@ class ClientTls:
     private_key: str = ""
     ca_certificates: str = ""
     insecure_skip_verify: bool = False
+    roots_pem: bytes = b""
     credential: str = ""
     revocation_list: str = ""
 

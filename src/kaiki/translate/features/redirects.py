@@ -18,6 +18,7 @@ _CODES = {
 }
 REDIRECT_CODES = frozenset(_CODES)
 _WHOLE_PATH = "^.*$"
+_PREFIXES = (MatchKind.PREFIX, MatchKind.PATH_PREFIX)
 
 
 def set_redirect(route: route_components_pb2.Route, redirect: Redirect, listener_port: int) -> None:
@@ -26,6 +27,10 @@ def set_redirect(route: route_components_pb2.Route, redirect: Redirect, listener
     action.response_code = _CODES.get(redirect.code, route_components_pb2.RedirectAction.MOVED_PERMANENTLY)
     if redirect.path:
         action.path_redirect = redirect.path
+    elif redirect.path_prefix == "/" and route.match.path_separated_prefix:
+        # Replacing the prefix by "/" alone would turn /prefix/x into //x.
+        action.regex_rewrite.pattern.CopyFrom(regex(_without(route.match.path_separated_prefix)))
+        action.regex_rewrite.substitution = r"/\2"
     elif redirect.path_prefix:
         action.prefix_rewrite = redirect.path_prefix
     action.host_redirect = redirect.authority
@@ -35,6 +40,11 @@ def set_redirect(route: route_components_pb2.Route, redirect: Redirect, listener
         action.port_redirect = redirect.port
     elif redirect.keep_port:
         action.port_redirect = listener_port
+
+
+def _without(prefix: str) -> str:
+    """An expression whose second group is what follows a prefix and its slash."""
+    return f"^{re.escape(prefix)}(/?)(.*)$"
 
 
 def set_direct_response(route: route_components_pb2.Route, response: DirectResponse) -> None:
@@ -61,10 +71,10 @@ def _rewrite_path(action: route_components_pb2.RouteAction, path: str, uri: Text
     if uri is not None and uri.kind is MatchKind.REGEX:
         action.regex_rewrite.pattern.CopyFrom(regex(_WHOLE_PATH))
         action.regex_rewrite.substitution = path.replace("\\", "\\\\")
-    elif path == "/" and uri is not None and uri.kind is MatchKind.PREFIX and not uri.value.endswith("/"):
+    elif path == "/" and uri is not None and uri.kind in _PREFIXES and not uri.value.endswith("/"):
         # Replacing the prefix by "/" alone would turn /prefix/x into //x.
         flags = "(?i)" if uri.ignore_case else ""
-        action.regex_rewrite.pattern.CopyFrom(regex(f"{flags}^{re.escape(uri.value)}(/?)(.*)$"))
+        action.regex_rewrite.pattern.CopyFrom(regex(flags + _without(uri.value)))
         action.regex_rewrite.substitution = r"/\2"
     else:
         action.prefix_rewrite = path

@@ -31,7 +31,7 @@ def set_text(matcher: string_pb2.StringMatcher, text: TextMatch) -> None:
     match text.kind:
         case MatchKind.EXACT:
             matcher.exact = text.value
-        case MatchKind.PREFIX:
+        case MatchKind.PREFIX | MatchKind.PATH_PREFIX:
             matcher.prefix = text.value
         case MatchKind.REGEX:
             matcher.safe_regex.regex = text.value
@@ -51,8 +51,10 @@ def _set_path(message: route_components_pb2.RouteMatch, text: TextMatch | None) 
         message.prefix = "/"
     elif text.kind is MatchKind.EXACT:
         message.path = text.value
-    elif text.kind is MatchKind.PREFIX:
-        message.prefix = text.value
+    elif text.kind is MatchKind.PREFIX or (text.kind is MatchKind.PATH_PREFIX and not text.value.strip("/")):
+        message.prefix = text.value if text.kind is MatchKind.PREFIX else "/"
+    elif text.kind is MatchKind.PATH_PREFIX:
+        message.path_separated_prefix = text.value.rstrip("/")
     else:
         message.safe_regex.CopyFrom(regex(text.value, text.ignore_case))
     if text is not None and text.ignore_case and text.kind in (MatchKind.EXACT, MatchKind.PREFIX):

@@ -1,0 +1,154 @@
+"""The status of the Gateway API's objects, as the specification words it; times are added where it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from kaiki.interpret.gateway_api.attachment import Parent
+from kaiki.interpret.gateway_api.backend_tls import BackendTls
+from kaiki.interpret.gateway_api.features import SUPPORTED
+from kaiki.interpret.gateway_api.listeners import Listener
+from kaiki.interpret.gateway_api.objects import (
+    CONTROLLER,
+    GROUP,
+    Object,
+    Problem,
+    Status,
+    condition,
+    judged,
+)
+from kaiki.resources import core
+
+
+def class_status(obj: Object) -> Status:
+    """A GatewayClass of ours."""
+    return {
+        "conditions": [condition(obj, "Accepted", True, "Accepted", "Handled by Kaiki.")],
+        "supportedFeatures": [{"name": name} for name in SUPPORTED],
+    }
+
+
+def gateway_status(
+    obj: Object,
+    listeners: list[Listener],
+    addresses: list[Status],
+    unready: Problem | None,
+    unaccepted: Problem | None,
+    attached_sets: int,
+) -> Status:
+    """A Gateway and its own listeners. `unready` says why its pods cannot take traffic."""
+    own = [item for item in listeners if item.owner is obj]
+    refused = unaccepted or _none_valid(own)
+    programmed = Problem("Invalid", refused.message) if refused is not None else unready
+    accepted = judged(obj, "Accepted", refused)
+    if refused is None and any(item.unaccepted or item.conflict for item in own):
+        accepted["reason"], accepted["message"] = "ListenersNotValid", "some listeners are not in force; see each."
+    status: Status = {
+        "conditions": [accepted, judged(obj, "Programmed", programmed)],
+        "listeners": [_listener(obj, item, programmed) for item in own],
+        "attachedListenerSets": attached_sets,
+    }
+    if addresses and refused is None:
+        status["addresses"] = addresses
+    return status
+
+
+def _none_valid(own: list[Listener]) -> Problem | None:
+    invalid = [item for item in own if item.unaccepted or item.conflict]
+    if own and len(invalid) == len(own):
+        return Problem("ListenersNotValid", "no listener is in force; see each.")
+    return None
+
+
+def _listener(obj: Object, item: Listener, unready: Problem | None) -> Status:
+    refused = item.unaccepted or item.conflict
+    programmed = unready
+    if refused is not None:
+        programmed = Problem("Invalid", refused.message)
+    elif not item.in_force:
+        programmed = Problem("Invalid", item.unresolved.message if item.unresolved else "")
+    elif item.unresolved is not None:
+        programmed = Problem("Invalid", item.unresolved.message)
+    elif unready is not None:
+        programmed = Problem("Pending", unready.message)
+    conflicted = judged(obj, "Conflicted", Problem("NoConflicts", ""))
+    if item.conflict is not None:
+        conflicted = condition(obj, "Conflicted", True, item.conflict.reason, item.conflict.message)
+    return {
+        "name": item.name,
+        "supportedKinds": [{"group": GROUP, "kind": kind} for kind in item.kinds],
+        "attachedRoutes": len(item.attached),
+        "conditions": [
+            judged(obj, "Accepted", refused),
+            conflicted,
+            judged(obj, "ResolvedRefs", item.unresolved),
+            judged(obj, "Programmed", programmed),
+        ],
+    }
+
+
+def set_status(obj: Object, listeners: list[Listener], refused: Problem | None, unready: Problem | None) -> Status:
+    """A ListenerSet; `refused` if its Gateway does not let it in."""
+    own = [item for item in listeners if item.owner is obj]
+    if refused is not None:
+        return {"conditions": [judged(obj, "Accepted", refused), judged(obj, "Programmed", refused)]}
+    invalid = _none_valid(own)
+    accepted = judged(obj, "Accepted", invalid)
+    if invalid is None and any(item.unaccepted or item.conflict for item in own):
+        accepted["reason"], accepted["message"] = "ListenersNotValid", "some listeners are not in force; see each."
+    return {
+        "conditions": [accepted, judged(obj, "Programmed", invalid or unready)],
+        "listeners": [_listener(obj, item, unready) for item in own],
+    }
+
+
+def route_status(
+    obj: Object, parents: Iterable[Parent], unresolved: Problem | None, unsupported: Problem | None
+) -> Status:
+    """The parents of a route that are ours."""
+    resolved = judged(obj, "ResolvedRefs", unresolved)
+    return {
+        "parents": [
+            {
+                "parentRef": _plain(parent.ref),
+                "controllerName": CONTROLLER,
+                "conditions": [judged(obj, "Accepted", parent.problem or unsupported), resolved],
+            }
+            for parent in parents
+        ]
+    }
+
+
+def _plain(ref: Any) -> Status:
+    return dict(ref)
+
+
+def policy_status(item: BackendTls, gateways: Iterable[tuple[str, str]]) -> Status:
+    """A BackendTLSPolicy, for each Gateway from which its Service is called."""
+    obj = item.policy
+    conditions = [judged(obj, "Accepted", item.unaccepted), judged(obj, "ResolvedRefs", item.unresolved)]
+    return {
+        "ancestors": [
+            {
+                "ancestorRef": {"group": GROUP, "kind": "Gateway", "namespace": namespace, "name": name},
+                "controllerName": CONTROLLER,
+                "conditions": conditions,
+            }
+            for namespace, name in sorted(gateways)[:16]
+        ]
+    }
+
+
+def addresses_of(service: Object | None) -> list[Status]:
+    """Where a gateway's Service is reached: its load balancer's addresses, or its name inside the cluster."""
+    if service is None:
+        return []
+    found: list[Status] = []
+    for item in (core.status(service).get("loadBalancer") or {}).get("ingress") or ():
+        kind = "IPAddress" if item.get("ip") else "Hostname"
+        found.append({"type": kind, "value": str(item.get("ip") or item.get("hostname"))})
+    if found or core.spec(service).get("type") == "LoadBalancer":
+        return found
+    name = f"{core.name(service)}.{core.namespace(service)}.svc.cluster.local"
+    return [{"type": "Hostname", "value": name}]

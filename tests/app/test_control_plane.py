@@ -19,11 +19,11 @@ from envoy.service.discovery.v3 import discovery_pb2
 from kaiki.apiserver import credentials
 from kaiki.apiserver.server import ApiServer, ApiServerSettings
 from kaiki.app.control_plane import ControlPlaneSettings, Listening, run_control_plane
+from kaiki.app.definitions import definitions
 from kaiki.kube.client import KubeClient
 from kaiki.kube.config import read_kubeconfig
 from kaiki.kube.resource import CONFIG_MAPS, PODS, SECRETS, VIRTUAL_SERVICES
 from kaiki.model.proxy import CLUSTER_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE
-from kaiki.resources.crds import custom_resource_definitions
 
 METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 
@@ -69,7 +69,7 @@ async def mesh(tmp_path: Path) -> AsyncIterator[Mesh]:
         url = f"https://127.0.0.1:{server.ports[0]}"
         config = read_kubeconfig(credentials.write_kubeconfig(tmp_path, url))
         async with KubeClient(config) as client:
-            for definition in custom_resource_definitions():
+            for definition in definitions():
                 await client.create(dict(definition))
             for name in ("istio-system", "shop"):
                 await client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})

@@ -11,7 +11,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from kaiki.resources.crds import custom_resource_definitions
+from kaiki.app.definitions import definitions
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 FILES = sorted(
@@ -90,6 +90,6 @@ def schemas() -> dict[tuple[str, str], Any]:
         (f"{definition['spec']['group']}/{version['name']}", definition["spec"]["names"]["kind"]): version["schema"][
             "openAPIV3Schema"
         ]
-        for definition in custom_resource_definitions()
+        for definition in definitions()
         for version in definition["spec"]["versions"]
     }

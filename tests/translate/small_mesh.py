@@ -31,7 +31,13 @@ Document = dict[str, Any]
 def inputs(documents: Iterable[Document]) -> Inputs:
     """What interpretation gets."""
     objects = (obj for document in documents for obj in _expanded(document))
-    return {(obj["kind"], obj["metadata"].get("namespace", ""), obj["metadata"]["name"]): obj for obj in objects}
+    return {(_kind(obj), obj["metadata"].get("namespace", ""), obj["metadata"]["name"]): obj for obj in objects}
+
+
+def _kind(obj: Document) -> str:
+    """The kind as among the inputs: `Gateway` is Istio's."""
+    of_gateway_api = str(obj.get("apiVersion", "")).startswith("gateway.networking.k8s.io")
+    return "KubernetesGateway" if of_gateway_api and obj["kind"] == "Gateway" else str(obj["kind"])
 
 
 def proxies(documents: Iterable[Document]) -> list[Proxy]:

@@ -16,13 +16,14 @@ from kaiki.resources import core
 
 @dataclass(slots=True, eq=False)
 class BackendTls:
-    """One policy: its problems, and the (host, port) it is for; port 0 means all."""
+    """One policy: its problems, the hosts it names, and the (host, port) it counts for; port 0 means all."""
 
     policy: Object
     tls: ClientTls | None
     unresolved: Problem | None
     unaccepted: Problem | None
     targets: list[tuple[str, int]] = field(default_factory=list)
+    hosts: list[str] = field(default_factory=list)
 
     @property
     def is_broken(self) -> bool:
@@ -41,6 +42,7 @@ def backend_tls(policies: Iterable[Object], services: Mapping[str, Service], pem
         for ref in refs:
             target = reference(ref, core.namespace(policy), "", "Service")
             host, section = full_host(target.name, target.namespace), str(ref.get("sectionName") or "")
+            made.hosts.append(host)
             if (target.group, target.kind) != ("", "Service"):
                 made.unresolved = made.unresolved or Problem("InvalidKind", f"{target.text} cannot have a policy.")
             elif (host, section) in taken:

@@ -127,7 +127,7 @@ class _Interpreter:
                 self._attach(kind, route, world, backends)
         made, routes = self._entrances(gateways, backends)
         for item in policies:
-            callers = {caller for host, _ in item.targets for caller in self._callers.get(host, ())}
+            callers = {caller for host in item.hosts for caller in self._callers.get(host, ())}
             key = "BackendTLSPolicy", core.namespace(item.policy), core.name(item.policy)
             self._statuses[key] = statuses.policy_status(item, callers)
         return GatewayApi(

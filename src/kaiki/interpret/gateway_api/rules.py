@@ -138,8 +138,11 @@ def _http_match(match: Api) -> HttpMatch:
     path = match.get("path") or {}
     value = str(path.get("value") or "/")
     kinds = {"Exact": MatchKind.EXACT, "RegularExpression": MatchKind.REGEX}
+    kind = kinds.get(str(path.get("type")), MatchKind.PATH_PREFIX)
+    if kind is MatchKind.PATH_PREFIX:
+        value = value.rstrip("/") or "/"
     return HttpMatch(
-        uri=TextMatch(kinds.get(str(path.get("type")), MatchKind.PATH_PREFIX), value),
+        uri=TextMatch(kind, value),
         method=TextMatch(MatchKind.EXACT, str(match["method"])) if match.get("method") else None,
         headers=_named(match.get("headers") or (), ignore_case=True),
         query_parameters=_named(match.get("queryParams") or (), ignore_case=False),

@@ -16,7 +16,7 @@ BENCHMARKS = {
     "demo": "start-up, memory, changes in force, idle processor time of `kaiki demo` (3 min)",
     "throughput": "requests per second through gateway and sidecars, against static Envoys (3 min)",
     "ingest": "what a scrape costs the metrics store (15 s)",
-    "prometheus": "the metrics store beside Debian's Prometheus: queries and memory (3 min)",
+    "prometheus": "the metrics store beside Debian's Prometheus: queries and memory (4 min)",
     "promql": "how long queries take (15 s)",
     "console": "how soon a large graph can be used; needs Chromium (1 min)",
 }

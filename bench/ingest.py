@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.table import print_rows
+from bench.table import Figure, print_figures, print_rows
 from kaiki.telemetry.scrape.ingest import TargetIngest
 from kaiki.telemetry.scrape.targets import Target
 from kaiki.telemetry.store.series import SeriesStore
@@ -66,12 +66,18 @@ def main() -> None:
             ("scrape of 500 known lines", f"{accepted / scrapes * 1000:.3f} ms CPU"),
             ("commit and sealing, per scrape", f"{committed / scrapes * 1000:.3f} ms CPU"),
             ("series", str(statistics.series)),
-            ("bytes per sealed sample", f"{statistics.block_bytes / (statistics.series * 120):.2f}"),
             ("database", f"{size / 1e6:.1f} MB"),
             ("loading it", f"{loaded * 1000:.0f} ms"),
             ("peak memory", f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB"),
         ]
+        figures = [
+            Figure(
+                "samples a second on one core", scrapes * LINES / (accepted + committed), "", 150_000, at_least=True
+            ),
+            Figure("bytes a sample on disk", statistics.block_bytes / (statistics.series * 120), "", 4.0),
+        ]
         print_rows(f"scrapes of {TARGETS} sidecars, {LINES} lines each", ("", "measured"), rows)
+        print_figures("against the targets, commits and sealing included", figures)
 
 
 if __name__ == "__main__":

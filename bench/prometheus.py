@@ -30,7 +30,7 @@ from kaiki.telemetry.remote.messages import encode_labels
 SERIES = 20_000
 SAMPLES = 480
 STEP_SECONDS = 15
-ROUNDS = 5
+ROUNDS = 3
 BATCH_SERIES = 250
 _UNPACKED = Path(__file__).resolve().parents[1] / ".tools" / "prometheus" / "usr" / "bin"
 INSTANT = (

@@ -9,7 +9,7 @@ from kaiki.telemetry.matchers import NAME, Matcher
 from kaiki.telemetry.promql.context import QuerySettings
 from kaiki.telemetry.promql.evaluate import query_instant
 from kaiki.telemetry.promql.values import Vector
-from kaiki.telemetry.scrape.ingest import TargetIngest
+from kaiki.telemetry.scrape.ingest import SampleRules, TargetIngest
 from kaiki.telemetry.scrape.targets import Target
 from kaiki.telemetry.store.series import SeriesStore
 
@@ -130,3 +130,32 @@ def test_a_leaving_target_ends_its_series(store: SeriesStore) -> None:
 def test_too_many_samples_are_refused(store: SeriesStore) -> None:
     with pytest.raises(ScrapeError, match="more than 2 samples"):
         TargetIngest(store, _target(), 2).accept("a 1\nb 1\nc 1\n", T0, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("rules", "complaint"),
+    [
+        (SampleRules(label_limit=3), "more than label_limit 3"),
+        (SampleRules(label_name_length_limit=10), "longer than label_name_length_limit"),
+        (SampleRules(label_value_length_limit=5), "longer than label_value_length_limit"),
+    ],
+)
+def test_labels_out_of_bounds_fail_the_scrape(store: SeriesStore, rules: SampleRules, complaint: str) -> None:
+    with pytest.raises(ScrapeError, match=complaint):
+        TargetIngest(store, _target(), 10, rules).accept('x{a_long_name="1",b="a long value"} 1\n', T0, 0.1)
+
+
+def test_a_sample_may_keep_its_labels_and_lose_its_time(store: SeriesStore) -> None:
+    rules = SampleRules(honor_labels=True, honor_timestamps=False)
+    TargetIngest(store, _target(), 10, rules).accept('x{job="own"} 1 500\n', T0, 0.1)
+    found = store.select([Matcher(NAME, "=", "x")], 0, T0)
+    assert [dict(labels) for labels in found.labels] == [{NAME: "x", "job": "own"}]
+    assert found.times.tolist() == [T0]
+
+
+def test_known_lines_count_against_the_limit_too(store: SeriesStore) -> None:
+    ingest = TargetIngest(store, _target(), 2)
+    ingest.accept("a 1\nb 1\n", T0, 0.1)
+    ingest.accept("c 1\nd 1\n", T0 + 1000, 0.1)
+    with pytest.raises(ScrapeError, match="more than 2 samples"):
+        ingest.accept("a 1\nb 1\nc 1\n", T0 + 2000, 0.1)

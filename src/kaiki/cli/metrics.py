@@ -27,6 +27,12 @@ from kaiki.cli.addresses import Address
 @click.option("--retention", default="24h", show_default=True, help="How long samples are kept, as in 15d or 24h.")
 @click.option("--retention-bytes", type=int, default=512 << 20, show_default=True, help="Most bytes of samples kept.")
 @click.option("--max-series", type=int, default=50_000, show_default=True, help="Most series kept.")
+@click.option("--sample-limit", type=int, default=50_000, show_default=True, help="Most samples of one scrape.")
+@click.option("--body-size-limit", type=int, default=64 << 20, show_default=True, help="Most bytes of one scrape.")
+@click.option("--label-limit", type=int, default=0, help="Most labels of a sample; 0 is no limit.")
+@click.option("--label-value-length-limit", type=int, default=0, help="Longest label value; 0 is no limit.")
+@click.option("--honor-labels", is_flag=True, help="Let a sample's own labels win over its target's.")
+@click.option("--honor-timestamps/--no-honor-timestamps", default=True, help="Take the times that samples carry.")
 @click.option("--target", "targets", multiple=True, metavar="HOST:PORT[/PATH]", help="Scrape this too.")
 @click.option(
     "--config", type=click.Path(path_type=Path, exists=True), help="A prometheus.yml: alerting and remote_write."
@@ -55,6 +61,12 @@ def command(
     retention: str,
     retention_bytes: int,
     max_series: int,
+    sample_limit: int,
+    body_size_limit: int,
+    label_limit: int,
+    label_value_length_limit: int,
+    honor_labels: bool,
+    honor_timestamps: bool,
     targets: tuple[str, ...],
     config: Path | None,
     rules: tuple[Path, ...],
@@ -65,6 +77,7 @@ def command(
 ) -> None:
     """Scrape the mesh and answer PromQL; keep its traces and answer Jaeger's queries."""
     from kaiki.kube.config import load_config
+    from kaiki.telemetry.scrape.ingest import SampleRules
     from kaiki.telemetry.server import MetricsSettings, serve
     from kaiki.telemetry.traces.server import TraceSettings
 
@@ -84,6 +97,14 @@ def command(
         alertmanagers=alertmanagers,
         remote_writes=remote_writes,
         scrape=scrape,
+        sample_limit=sample_limit,
+        body_limit_bytes=body_size_limit,
+        rules=SampleRules(
+            label_limit=label_limit,
+            label_value_length_limit=label_value_length_limit,
+            honor_labels=honor_labels,
+            honor_timestamps=honor_timestamps,
+        ),
     )
     asyncio.run(serve(settings))
 

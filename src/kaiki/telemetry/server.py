@@ -25,6 +25,7 @@ from kaiki.telemetry.collector.accounts import TcpAccounts
 from kaiki.telemetry.operations import Operations
 from kaiki.telemetry.own_metrics import render_own_metrics
 from kaiki.telemetry.remote.receiver import RemoteWriteReceiver
+from kaiki.telemetry.scrape.ingest import SampleRules
 from kaiki.telemetry.scrape.scraper import Scraper, ScrapeSettings
 from kaiki.telemetry.scrape.targets import static_target
 from kaiki.telemetry.store.series import SeriesStore, StoreLimits
@@ -58,6 +59,9 @@ class MetricsSettings:
     remote_writes: tuple[str, ...] = ()
     namespace: str = "istio-system"
     scrape: bool = True
+    sample_limit: int = 50_000
+    body_limit_bytes: int = 64 << 20
+    rules: SampleRules = field(default_factory=SampleRules)
     traces: TraceSettings | None = None
 
 
@@ -138,7 +142,13 @@ async def running(settings: MetricsSettings) -> AsyncIterator[tuple[str, int]]:
         interval = settings.scrape_interval_seconds
         identity = secrets.token_hex(8)
         scrape = ScrapeSettings(
-            interval_seconds=interval, timeout_seconds=min(interval, 2.5), identity=identity, active=settings.scrape
+            interval_seconds=interval,
+            timeout_seconds=min(interval, 2.5),
+            body_limit_bytes=settings.body_limit_bytes,
+            sample_limit=settings.sample_limit,
+            identity=identity,
+            active=settings.scrape,
+            rules=settings.rules,
         )
         scraper = await stack.enter_async_context(Scraper(store, scrape, committer.changed))
         for address in settings.static_targets:

@@ -34,14 +34,29 @@ class _Lines:
     timed: list[tuple[int, int, float]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class SampleRules:
+    """How samples are labelled, timed and bounded; 0 is no bound. A sample out of bounds fails the whole scrape.
+
+    `honor_labels`: a sample's own label wins over the target's. `honor_timestamps`: a sample's own time counts.
+    """
+
+    label_limit: int = 0
+    label_name_length_limit: int = 0
+    label_value_length_limit: int = 0
+    honor_labels: bool = False
+    honor_timestamps: bool = True
+
+
 class TargetIngest:
     """State of one target between scrapes. `known` maps a hash of the text before a number to the id of its series.
 
     The texts themselves, a kilobyte each in a mesh, would be most of the process's memory.
     """
 
-    def __init__(self, store: SeriesStore, target: Target, sample_limit: int) -> None:
+    def __init__(self, store: SeriesStore, target: Target, sample_limit: int, rules: SampleRules | None = None) -> None:
         self.target = target
+        self._rules = rules or SampleRules()
         self._store = store
         self._sample_limit = sample_limit
         self._generation = store.generation
@@ -110,6 +125,8 @@ class TargetIngest:
                     add_value(float(number))
                 except ValueError:
                     raise ExpositionError(line, f"{number!r} is not a number") from None
+        if len(lines.ids) + len(lines.timed) > self._sample_limit:
+            raise self._too_many()
         if len(self._known) > 2 * len(lines.ids) + 4096:
             self._known.clear()
         return lines
@@ -122,12 +139,14 @@ class TargetIngest:
             self._known[hash(before)] = _IGNORED
             return
         if len(lines.ids) >= self._sample_limit:
-            raise ScrapeError(
-                f"{self.target.url} answers more than {self._sample_limit} samples: raise the limit or expose less"
-            )
+            raise self._too_many()
         sample = parse_sample(line)
         series_id = self._series(sample)
         if series_id is None:
+            return
+        if sample.time_ms is not None and not self._rules.honor_timestamps:
+            lines.ids.append(series_id)
+            lines.values.append(sample.value)
             return
         if sample.time_ms is not None:
             lines.timed.append((sample.time_ms, series_id, sample.value))
@@ -140,13 +159,32 @@ class TargetIngest:
         """Labels of the target win; a sample's own label of the same name is kept as `exported_…`."""
         labels = dict(self.target.labels)
         for name, value in sample.labels:
-            labels[f"exported_{name}" if name in labels and value else name] = value or labels.get(name, "")
+            if self._rules.honor_labels:
+                labels[name] = value
+            else:
+                labels[f"exported_{name}" if name in labels and value else name] = value or labels.get(name, "")
         labels[NAME] = sample.name
+        self._check_labels(labels)
         declared = self._declarations
         family = sample.name if sample.name in declared.types else sample.name.rpartition("_")[0]
         if family in declared.types:
             self._store.metadata[family] = (declared.types[family], declared.helps.get(family, ""))
         return self._store.series_id(labels.items(), counter=declared.is_counter(sample.name))
+
+    def _too_many(self) -> ScrapeError:
+        return ScrapeError(
+            f"{self.target.url} answers more than {self._sample_limit} samples: raise the limit or expose less"
+        )
+
+    def _check_labels(self, labels: dict[str, str]) -> None:
+        rules = self._rules
+        if rules.label_limit and len(labels) > rules.label_limit:
+            raise ScrapeError(f"{labels[NAME]} has {len(labels)} labels, more than label_limit {rules.label_limit}")
+        for name, value in labels.items():
+            if rules.label_name_length_limit and len(name) > rules.label_name_length_limit:
+                raise ScrapeError(f"{labels[NAME]}: {name[:40]!r} is longer than label_name_length_limit")
+            if rules.label_value_length_limit and len(value) > rules.label_value_length_limit:
+                raise ScrapeError(f"{labels[NAME]}: the value of {name!r} is longer than label_value_length_limit")
 
     def _start_counters(self, ids: IdArray, before: IdArray | None, time_ms: int) -> None:
         """Writes the zeros of the counters among `ids` that were not there `before` (None: first sight)."""

@@ -12,12 +12,12 @@ import logging
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import aiohttp
 
 from kaiki.telemetry.errors import ExpositionError, ScrapeError
-from kaiki.telemetry.scrape.ingest import TargetIngest
+from kaiki.telemetry.scrape.ingest import SampleRules, TargetIngest
 from kaiki.telemetry.scrape.targets import Target
 from kaiki.telemetry.store.series import SeriesStore
 
@@ -41,6 +41,7 @@ class ScrapeSettings:
     body_limit_bytes: int = 64 << 20
     identity: str = ""
     active: bool = True
+    rules: SampleRules = field(default_factory=SampleRules)
     sample_limit: int = 50_000
 
 
@@ -58,7 +59,7 @@ class _Loop:
     """One target's loop."""
 
     def __init__(self, scraper: Scraper, target: Target) -> None:
-        self.ingest = TargetIngest(scraper.store, target, scraper.settings.sample_limit)
+        self.ingest = TargetIngest(scraper.store, target, scraper.settings.sample_limit, scraper.settings.rules)
         self.health = TargetHealth()
         self.hurry = asyncio.Event()
         name = f"scrape {target.url}"

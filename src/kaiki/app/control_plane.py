@@ -50,6 +50,7 @@ from kaiki.sources.collections import caches_of
 from kaiki.sources.config_maps import ConfigMapReader, FollowedTogether
 from kaiki.sources.credentials import CredentialReader
 from kaiki.sources.gateway_status import GatewayStatusWriter
+from kaiki.sources.mesh_names import MeshNamesWriter
 from kaiki.sources.snapshot_source import SnapshotSource
 from kaiki.sources.status import StatusWriter
 from kaiki.translate.generate import generate
@@ -164,6 +165,9 @@ class ControlPlane:
         self._gateway_status = GatewayStatusWriter(client, self._caches)
         installation = settings.gateway_installation()
         self._gateways = GatewayDeployments(client, lambda one: kubernetes_gateway_manifests(one, installation))
+        # Locally, pods ask the node for names; on a cluster, names of the mesh are the cluster's DNS's affair.
+        publish_in = settings.namespace if settings.capture is Capture.MARK else ""
+        self._mesh_names = MeshNamesWriter(client, self._caches["ServiceEntry"], publish_in)
         self._memo = Memo()
         authenticator = TokenAuthenticator(client.review_token)
         self._discovery = DiscoveryServer(
@@ -188,9 +192,11 @@ class ControlPlane:
         self._source.subscribe(self._publish)
         self._source.subscribe(self._status.take)
         self._source.subscribe(self._gateway_status.take)
+        self._source.subscribe(self._mesh_names.take)
         self._spawn("source", self._source.run())
         self._spawn("status", self._status.run())
         self._spawn("gateway status", self._gateway_status.run())
+        self._spawn("mesh names", self._mesh_names.run())
         self._webhooks.use(*self._serving_pem())
         host, settings = self._settings.host, self._settings
         webhook = await self._webhooks.start(host, settings.webhook_port)

@@ -35,6 +35,10 @@ class EgressHost:
         """Whether a host that a namespace offers is meant; of two patterns, whether they share a host."""
         if self.namespace not in (ANY_NAMESPACE, namespace):
             return False
+        return self.covers(host)
+
+    def covers(self, host: str) -> bool:
+        """Whether a host of the right namespace is meant."""
         return covers(self.host, host) or covers(host, self.host)
 
 

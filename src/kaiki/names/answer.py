@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,10 +46,19 @@ def _pod_address(name: str) -> str | None:
         return None
 
 
-def answer(question: bytes, table: NameTable, turn: int) -> bytes | Elsewhere | None:
+Lookup = Callable[[str], tuple[str, ...]]
+"""A name → its addresses in the mesh; empty if it is none of the mesh's."""
+
+
+def _nothing(_name: str) -> tuple[str, ...]:
+    return ()
+
+
+def answer(question: bytes, table: NameTable, turn: int, mesh: Lookup = _nothing) -> bytes | Elsewhere | None:
     """The reply's bytes; Elsewhere for a name that is not ours; None for bytes that are not a question.
 
-    `turn` rotates the addresses, so that clients that take the first one spread.
+    `turn` rotates the addresses, so that clients that take the first one spread. `mesh` knows names that are not the
+    cluster's: of ServiceEntries, for pods with a sidecar.
     """
     try:
         query = DNSRecord.parse(question)
@@ -57,18 +67,31 @@ def answer(question: bytes, table: NameTable, turn: int) -> bytes | Elsewhere | 
     if query.header.qr or len(query.questions) != 1:
         return None
     name = str(query.q.qname).rstrip(".").lower()
+    reply = query.reply(ra=1, aa=1)
+    if not table.knows(name) and (known := mesh(name)):
+        return _mesh_reply(reply, name, known)
     if not is_ours(name):
         return Elsewhere(name)
-    reply = query.reply(ra=1, aa=1)
     records, last = _records(name, query.q.qtype, table, turn)
     for record in records:
         reply.add_answer(record)
     if not is_ours(last):
-        return Elsewhere(last, tuple(records))
+        known = mesh(last)
+        return _mesh_reply(reply, last, known) if known else Elsewhere(last, tuple(records))
     if not records:
         reply.add_auth(_authority())
         if not (table.knows(last) or last in table.pointers or _pod_address(last)):
             reply.header.rcode = RCODE.NXDOMAIN
+    return bytes(reply.pack())
+
+
+def _mesh_reply(reply: DNSRecord, name: str, addresses: tuple[str, ...]) -> bytes:
+    """A name of the mesh has IPv4 addresses and nothing else."""
+    if reply.q.qtype in (QTYPE.A, QTYPE.ANY):
+        for address in addresses:
+            reply.add_answer(RR(name, QTYPE.A, rdata=A(address), ttl=_TTL_SECONDS))
+    if not reply.rr:
+        reply.add_auth(_authority())
     return bytes(reply.pack())
 
 

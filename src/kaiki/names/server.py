@@ -11,7 +11,8 @@ from typing import Any, cast
 
 from dnslib import RCODE
 
-from kaiki.names.answer import Elsewhere, answer, ask, fit_datagram, join, refuse
+from kaiki.names.answer import Elsewhere, Lookup, answer, ask, fit_datagram, join, refuse
+from kaiki.names.mesh import MeshNames, parse_mesh_names
 from kaiki.names.table import NameTable, build_table
 from kaiki.names.upstream import Upstream
 
@@ -26,6 +27,9 @@ class DnsServer:
         self._upstream = upstream
         self._table: NameTable = build_table((), ())
         self._turns = itertools.count()
+        self._mesh = MeshNames()
+        self._namespace_of: Callable[[str], str | None] = lambda _: None
+        self._mesh_listeners: list[asyncio.DatagramTransport | asyncio.Server] = []
         self._datagrams: asyncio.DatagramTransport | None = None
         self._streams: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -42,8 +46,32 @@ class DnsServer:
         """Answer for these Services from now on."""
         self._table = build_table(services, slices)
 
+    async def listen_for_mesh(self, address: str, port: int, namespace_of: Callable[[str], str | None]) -> None:
+        """Answer on another address for applications that have a sidecar: names of the mesh too.
+
+        `namespace_of` gives the namespace of the pod at an address.
+        """
+        self._namespace_of = namespace_of
+        loop = asyncio.get_running_loop()
+        streams = await asyncio.start_server(self._serve_mesh_stream, address, port)
+        bound = int(streams.sockets[0].getsockname()[1])
+        datagrams, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self, in_mesh=True), (address, bound))
+        self._mesh_listeners += [streams, datagrams]
+
+    def update_mesh(self, text: str) -> None:
+        """Answer for these names of the mesh from now on: the document the control plane publishes."""
+        self._mesh = parse_mesh_names(text)
+
+    def _lookup(self, client: str | None) -> Lookup:
+        if client is None:
+            return lambda _: ()
+        namespace = self._namespace_of(client) or ""
+        return lambda name: self._mesh.addresses(name, namespace)
+
     async def stop(self) -> None:
         """Close."""
+        for listener in self._mesh_listeners:
+            listener.close()
         if self._datagrams:
             self._datagrams.close()
         if self._streams:
@@ -53,9 +81,9 @@ class DnsServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._upstream.close()
 
-    def respond(self, question: bytes, send: Callable[[bytes], None]) -> None:
-        """Answer a datagram: at once, or when the host's resolver has."""
-        found = answer(question, self._table, next(self._turns))
+    def respond(self, question: bytes, send: Callable[[bytes], None], client: str | None = None) -> None:
+        """Answer a datagram: at once, or when the host's resolver has. `client` is a pod that sees the mesh's names."""
+        found = answer(question, self._table, next(self._turns), self._lookup(client))
         if isinstance(found, bytes):
             send(fit_datagram(question, found))
         elif found is not None:
@@ -76,13 +104,18 @@ class DnsServer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _serve_stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve_mesh_stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self._serve_stream(reader, writer, str(writer.get_extra_info("peername", ("",))[0]))
+
+    async def _serve_stream(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: str | None = None
+    ) -> None:
         with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
             while True:
                 async with asyncio.timeout(_TCP_IDLE_SECONDS):
                     length = int.from_bytes(await reader.readexactly(2), "big")
                     question = await reader.readexactly(length)
-                found = answer(question, self._table, next(self._turns))
+                found = answer(question, self._table, next(self._turns), self._lookup(client))
                 if found is None:
                     break
                 reply = await self._forward(question, found) if isinstance(found, Elsewhere) else found
@@ -92,8 +125,9 @@ class DnsServer:
 
 
 class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, server: DnsServer) -> None:
+    def __init__(self, server: DnsServer, in_mesh: bool = False) -> None:
         self._server = server
+        self._in_mesh = in_mesh
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -102,7 +136,8 @@ class _Datagrams(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, address: Any) -> None:
         transport = self._transport
         assert transport is not None
-        self._server.respond(data, lambda reply: transport.sendto(reply, address))
+        client = str(address[0]) if self._in_mesh else None
+        self._server.respond(data, lambda reply: transport.sendto(reply, address), client)
 
 
 async def start(address: str, port: int, new_socket: Callable[[], Awaitable[socket.socket]]) -> DnsServer:

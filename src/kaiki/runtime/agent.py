@@ -23,7 +23,7 @@ from kaiki.runtime.node import Node, container_environment, machine_resources
 from kaiki.runtime.plan import grace_seconds_of
 from kaiki.runtime.pod import PodRunner
 from kaiki.runtime.processes import ProcessKeeper
-from kaiki.runtime.sandbox import GATEWAY, Network
+from kaiki.runtime.sandbox import GATEWAY, MESH_NAMES, Network
 from kaiki.runtime.services import proxy_table, ready_pods, service_ports
 from kaiki.runtime.settings import NodeSettings
 
@@ -31,6 +31,7 @@ Object = Mapping[str, Any]
 logger = logging.getLogger(__name__)
 
 _API_ADDRESS = (GATEWAY, 6443)
+MESH_NAMES_CONFIG_MAP = ("istio-system", "kaiki-mesh-names")
 _IMAGE_POLL_SECONDS = 1.0
 _RETRY_SECONDS = 1.0
 _DEFAULT_USER = (1000, 1000)
@@ -41,6 +42,12 @@ class NameServer(Protocol):
 
     def update(self, services: Iterable[Object], slices: Iterable[Object]) -> None:
         """Answer for these from now on."""
+
+    async def listen_for_mesh(self, address: str, port: int, namespace_of: Callable[[str], str | None]) -> None:
+        """Answer on another address for pods with a sidecar."""
+
+    def update_mesh(self, text: str) -> None:
+        """Answer for these names of the mesh from now on."""
 
     async def stop(self) -> None:
         """End."""
@@ -71,6 +78,7 @@ class Agent:
         self._sockets = sockets
         self._start_names = start_names
         self._names: NameServer | None = None
+        self._mesh_names: Object | None = None
         self._cluster = cluster
         images = ImageMap((*settings.image_maps, BUILT_IN), settings.image_places)
         images.reload()
@@ -100,6 +108,7 @@ class Agent:
             self._order({"op": "listen", "name": "egress"}, (listener.fileno(),))
         if self._start_names:
             self._names = await self._start_names(GATEWAY, 53, self._sockets.datagram)
+            await self._names.listen_for_mesh(MESH_NAMES, 53, self._namespace_of)
         await self.apply_services((), ())
 
     def _note_relay_lost(self) -> None:
@@ -175,6 +184,18 @@ class Agent:
                 for error in self.node.images.errors:
                     logger.warning("image map: %s", error)
                 self.retry_pods(images_changed=True)
+
+    def _namespace_of(self, address: str) -> str | None:
+        """The namespace of the pod at an address."""
+        runners = (one for one in self._runners.values() if one.state.address == address)
+        return next((str(one.pod["metadata"].get("namespace", "default")) for one in runners), None)
+
+    def apply_mesh_names(self) -> None:
+        """Take over the names the control plane has published."""
+        found = self._cluster.config_map(*MESH_NAMES_CONFIG_MAP)
+        if self._names and found is not self._mesh_names:
+            self._mesh_names = found
+            self._names.update_mesh(str(((found or {}).get("data") or {}).get("names", "")))
 
     # Services
 

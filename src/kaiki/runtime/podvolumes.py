@@ -16,6 +16,7 @@ from kaiki.runtime.cluster import ClusterUnavailable, Token
 from kaiki.runtime.environment import MissingReference, PodFacts
 from kaiki.runtime.mounts import Bind
 from kaiki.runtime.node import Node
+from kaiki.runtime.sandbox import MESH_NAMES
 from kaiki.runtime.volumes import AtomicDirectory, Content, File, TokenFile, volume_content
 
 Object = Mapping[str, Any]
@@ -87,6 +88,8 @@ class PodVolumes:
             return
         folder.mkdir(parents=True)
         (folder / "resolv.conf").write_text(resolver.resolv_conf(self._pod))
+        if resolver.has_sidecar(self._pod):
+            (folder / "mesh-resolv.conf").write_text(resolver.resolv_conf(self._pod, MESH_NAMES))
         (folder / "hosts").write_text(resolver.hosts_file(self._pod, address))
         (folder / "hostname").write_text(resolver.host_name(self._pod) + "\n")
         (folder / "nsswitch.conf").write_text(resolver.NSSWITCH)
@@ -95,7 +98,7 @@ class PodVolumes:
         """The mounts of a container, outer before inner; raises MissingReference."""
         etc = self._folder / "etc"
         found: list[Bind] = [
-            {"source": str(etc / name), "target": f"/etc/{name}", "read_only": True}
+            {"source": str(etc / self._etc_file(container, name)), "target": f"/etc/{name}", "read_only": True}
             for name in ("resolv.conf", "hosts", "hostname", "nsswitch.conf")
             if Path("/etc", name).exists() or name in ("resolv.conf", "hosts")
         ]
@@ -110,6 +113,12 @@ class PodVolumes:
             read_only = bool(mount.get("readOnly")) or content
             found.append({"source": str(source), "target": mount["mountPath"], "read_only": read_only})
         return found
+
+    def _etc_file(self, container: Object, name: str) -> str:
+        """The proxy itself asks for names as they are outside: what it connects to is not to come back to it."""
+        if name == "resolv.conf" and container.get("name") != "istio-proxy" and resolver.has_sidecar(self._pod):
+            return "mesh-resolv.conf"
+        return name
 
     def _source(self, volume: Object, mount: Object) -> Path:
         path = self.path(volume)

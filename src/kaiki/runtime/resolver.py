@@ -15,12 +15,19 @@ _MAXIMUM_NAMESERVERS = 3
 NSSWITCH = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\nservices: files\n"
 
 
-def resolv_conf(pod: Object) -> str:
-    """/etc/resolv.conf by the pod's `dnsPolicy` and `dnsConfig`, as the kubelet writes it."""
+def has_sidecar(pod: Object) -> bool:
+    """Whether a proxy captures what the pod's containers send: only to those do names of the mesh mean anything."""
+    spec = pod.get("spec") or {}
+    names = {one.get("name") for one in spec.get("initContainers") or ()}
+    return {"istio-init", "istio-proxy"} <= names
+
+
+def resolv_conf(pod: Object, server: str = GATEWAY) -> str:
+    """/etc/resolv.conf by the pod's `dnsPolicy` and `dnsConfig`, as the kubelet writes it; `server` is ours."""
     spec: Mapping[str, Any] = pod.get("spec") or {}
     namespace = pod["metadata"].get("namespace", "default")
     policy = spec.get("dnsPolicy") or "ClusterFirst"
-    nameservers = [] if policy == "None" else [GATEWAY]
+    nameservers = [] if policy == "None" else [server]
     clusterwide = policy in ("ClusterFirst", "ClusterFirstWithHostNet")
     search = [f"{namespace}.svc.{_DOMAIN}", f"svc.{_DOMAIN}", _DOMAIN] if clusterwide else []
     options: dict[str, str | None] = {"ndots": "5"} if clusterwide else {}

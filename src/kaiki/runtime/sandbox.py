@@ -17,6 +17,8 @@ from kaiki.runtime.netlink import NetlinkSocket
 
 GATEWAY = "10.97.0.1"
 HOST_ALIAS = "10.97.255.254"
+MESH_NAMES = "10.97.0.53"
+"""Where applications with a sidecar ask for names: those only the mesh knows are answered there too."""
 SERVICE_PREFIX = "10.96.0.0/16"
 MESH_PREFIX = "10.96.0.0/15"  # services and pods
 _FIRST_POD = (10 << 24) + (97 << 16) + (1 << 8) + 1
@@ -79,6 +81,7 @@ class Network:
             [
                 links.set_up(links.LOOPBACK_INDEX),
                 links.add_address(links.LOOPBACK_INDEX, GATEWAY),
+                links.add_address(links.LOOPBACK_INDEX, MESH_NAMES),
                 links.add_local_route(SERVICE_PREFIX),
                 links.add_local_route(f"{HOST_ALIAS}/32"),
             ]

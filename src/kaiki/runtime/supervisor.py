@@ -105,6 +105,8 @@ class Feed:
             cache.subscribe(lambda _: self._services_changed.set())
         for cache in (self._cluster.config_maps, self._cluster.secrets):
             cache.subscribe(lambda _: self._agent.retry_pods())
+        self._cluster.config_maps.subscribe(lambda _: self._agent.apply_mesh_names())
+        self._agent.apply_mesh_names()
 
     def _take_pod(self, event: CacheEvent) -> None:
         if event.new and event.old and event.new["metadata"]["uid"] != event.old["metadata"]["uid"]:

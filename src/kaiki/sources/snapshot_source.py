@@ -133,5 +133,14 @@ def says_the_same(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     if old["metadata"].get("uid") != new["metadata"].get("uid"):
         return False
     names = ("labels", "annotations", "deletionTimestamp")
+    if _addresses(old) != _addresses(new):
+        return False
     same_metadata = all(old["metadata"].get(name) == new["metadata"].get(name) for name in names)
     return same_metadata and old.get("spec") == new.get("spec")
+
+
+def _addresses(obj: Mapping[str, Any]) -> tuple[Any, Any]:
+    """What of a status is read: a ServiceEntry's addresses, and whether a WorkloadEntry is healthy."""
+    status = obj.get("status") or {}
+    healthy = [one.get("status") for one in status.get("conditions") or () if one.get("type") == "Healthy"]
+    return status.get("addresses"), healthy

@@ -125,7 +125,9 @@ class ObjectHandlers:
 
     def _list(self, http: web.BaseRequest, request: ApiRequest) -> web.Response:
         selector = request.selector
-        records = [each for each in self._store.list(request.kind.storage, request.namespace) if selector.matches(each)]
+        records = list(self._store.list(request.kind.storage, request.namespace))
+        if selector.label_terms or selector.field_terms:
+            records = [each for each in records if selector.matches(each)]
         revision = self._store.revision
         asked = request.query.get("resourceVersion", "")
         if asked and not asked.isdigit():

@@ -67,8 +67,8 @@ class ApiRequest:
         return int(text)
 
     def flag(self, name: str) -> bool:
-        """Whether a boolean query parameter is set."""
-        return self.query.get(name, "") in ("true", "1")
+        """Whether a boolean query parameter is set, in any of Go's ways (kubernetes_asyncio sends `True`)."""
+        return self.query.get(name, "") in ("true", "True", "TRUE", "t", "T", "1")
 
     def manager(self, operation: str) -> Manager:
         """Who owns the fields this request writes."""

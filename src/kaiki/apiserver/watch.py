@@ -22,6 +22,9 @@ from kaiki.apiserver.store import Collection, Event, Record, RevisionExpired, St
 
 BOOKMARK_SECONDS = 30.0
 BATCH_BYTES = 64 << 10
+CROWD = 16
+PAUSE_SECONDS = 0.01
+"""Where more than a few watch, each takes a burst's events together: a write costs more than the events in it."""
 INITIAL_EVENTS_END = {"k8s.io/initial-events-end": "true"}
 Encode = Callable[[Record], bytes]
 
@@ -53,7 +56,10 @@ async def watch(store: Store, kind: ResourceType, options: WatchOptions, encode:
                 yield batch
             if options.initial_end:
                 yield _bookmark(kind, revision, INITIAL_EVENTS_END)
+        last = 0.0
         while True:
+            if len(collection.waiters) > CROWD:
+                last = await _pause(last)
             wake.clear()
             try:
                 lines, revision = _news(store, collection, revision, options, encode)
@@ -70,6 +76,15 @@ async def watch(store: Store, kind: ResourceType, options: WatchOptions, encode:
                 yield _bookmark(kind, revision, None)
     finally:
         collection.waiters.discard(wake)
+
+
+async def _pause(last: float) -> float:
+    """Let a moment pass since the time of the last news; the first event after a silence waits for nothing."""
+    now = asyncio.get_running_loop().time()
+    if now - last < PAUSE_SECONDS:
+        await asyncio.sleep(PAUSE_SECONDS - (now - last))
+        return last + PAUSE_SECONDS
+    return now
 
 
 async def _wait(wake: asyncio.Event) -> None:

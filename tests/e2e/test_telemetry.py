@@ -102,6 +102,24 @@ def test_metrics_are_changed_where_that_is_asked(bookinfo: Mesh) -> None:
     assert bookinfo.value('sum(istio_request_bytes_count{destination_app="details"})') <= before
 
 
+def test_the_control_plane_measures_itself(bookinfo: Mesh) -> None:
+    for name in (
+        "pilot_proxy_queue_time_count",
+        "pilot_debounce_time_count",
+        "pilot_xds_config_size_bytes_bucket",
+        "pilot_k8s_reg_events",
+        "pilot_k8s_cfg_events",
+        "pilot_inbound_updates",
+        "citadel_server_csr_count",
+        "citadel_server_root_cert_expiry_timestamp",
+        "istiod_uptime_seconds",
+        'process_resident_memory_bytes{app="istiod"}',
+        'process_cpu_seconds_total{app="istiod"}',
+    ):
+        wait_until(lambda name=name: bookinfo.value(f"sum({name})") > 0, name)
+    assert bookinfo.value("sum(pilot_xds_lds_reject + pilot_xds_cds_reject + pilot_xds_rds_reject)") == 0
+
+
 def test_what_cannot_be_done_is_said(bookinfo: Mesh) -> None:
     wrong = {
         "apiVersion": "telemetry.istio.io/v1",

@@ -20,6 +20,7 @@ from typing import Any
 
 import kaiki
 from kaiki.admission.server import Webhooks, WebhookServer
+from kaiki.app.control_plane_metrics import count_events, measure_process, measure_snapshot
 from kaiki.app.proxies import gateway_arguments, render_bootstrap
 from kaiki.authority.authority import CertificateAuthority
 from kaiki.authority.issue import Root
@@ -156,7 +157,9 @@ class ControlPlane:
         self._authority = authority
         self._metrics = metrics = Metrics()
         metrics.set("istio_build", 1, component="pilot", tag=kaiki.__version__)
+        measure_process(metrics, lambda: authority.root_ends_at)
         self._caches = caches_of(client)
+        count_events(self._caches, metrics)
         self._credentials = CredentialReader(client)
         self._config_maps = ConfigMapReader(client)
         followed = FollowedTogether(self._credentials, self._config_maps)
@@ -235,7 +238,7 @@ class ControlPlane:
         snapshot = interpretation.snapshot
         await self._discovery.publish(snapshot, changed_at)
         self._gateways.take(interpretation.gateway_api.deployments)
-        self._metrics.set("pilot_services", len(snapshot.services))
+        measure_snapshot(snapshot, self._metrics)
         self._metrics.set("pilot_virt_services", len(self._caches["VirtualService"]))
         self._first_snapshot.set()
 

@@ -65,6 +65,11 @@ class CertificateAuthority:
         """What the mesh trusts: one or more PEM certificates."""
         return self._root.bundle_pem
 
+    @property
+    def root_ends_at(self) -> datetime:
+        """When the root can no longer be used."""
+        return self._root.certificate.not_valid_after_utc
+
     def issue(self, identity: Identity, labels: WorkloadLabels) -> WorkloadPair:
         """A new key and certificate for a workload. The caller has proved who it is."""
         now, key = self._clock(), new_key()

@@ -44,6 +44,7 @@ class Configs:
         """Take over a snapshot."""
         self.generation = Generation(self.generation.number + 1, snapshot, changed_at)
         self._metrics.count("pilot_push_triggers")
+        self._metrics.observe("pilot_debounce_time", max(0.0, time.monotonic() - changed_at))
 
     def find_workload(self, namespace: str, name: str) -> WorkloadInstance | None:
         """The pod of this name, if the snapshot knows it."""

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 
 import grpc
@@ -20,7 +21,7 @@ from kaiki.discovery.authentication import Caller, Unauthenticated, contradictio
 from kaiki.discovery.configs import Configs
 from kaiki.discovery.metrics import Metrics
 from kaiki.discovery.secrets import GatewaySecrets, SecretIssuer
-from kaiki.discovery.session import Session
+from kaiki.discovery.session import Session, name_of_type
 from kaiki.discovery.wire import MalformedRequest, parse_request
 from kaiki.model.proxy import Proxy
 from kaiki.model.snapshot import MeshSnapshot
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 UNKNOWN_POD_PATIENCE_SECONDS = 10.0
 SESSIONS_PER_TURN = 64
+_REFUSABLE = ("cds", "eds", "lds", "rds")
 
 _OPTIONS = (
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
@@ -97,6 +99,12 @@ class DiscoveryServer:
         self._connections: set[_Connection] = set()
         self._server: grpc.aio.Server | None = None
         metrics.observe_live("pilot_xds", lambda: float(len(self._connections)))
+        for kind in _REFUSABLE:
+            metrics.observe_live(f"pilot_xds_{kind}_reject", partial(self._count_refused, kind))
+
+    def _count_refused(self, kind: str) -> float:
+        refused = (one for connection in self._connections for one in connection.session.stream.rejections())
+        return float(sum(1 for one in refused if name_of_type(one.type_url) == kind))
 
     # Life
 
@@ -143,6 +151,7 @@ class DiscoveryServer:
             proxy = await self._find_proxy(caller)
         except Unauthenticated as error:
             self._metrics.count("pilot_xds_authentication_failures")
+            self._metrics.count("citadel_server_authentication_failure_count")
             logger.warning("a stream from %s was refused: %s", context.peer(), error)
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
         except Exception as error:

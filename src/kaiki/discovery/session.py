@@ -91,11 +91,14 @@ class Session:
         """The newest targets. A slow proxy thereby skips what was published while it was being written to."""
         generation = self.configs.generation
         if generation.number != self._generation:
+            if self._generation:
+                self.metrics.observe("pilot_proxy_queue_time", max(0.0, self.clock() - generation.changed_at))
             self._generation = generation.number
             self.proxy = self.configs.refresh(self.proxy)
         built = self.configs.of(self.proxy)
         secrets = self._secrets.table(self.proxy, self.stream)
         if self._secrets.issued:
+            self.metrics.count("citadel_server_csr_count", self._secrets.issued)
             self.metrics.count("citadel_server_success_cert_issuance_count", self._secrets.issued)
             self._secrets.issued = 0
         self._targets = {**built, SECRET_TYPE: secrets}
@@ -111,7 +114,7 @@ class Session:
         self._sent[response.type_url], self._told = version, True
         data = encode_response(response, version)
         self.metrics.count("pilot_xds_pushes", type=kind)
-        self.metrics.count("pilot_xds_config_size_bytes", len(data), type=kind)
+        self.metrics.observe("pilot_xds_config_size_bytes", len(data), type=kind)
         return data
 
     def _note_convergence(self) -> None:

@@ -15,6 +15,7 @@ from kaiki.interpret.credentials import CREDENTIAL, credential
 from kaiki.interpret.delegates import delegate_key, resolve_delegates
 from kaiki.interpret.destination_rules import destination_policy
 from kaiki.interpret.entry_hosts import known_hosts
+from kaiki.interpret.envoy_filters import envoy_filter, envoy_filter_findings
 from kaiki.interpret.gateway_api.backend_tls import with_backend_tls
 from kaiki.interpret.gateway_api.interpretation import NOTHING, GatewayApi, Registered, gateway_api
 from kaiki.interpret.gateway_api.objects import KINDS as GATEWAY_API_KINDS
@@ -29,6 +30,7 @@ from kaiki.interpret.telemetry import telemetry, telemetry_findings
 from kaiki.interpret.virtual_services import virtual_service
 from kaiki.interpret.workload_entries import workload_entry
 from kaiki.model.credential import Credential
+from kaiki.model.envoy_filter import EnvoyFilter
 from kaiki.model.finding import Finding, Severity
 from kaiki.model.gateway import Gateway
 from kaiki.model.memo import Memo
@@ -41,6 +43,7 @@ from kaiki.model.snapshot import MeshSnapshot
 from kaiki.model.workload_entry import WorkloadEntry
 from kaiki.resources import core
 from kaiki.resources.istio.destination_rule import DestinationRuleSpec
+from kaiki.resources.istio.envoy_filter import EnvoyFilterSpec
 from kaiki.resources.istio.gateway import GatewaySpec
 from kaiki.resources.istio.parse import Parsed, is_istio, parse
 from kaiki.resources.istio.service_entry import ServiceEntrySpec
@@ -69,11 +72,21 @@ KINDS = (
     "ConfigMap",
     "Sidecar",
     "WorkloadEntry",
+    "EnvoyFilter",
     *GATEWAY_API_KINDS,
 )
 """The kinds interpretation reads; others among the inputs are ignored. Of ConfigMaps, only the mesh's is needed."""
 
-Interpreted = VirtualService | DestinationPolicy | Gateway | ServiceEntry | TelemetryPolicy | Sidecar | WorkloadEntry
+Interpreted = (
+    VirtualService
+    | DestinationPolicy
+    | Gateway
+    | ServiceEntry
+    | TelemetryPolicy
+    | Sidecar
+    | WorkloadEntry
+    | EnvoyFilter
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,6 +164,9 @@ def _thing(obj: core.Object) -> tuple[Interpreted | None, tuple[Finding, ...]]:
         case TelemetrySpec() as spec:
             found = (*parsed.findings, *telemetry_findings(parsed.reference, spec))
             return telemetry(parsed.reference, spec, parsed.created), found
+        case EnvoyFilterSpec() as spec:
+            found = (*parsed.findings, *envoy_filter_findings(parsed.reference, spec))
+            return envoy_filter(parsed.reference, spec, parsed.created), found
         case SidecarSpec() as spec:
             return sidecar(parsed.reference, spec, parsed.created), parsed.findings
     return None, parsed.findings
@@ -168,6 +184,7 @@ def _things(by_kind: Mapping[str, list[core.Object]], memo: Memo) -> tuple[tuple
         "Telemetry",
         "Sidecar",
         "WorkloadEntry",
+        "EnvoyFilter",
     ):
         for obj in filter(is_istio, by_kind.get(kind, ())):
             thing, found = memo.get(_thing, obj)
@@ -219,6 +236,7 @@ def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpr
         delegates={(item.source.namespace, item.source.name): item for item in written if not item.hosts},
         delegated=frozenset(key for item in written for route in item.http if (key := delegate_key(route))),
         gateways=tuple(gateways),
+        envoy_filters=memo.get(tuple, tuple(thing for thing in things if isinstance(thing, EnvoyFilter))),
         telemetry=memo.keep("telemetry", tuple(telemetries)),
         sidecars=tuple(sidecars),
         workload_entries=selectable,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from kaiki.model.envoy_filter import PatchResult
+from kaiki.model.finding import ObjectRef
 from kaiki.model.identity import Identity, WorkloadLabels
 from kaiki.model.workload import ProxyKind
 
@@ -64,9 +66,14 @@ class Resource:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProxyConfig:
-    """Everything one proxy should have: type URL → name → resource, names sorted; all of `PUSH_ORDER` are keys."""
+    """Everything one proxy should have: type URL → name → resource, names sorted; all of `PUSH_ORDER` are keys.
+
+    `touched` says which EnvoyFilters changed a resource (by type and name), `patches` what became of each patch.
+    """
 
     resources: Mapping[str, Mapping[str, Resource]]
+    touched: Mapping[tuple[str, str], tuple[ObjectRef, ...]] = field(default_factory=dict)
+    patches: tuple[PatchResult, ...] = ()
 
     def of(self, type_url: str) -> Mapping[str, Resource]:
         """The resources of one type; empty for a type that translation does not produce."""

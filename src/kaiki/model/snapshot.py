@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kaiki.model.credential import Credentials
+from kaiki.model.envoy_filter import EnvoyFilter
 from kaiki.model.finding import ObjectRef
 from kaiki.model.gateway import Gateway
 from kaiki.model.mesh import DEFAULT_SETTINGS, MeshSettings
@@ -33,6 +34,7 @@ class MeshSnapshot:
     - `delegates`: (namespace, name) → a VirtualService without hosts, whose rules stand in those that delegate to it;
     - `delegated`: the keys of those that some VirtualService delegates to;
     - `destination_policies`: host → its DestinationRules, the one that wins first;
+    - `envoy_filters`: patches of what is generated;
     - `gateways`: the oldest first;
     - `entries`: host name → the ServiceEntry it comes from; hosts of Kubernetes' Services are not among them;
     - `telemetry`: the Telemetry objects, the oldest first;
@@ -49,6 +51,7 @@ class MeshSnapshot:
     delegates: Mapping[tuple[str, str], VirtualService] = field(default_factory=dict)
     delegated: frozenset[tuple[str, str]] = frozenset()
     gateways: tuple[Gateway, ...] = ()
+    envoy_filters: tuple[EnvoyFilter, ...] = ()
     services_by_workload: Mapping[tuple[str, str], tuple[Service, ...]] = field(default_factory=dict)
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     credentials: Credentials = field(default_factory=dict)

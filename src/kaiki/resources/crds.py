@@ -7,6 +7,7 @@ from typing import Any
 
 from kaiki.resources.istio.common import ApiType
 from kaiki.resources.istio.destination_rule import DestinationRuleSpec
+from kaiki.resources.istio.envoy_filter import EnvoyFilterSpec
 from kaiki.resources.istio.gateway import GatewaySpec
 from kaiki.resources.istio.service_entry import ServiceEntrySpec, WorkloadEntry
 from kaiki.resources.istio.sidecar import SidecarSpec
@@ -32,6 +33,7 @@ class _Kind:
 
 _KINDS = (
     _Kind("DestinationRule", "destinationrules", "dr", DestinationRuleSpec, (("Host", ".spec.host", "The host."),)),
+    _Kind("EnvoyFilter", "envoyfilters", "envoyfilter", EnvoyFilterSpec, (), versions=("v1alpha3",)),
     _Kind("Gateway", "gateways", "gw", GatewaySpec, ()),
     _Kind(
         "ServiceEntry",

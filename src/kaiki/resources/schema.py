@@ -25,6 +25,8 @@ def _schema(info: types.Type) -> Schema:
             return _schema(next(item for item in info.types if not isinstance(item, types.NoneType)))
         case types.VarTupleType():
             return {"type": "array", "items": _schema(info.item_type)}
+        case types.DictType(value_type=types.AnyType()):
+            return {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
         case types.DictType():
             return {"type": "object", "additionalProperties": _schema(info.value_type)}
         case types.LiteralType():

@@ -25,6 +25,7 @@ _TYPES: dict[str, ResourceType] = {
         resource.SERVICE_ENTRIES,
         resource.WORKLOAD_ENTRIES,
         resource.SIDECARS,
+        resource.ENVOY_FILTERS,
         resource.AUTHORIZATION_POLICIES,
         resource.PEER_AUTHENTICATIONS,
         resource.REQUEST_AUTHENTICATIONS,

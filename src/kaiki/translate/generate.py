@@ -12,6 +12,7 @@ from kaiki.model.workload import ProxyKind
 from kaiki.translate.encode import by_name
 from kaiki.translate.gateway import gateway
 from kaiki.translate.observation import observed
+from kaiki.translate.patches import patched
 from kaiki.translate.scope import Scope
 from kaiki.translate.sidecar_egress import bound_listeners
 from kaiki.translate.sidecar_inbound import inbound
@@ -30,7 +31,10 @@ def generate(snapshot: MeshSnapshot, proxy: Proxy, memo: Memo) -> ProxyConfig:
     is_gateway, place = proxy.kind is ProxyKind.GATEWAY, locality_of(dict(proxy.labels))
     scope = memo.get(_scope, snapshot, memo, proxy.namespace, labels, proxy.capture, sidecar, place, is_gateway)
     resources = gateway(scope, proxy) if proxy.kind is ProxyKind.GATEWAY else _sidecar(scope, proxy)
-    return ProxyConfig(resources=observed(resources, scope, proxy))
+    resources = observed(resources, scope, proxy)
+    if not snapshot.envoy_filters:
+        return ProxyConfig(resources=resources)
+    return ProxyConfig(*patched(resources, proxy, snapshot.envoy_filters, memo))
 
 
 def _scope(

@@ -19,6 +19,7 @@ from kaiki.interpret.references.reports import telemetry_findings
 from kaiki.interpret.references.routes import route_findings
 from kaiki.interpret.references.sidecars import sidecar_findings
 from kaiki.interpret.references.workload_entries import workload_findings
+from kaiki.model.envoy_filter import EnvoyFilter
 from kaiki.model.finding import Finding
 from kaiki.model.gateway import Gateway
 from kaiki.model.policy.destination import DestinationPolicy
@@ -29,7 +30,16 @@ from kaiki.model.sidecar import Sidecar
 from kaiki.model.snapshot import MeshSnapshot
 from kaiki.model.workload_entry import WorkloadEntry
 
-Thing = VirtualService | DestinationPolicy | Gateway | ServiceEntry | TelemetryPolicy | Sidecar | WorkloadEntry
+Thing = (
+    VirtualService
+    | DestinationPolicy
+    | Gateway
+    | ServiceEntry
+    | TelemetryPolicy
+    | Sidecar
+    | WorkloadEntry
+    | EnvoyFilter
+)
 
 
 def references(snapshot: MeshSnapshot, things: Iterable[Thing]) -> list[Finding]:

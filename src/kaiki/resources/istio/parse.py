@@ -20,6 +20,7 @@ from kaiki.model.finding import Finding, ObjectRef, Severity
 from kaiki.resources import core
 from kaiki.resources.istio.common import ApiType, StringMatch
 from kaiki.resources.istio.destination_rule import DestinationRuleSpec
+from kaiki.resources.istio.envoy_filter import EnvoyFilterSpec, ProxyMatch
 from kaiki.resources.istio.gateway import GatewaySpec
 from kaiki.resources.istio.service_entry import ServiceEntrySpec, WorkloadEntry
 from kaiki.resources.istio.sidecar import SidecarSpec
@@ -40,6 +41,7 @@ SPECS: Mapping[str, type[ApiType]] = {
     "Telemetry": TelemetrySpec,
     "Sidecar": SidecarSpec,
     "WorkloadEntry": WorkloadEntry,
+    "EnvoyFilter": EnvoyFilterSpec,
 }
 GROUPS: Mapping[str, str] = {"Telemetry": "telemetry.istio.io"}
 """Kinds of other groups than `GROUP`."""
@@ -152,6 +154,8 @@ def _set_fields(value: ApiType) -> set[str]:
 def _expression(value: ApiType) -> str | None:
     if isinstance(value, StringMatch):
         return value.regex
+    if isinstance(value, ProxyMatch):
+        return value.proxy_version or None
     return value.match if isinstance(value, RegexRewrite) else None
 
 

@@ -1,0 +1,42 @@
+"""What became of each patch, and what objects touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import small_mesh
+import yaml
+
+from kaiki.interpret.interpretation import interpret
+from kaiki.model.memo import Memo
+from kaiki.model.proxy import CLUSTER_TYPE, LISTENER_TYPE
+from kaiki.translate.generate import generate
+from kaiki.translate.patches.values import BadValue, message_type
+
+CASE = Path(__file__).with_name("cases") / "envoy-filters" / "in.yaml"
+
+
+def test_every_patch_says_what_became_of_it() -> None:
+    documents = list(yaml.safe_load_all(CASE.read_text()))
+    (proxy,) = small_mesh.proxies(documents)
+    memo, snapshot = Memo(), interpret(small_mesh.inputs(documents)).snapshot
+    config = generate(snapshot, proxy, memo)
+    by_patch = {(result.source.name, result.index): result for result in config.patches}
+    assert all(by_patch["first", index].matched for index in range(3))
+    assert [index for index in range(11) if not by_patch["second", index].matched] == [10]
+    assert "no_such_field" in by_patch["second", 10].error
+    assert ("second", 11) not in by_patch, "it is for other versions"
+    assert (by_patch["second", 12].matched, by_patch["second", 12].error) == (0, "")
+    assert not any(name == "others" for name, _ in by_patch)
+    sources = config.touched[LISTENER_TYPE, "0.0.0.0_80"]
+    assert [item.name for item in sources] == ["first", "second"]
+    again = generate(snapshot, proxy, memo)
+    assert all(again.of(CLUSTER_TYPE)[name] is item for name, item in config.of(CLUSTER_TYPE).items())
+
+
+def test_types_nobody_knows() -> None:
+    assert message_type("type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua").DESCRIPTOR.name == "Lua"
+    for name in ("own.Type", "envoy.extensions.filters.http.lua.v3.Nothing"):
+        with pytest.raises(BadValue, match=name):
+            message_type(f"type.googleapis.com/{name}")

@@ -17,9 +17,11 @@ from kaiki.interpret.destination_rules import destination_policy
 from kaiki.interpret.entry_hosts import known_hosts
 from kaiki.interpret.envoy_filters import envoy_filter, envoy_filter_findings
 from kaiki.interpret.gateway_api.backend_tls import with_backend_tls
-from kaiki.interpret.gateway_api.interpretation import NOTHING, GatewayApi, Registered, gateway_api
+from kaiki.interpret.gateway_api.interpretation import NOTHING, GatewayApi, Registered, gateway_api, together
 from kaiki.interpret.gateway_api.objects import KINDS as GATEWAY_API_KINDS
 from kaiki.interpret.gateways import gateway
+from kaiki.interpret.ingresses import KINDS as INGRESS_KINDS
+from kaiki.interpret.ingresses import ingresses
 from kaiki.interpret.mesh_config import MESH_CONFIG, mesh_settings
 from kaiki.interpret.references import references
 from kaiki.interpret.references.reports import provider_findings
@@ -74,6 +76,7 @@ KINDS = (
     "WorkloadEntry",
     "EnvoyFilter",
     *GATEWAY_API_KINDS,
+    *INGRESS_KINDS,
 )
 """The kinds interpretation reads; others among the inputs are ignored. Of ConfigMaps, only the mesh's is needed."""
 
@@ -113,6 +116,7 @@ def interpret(inputs: Inputs, previous: Interpretation | None = None) -> Interpr
     things, findings = _things(by_kind, memo)
     snapshot = _snapshot(by_kind, things, memo)
     added = gateway_api(by_kind, _registered(snapshot), memo)
+    added = together(added, ingresses(by_kind, snapshot.services, memo))
     snapshot = _with_gateway_api(snapshot, added)
     if (config := inputs.get(MESH_CONFIG)) is not None:
         settings, found = memo.get(mesh_settings, config)

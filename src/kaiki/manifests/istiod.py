@@ -60,6 +60,8 @@ def _cluster_rules(settings: InstallSettings) -> list[Object]:
         rule("apps", ["deployments"], [*READ, "create", "update", "patch", "delete"]),
         rule("apps", ["replicasets", "statefulsets", "daemonsets"], READ),
         rule("discovery.k8s.io", ["endpointslices"], READ),
+        rule("networking.k8s.io", ["ingresses", "ingressclasses"], READ),
+        rule("networking.k8s.io", ["ingresses/status"], _STATUS),
         *(rule(group, ["*"], READ) for group in ISTIO_GROUPS),
         *(rule(group, ["*/status"], _STATUS) for group in ISTIO_GROUPS),
         rule(gateway_api, ["*"], READ),

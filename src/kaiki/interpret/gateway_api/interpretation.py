@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kaiki.interpret.gateway_api import statuses
 from kaiki.interpret.gateway_api.attachment import ListenersByOwner, Parent, World, parents_of
@@ -64,6 +64,18 @@ class GatewayApi:
 
 
 NOTHING = GatewayApi()
+
+
+def together(one: GatewayApi, other: GatewayApi) -> GatewayApi:
+    """Both; Ingresses come to the same things."""
+    if other is NOTHING:
+        return one
+    return replace(
+        one,
+        gateways=(*one.gateways, *other.gateways),
+        at_gateways=(*one.at_gateways, *other.at_gateways),
+        statuses={**one.statuses, **other.statuses},
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -37,8 +37,10 @@ def seen_from_pods(url: str) -> str:
     return parts._replace(netloc=address).geturl()
 
 
-def local_settings(home: Home, profile: Profile = Profile.DEFAULT, metrics_url: str = "") -> InstallSettings:
-    """The installation of this machine: the metrics store is a folder of the home, or a server of the user's."""
+def local_settings(
+    home: Home, profile: Profile = Profile.DEFAULT, metrics_url: str = "", tracing_url: str = ""
+) -> InstallSettings:
+    """The installation of this machine: metrics and traces are in a folder of the home, or with others of the user's."""
     settings = InstallSettings(
         version=kaiki.__version__,
         platform=Platform.LOCAL,
@@ -47,6 +49,7 @@ def local_settings(home: Home, profile: Profile = Profile.DEFAULT, metrics_url: 
         definitions=tuple(definitions()),
         metrics_folder=str(home.metrics),
         metrics_url=seen_from_pods(metrics_url),
+        tracing_url=seen_from_pods(tracing_url),
     )
     return replace(settings, gateway_arguments=gateway_arguments(settings.capture, settings.namespace))
 

@@ -18,11 +18,18 @@ from kaiki.cli.addresses import Address
     show_default=True,
     help="A Prometheus-compatible API.",
 )
-def command(listen: tuple[str, int], metrics_url: str) -> None:
+@click.option(
+    "--tracing-url",
+    default="http://tracing.istio-system/jaeger",
+    show_default=True,
+    help="Jaeger's query API: what /api/traces follows.",
+)
+def command(listen: tuple[str, int], metrics_url: str, tracing_url: str) -> None:
     """Serve the console."""
     from kaiki.console.server import serve
     from kaiki.console.settings import ConsoleSettings
     from kaiki.kube.config import load_config
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    asyncio.run(serve(ConsoleSettings(listen=listen, metrics_url=metrics_url, kube=load_config())))
+    settings = ConsoleSettings(listen=listen, metrics_url=metrics_url, tracing_url=tracing_url, kube=load_config())
+    asyncio.run(serve(settings))

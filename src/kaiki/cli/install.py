@@ -39,6 +39,15 @@ metrics_url_option = click.option(
 )
 
 
+tracing_url_option = click.option(
+    "--tracing-url",
+    default="",
+    callback=_check_url,
+    metavar="URL",
+    help="Let the console ask this server for traces (Jaeger's query API) instead of the embedded store.",
+)
+
+
 def parse_settings(values: tuple[str, ...]) -> dict[str, str]:
     """`--set` values as a mapping; only the keys this version has are accepted."""
     known = {"profile": ("default", "minimal", "empty")}
@@ -72,7 +81,8 @@ async def run_install(kubeconfig: Path, settings: InstallSettings) -> None:
 @click.option("--set", "values", multiple=True, metavar="KEY=VALUE", help="A setting, as in: --set profile=default.")
 @click.option("--skip-confirmation", "-y", is_flag=True, help="Do not ask.")
 @metrics_url_option
-def command(values: tuple[str, ...], skip_confirmation: bool, metrics_url: str) -> None:
+@tracing_url_option
+def command(values: tuple[str, ...], skip_confirmation: bool, metrics_url: str, tracing_url: str) -> None:
     """Install the control plane, gateway, metrics store and console (`kaiki up` has done this already).
 
     Installing again over an installation changes only what differs.
@@ -87,5 +97,5 @@ def command(values: tuple[str, ...], skip_confirmation: bool, metrics_url: str) 
         from kaiki.app.installation import local_settings
         from kaiki.manifests.settings import Profile
 
-        asyncio.run(run_install(home.kubeconfig, local_settings(home, Profile(profile), metrics_url)))
+        asyncio.run(run_install(home.kubeconfig, local_settings(home, Profile(profile), metrics_url, tracing_url)))
     click.echo("✔ Installation complete")

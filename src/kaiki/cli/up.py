@@ -12,7 +12,7 @@ import click
 from kaiki.app.home import Home, current_home
 from kaiki.app.machine import MachineState, start_node, stop_node, wait_for_state
 from kaiki.cli.failure import explained
-from kaiki.cli.install import metrics_url_option, run_install
+from kaiki.cli.install import metrics_url_option, run_install, tracing_url_option
 
 URL_NAMES = {"gateway": "gateway", "console": "console", "metrics": "metrics", "tracing": "tracing", "api": "API"}
 
@@ -53,7 +53,8 @@ def stop(home: Home) -> None:
 @click.option("--detach", "-d", is_flag=True, help="Leave the mesh running in the background.")
 @click.option("--no-install", is_flag=True, help="Start the bare machine: the Kubernetes API and its node, no mesh.")
 @metrics_url_option
-def command(detach: bool, no_install: bool, metrics_url: str) -> None:
+@tracing_url_option
+def command(detach: bool, no_install: bool, metrics_url: str, tracing_url: str) -> None:
     """Start a mesh on this machine: an embedded Kubernetes API, then the control plane, gateway, metrics and console.
 
     In the foreground Ctrl-C stops it. With --detach it runs until `kaiki down`.
@@ -66,7 +67,9 @@ def command(detach: bool, no_install: bool, metrics_url: str) -> None:
             if not no_install:
                 from kaiki.app.installation import local_settings
 
-                asyncio.run(run_install(home.kubeconfig, local_settings(home, metrics_url=metrics_url)))
+                asyncio.run(
+                    run_install(home.kubeconfig, local_settings(home, metrics_url=metrics_url, tracing_url=tracing_url))
+                )
         except BaseException:
             stop_node(home)
             raise

@@ -3,6 +3,7 @@
 ConsoleError
 ├── BadRequest            400: a parameter is wrong; the message names it
 ├── UnknownObject         404: no such node, edge or object
+├── TracesUnavailable     503: nobody answers for traces
 └── MetricsUnavailable    503: the metrics store does not answer, or answers with an error
 """
 
@@ -32,6 +33,11 @@ class BadRequest(ConsoleError):
 class UnknownObject(ConsoleError):
     status = 404
     code = "notFound"
+
+
+class TracesUnavailable(ConsoleError):
+    status = 503
+    code = "tracesUnavailable"
 
 
 class MetricsUnavailable(ConsoleError):

@@ -23,6 +23,7 @@ from kaiki.console.metrics import MetricsClient
 from kaiki.console.pages import Pages
 from kaiki.console.protection import build_protection
 from kaiki.console.settings import ConsoleSettings, TokenSecret
+from kaiki.console.traces import TraceHandlers, TracesClient
 from kaiki.kube.client import KubeClient
 from kaiki.kube.config import ConfigError
 from kaiki.kube.errors import KubeError
@@ -54,10 +55,12 @@ async def running(settings: ConsoleSettings) -> AsyncIterator[tuple[str, int]]:
         inventory = await _open_inventory(stack, settings, access)
         metrics = MetricsClient(settings.metrics_url, settings.metrics_timeout_seconds)
         stack.push_async_callback(metrics.close)
+        traces = TracesClient(settings.tracing_url, settings.metrics_timeout_seconds)
+        stack.push_async_callback(traces.close)
         control_plane = ControlPlaneClient(settings.control_plane_url)
         stack.push_async_callback(control_plane.close)
         runner = web.AppRunner(
-            build_application(settings, access, metrics, inventory, control_plane),
+            build_application(settings, access, metrics, inventory, control_plane, traces),
             access_log=None,
             shutdown_timeout=1.0,
         )
@@ -75,6 +78,7 @@ def build_application(
     metrics: MetricsClient,
     inventory: Inventory,
     control_plane: ControlPlaneClient,
+    traces: TracesClient,
 ) -> web.Application:
     """The web application alone, without listening."""
     application = web.Application(
@@ -83,6 +87,7 @@ def build_application(
     application.add_routes(Handlers(settings, metrics, inventory).routes())
     application.add_routes(DetailHandlers(metrics, inventory, control_plane).routes())
     application.add_routes(KialiHandlers(metrics, inventory).routes())
+    application.add_routes(TraceHandlers(traces).routes())
     application.add_routes(Pages(access).routes())
     return application
 

@@ -39,6 +39,7 @@ class ConsoleSettings:
 
     listen: tuple[str, int] = ("0.0.0.0", 20001)
     metrics_url: str = "http://prometheus.istio-system:9090"
+    tracing_url: str = "http://tracing.istio-system/jaeger"
     control_plane_url: str = "http://istiod.istio-system:15014"
     token: str | None = field(default=None, repr=False)
     token_secret: TokenSecret | None = TokenSecret()

@@ -86,11 +86,17 @@ def console_manifests(settings: InstallSettings) -> list[Object]:
     """The console. It reads; the token that opens it is the one Secret it may see."""
     labels = {**CONSOLE_LABELS, "app": "kiali"}
     own_store = f"http://prometheus.{settings.namespace}:9090"
+    own_traces = f"http://tracing.{settings.namespace}/jaeger"
     container = {
         **own_container(
             "kiali",
             settings,
-            ["console", "--listen=0.0.0.0:20001", f"--metrics-url={settings.metrics_url or own_store}"],
+            [
+                "console",
+                "--listen=0.0.0.0:20001",
+                f"--metrics-url={settings.metrics_url or own_store}",
+                f"--tracing-url={settings.tracing_url or own_traces}",
+            ],
             {"http": 20001},
             {"path": "/healthz", "port": 20001},
         ),

@@ -34,6 +34,7 @@ class InstallSettings:
     caller because manifests know nothing of Envoy's configuration. `definitions` are the CustomResourceDefinitions.
     `metrics_folder` is the host's folder for the metrics store; empty means one that lives as long as the pod.
     `metrics_url` is a Prometheus-compatible server of the user's that takes the place of the embedded store.
+    `tracing_url` is a backend of the user's that the console asks for traces (Jaeger's query API).
     `access_log_file` and `outbound_traffic_policy` go into the mesh config as Istio names them.
     """
 
@@ -51,6 +52,7 @@ class InstallSettings:
     image: str = ""
     proxy_image: str = "envoyproxy/envoy:v1.40.0"
     metrics_url: str = ""
+    tracing_url: str = ""
     access_log_file: str = ""
     outbound_traffic_policy: str = "ALLOW_ANY"
 

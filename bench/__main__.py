@@ -17,7 +17,6 @@ BENCHMARKS = {
     "throughput": "requests per second through gateway and sidecars, against static Envoys (3 min)",
     "ingest": "what a scrape costs the metrics store (15 s)",
     "prometheus": "the metrics store beside Debian's Prometheus: queries and memory (4 min)",
-    "prometheus": "the metrics store beside Debian's Prometheus: queries and memory (3 min)",
     "kubernetes": "what the embedded Kubernetes API costs (30 s)",
     "promql": "how long queries take (15 s)",
     "console": "how soon a large graph can be used; needs Chromium (1 min)",

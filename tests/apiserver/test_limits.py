@@ -41,6 +41,50 @@ def test_without_ranges_nothing_is_written() -> None:
     assert made == pod()
 
 
+MAPS = "/api/v1/namespaces/default/configmaps"
+PODS = "/api/v1/namespaces/default/pods"
+QUOTAS = "/api/v1/namespaces/default/resourcequotas"
+
+
+async def test_minima_and_maxima(api: Any) -> None:
+    limits = {"type": "Container", "min": {"cpu": "100m"}, "max": {"memory": "1Gi"}}
+    await api.post("/api/v1/namespaces/default/limitranges", {"metadata": {"name": "l"}, "spec": {"limits": [limits]}})
+    code, refused = await api.post(PODS, pod(requests={"cpu": "50m"}, limits={"memory": "2Gi"}))
+    assert (code, refused["message"]) == (
+        403,
+        'pods "p" is forbidden: [minimum cpu usage per Container is 100m, but request is 50m, '
+        "maximum memory usage per Container is 1Gi, but limit is 2Gi]",
+    )
+    assert (await api.post(PODS, pod(requests={"cpu": "0.2"}, limits={"memory": "1000Mi"})))[0] == 201
+
+
+async def test_quotas(api: Any) -> None:
+    hard = {"configmaps": "2", "count/deployments.apps": "0", "requests.cpu": "300m", "services.nodeports": "1"}
+    assert (await api.post(QUOTAS, {"metadata": {"name": "most"}, "spec": {"hard": hard}}))[0] == 201
+    for name in ("a", "b"):
+        assert (await api.post(MAPS, {"metadata": {"name": name}}))[0] == 201
+    code, refused = await api.post(MAPS, {"metadata": {"name": "c"}})
+    why = "exceeded quota: most, requested: configmaps=1, used: configmaps=2, limited: configmaps=2"
+    assert (code, refused["message"]) == (403, f'configmaps "c" is forbidden: {why}')
+    assert (await api.delete(f"{MAPS}/a"))[0] == 200
+    assert (await api.post(MAPS, {"metadata": {"name": "c"}}))[0] == 201
+    assert (await api.post(PODS, pod(requests={"cpu": "0.2"})))[0] == 201
+    code, refused = await api.post(PODS, pod() | {"metadata": {"name": "q"}})
+    assert (code, refused["message"].partition("failed quota: ")[2]) == (403, "most: must specify requests.cpu for: a")
+    code, refused = await api.post(PODS, pod(requests={"cpu": "200m"}) | {"metadata": {"name": "q"}})
+    assert "requested: requests.cpu=200m, used: requests.cpu=200m, limited: requests.cpu=300m" in refused["message"]
+    spec = {"type": "NodePort", "ports": [{"name": "a", "port": 1}, {"name": "b", "port": 2}]}
+    services = "/api/v1/namespaces/default/services"
+    assert (await api.post(services, {"metadata": {"name": "s"}, "spec": spec}))[0] == 403
+    _, quota = await api.get(f"{QUOTAS}/most")
+    assert quota["status"]["used"] == {
+        "configmaps": "2",
+        "count/deployments.apps": "0",
+        "requests.cpu": "200m",
+        "services.nodeports": "0",
+    }
+
+
 async def test_events_end() -> None:
     store = Store(":memory:")
     for name, last in (("old", "2030-01-01T10:00:00Z"), ("young", "2030-01-01T11:30:00Z"), ("timeless", None)):

@@ -18,7 +18,8 @@ from kaiki.apiserver.apply import ApplyConflict, Manager, field_set, server_side
 from kaiki.apiserver.authorization import Authorizer
 from kaiki.apiserver.catalog import ResourceType
 from kaiki.apiserver.errors import ApiError, already_exists, bad_request, conflict, forbidden, not_found
-from kaiki.apiserver.pod_admission import admit_pod
+from kaiki.apiserver.pod_admission import admit_pod, check_limits
+from kaiki.apiserver.quotas import check_quotas
 from kaiki.apiserver.registry import Registry
 from kaiki.apiserver.requests import ApiRequest, timestamp
 from kaiki.apiserver.schemas import schema_of
@@ -82,6 +83,10 @@ class Operations:
         value = await self._admit(request, "CREATE", value, None)
         if self._store.get(request.kind.storage, request.namespace, request.name):
             raise already_exists(request.kind, request.name)
+        if request.kind.qualified_name == "pods":
+            check_limits(request, value, self._store)
+        if request.kind.namespaced:
+            check_quotas(self._store, request.kind, value, request.namespace)
         if request.kind.qualified_name == "services":
             self._addresses.assign(request.kind, value)
         return self._write(request, value, 0)

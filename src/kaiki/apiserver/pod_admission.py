@@ -9,7 +9,7 @@ import string
 from typing import Any
 
 from kaiki.apiserver.errors import forbidden
-from kaiki.apiserver.limit_ranges import apply_limit_ranges
+from kaiki.apiserver.limit_ranges import apply_limit_ranges, limit_complaints
 from kaiki.apiserver.requests import ApiRequest
 from kaiki.apiserver.store import Store
 
@@ -37,6 +37,15 @@ def admit_pod(request: ApiRequest, pod: Object, store: Store) -> None:
     _complete(spec)
     apply_limit_ranges(pod, [record.load() for record in store.list(LIMIT_RANGES, request.namespace)])
     pod["status"] = {"phase": "Pending", "qosClass": quality_of_service(spec)}
+
+
+def check_limits(request: ApiRequest, pod: Object, store: Store) -> None:
+    """ApiError 403 when a complete pod, its sidecar included, is outside its namespace's limits."""
+    ranges = [record.load() for record in store.list(LIMIT_RANGES, request.namespace)]
+    complaints = limit_complaints(pod, ranges) if ranges else []
+    if complaints:
+        why = complaints[0] if len(complaints) == 1 else f"[{', '.join(complaints)}]"
+        raise forbidden(request.kind, pod["metadata"].get("name", ""), why)
 
 
 def _mount_token(spec: Object) -> None:

@@ -28,6 +28,7 @@ from kaiki.apiserver.expiry import expire_events
 from kaiki.apiserver.handlers import ObjectHandlers, add_warnings
 from kaiki.apiserver.media import wanted
 from kaiki.apiserver.operations import Operations
+from kaiki.apiserver.quotas import keep_quota_status
 from kaiki.apiserver.registry import Registry
 from kaiki.apiserver.requests import ApiRequest
 from kaiki.apiserver.routes import parse_route
@@ -78,6 +79,7 @@ class ApiServer:
         subresources = Subresources(operations, self._tokens, self._authorizer, settings.node_socket)
         self._objects = ObjectHandlers(self.store, operations, subresources)
         keep_standard_objects(self.store, self._registry, settings.service_range, settings.endpoint)
+        keep_quota_status(self.store)
         self._runner = web.ServerRunner(
             web.Server(self._handle, request_factory=_make_request, access_log=None),
             shutdown_timeout=0.5,

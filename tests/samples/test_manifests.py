@@ -36,7 +36,7 @@ def identity(path: Path) -> str:
 def test_kubernetes_accepts_its_own_kinds(path: Path) -> None:
     for one in documents(path):
         assert one["metadata"].get("name")
-        if not one["apiVersion"].startswith("networking.istio.io/"):
+        if not one["apiVersion"].startswith(("networking.istio.io/", "gateway.networking.k8s.io/")):
             kubernetes_validate.validate(one, "1.32", strict=True)
 
 
@@ -46,6 +46,20 @@ def test_every_image_has_a_command_on_this_machine(path: Path) -> None:
         if one["kind"] == "Deployment":
             for container in one["spec"]["template"]["spec"]["containers"]:
                 assert any(fnmatch.fnmatch(container["image"], entry["image"]) for entry in IMAGES), container["image"]
+
+
+def test_routes_of_the_gateway_api_name_services_that_exist() -> None:
+    folder = SAMPLES / "bookinfo" / "platform"
+    known = {
+        one["metadata"]["name"]
+        for file in ("bookinfo.yaml", "bookinfo-versions.yaml")
+        for one in documents(folder / file)
+        if one["kind"] == "Service"
+    }
+    for path in (SAMPLES / "bookinfo" / "gateway-api").glob("*.yaml"):
+        for one in documents(path):
+            for rule in one["spec"].get("rules", ()):
+                assert {ref["name"] for ref in rule["backendRefs"]} <= known
 
 
 def test_programs_of_the_image_map_exist() -> None:
@@ -80,7 +94,7 @@ def test_routes_name_subsets_that_exist() -> None:
 @pytest.mark.parametrize("path", FILES, ids=identity)
 def test_our_definitions_accept_our_kinds(path: Path, schemas: dict[tuple[str, str], Any]) -> None:
     for one in documents(path):
-        if "istio.io/" in one["apiVersion"]:
+        if "istio.io/" in one["apiVersion"] or "gateway.networking" in one["apiVersion"]:
             jsonschema_rs.validator_for(schemas[one["apiVersion"], one["kind"]]).validate(one)
 
 

@@ -1,4 +1,4 @@
-"""Traces for the user interface, from whoever answers Jaeger's query API: the embedded store, or a backend of one's own.
+"""Traces for the user interface, from whoever answers Jaeger's query API: the embedded store or one's own backend.
 
     /api/tracing/services      /api/tracing/services/{service}/operations      /api/tracing/dependencies
     /api/tracing/traces?service=…&operation=…&tags={…}&minDuration=…&start=…&end=…&limit=…   /api/tracing/traces/{id}

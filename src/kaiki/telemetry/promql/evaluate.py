@@ -80,7 +80,7 @@ def parse_selector(text: str) -> list[Matcher]:
 
 def query_instant(source: SampleSource, query: str, time_ms: int, settings: QuerySettings) -> Answer:
     """Raises QueryError."""
-    return _run(source, parse(query), np.array([time_ms], np.int64), settings)
+    return _run(source, parse(query), np.array([time_ms], np.int64), time_ms, settings)
 
 
 def query_range(
@@ -98,12 +98,13 @@ def query_range(
     node = parse(query)
     if is_range(_unwrapped(node)) or isinstance(_unwrapped(node), promql_parser.StringLiteral):
         raise BadQueryError("invalid expression type for range query, must be Scalar or instant Vector")
-    return _run(source, node, evaluation_times(start_ms, end_ms, step_ms), settings)
+    return _run(source, node, evaluation_times(start_ms, end_ms, step_ms), end_ms, settings)
 
 
-def _run(source: SampleSource, node: Any, times: TimeArray, settings: QuerySettings) -> Answer:
+def _run(source: SampleSource, node: Any, times: TimeArray, end_ms: int, settings: QuerySettings) -> Answer:
+    """`end_ms` is what `@ end()` means: the end asked for, whether or not a step falls on it."""
     deadline = time.monotonic() + settings.timeout_seconds
-    context = QueryContext(source, settings, times, int(times[0]), int(times[-1]), deadline)
+    context = QueryContext(source, settings, times, int(times[0]), end_ms, deadline)
     with np.errstate(all="ignore"):
         if is_range(_unwrapped(node)):
             window = _window(_unwrapped(node), context)
@@ -155,7 +156,15 @@ def _window(node: Any, context: QueryContext, anchored: bool = False) -> Window:
     if isinstance(value, Scalar):
         value = Vector([{}], value.values[None, :], np.ones((1, len(times)), np.bool_))
     vector = _vector(value)
+    if _may_repeat(node.expr):
+        vector = merged(vector)
     return window_over(samples_of(vector, times), vector.nameless, ends, milliseconds(node.range), context)
+
+
+def _may_repeat(node: Any) -> bool:
+    """Whether series with the same labels may come from both sides, at different times: they are one then."""
+    node = _unwrapped(node)
+    return isinstance(node, promql_parser.BinaryExpr) and str(node.op) == "or"
 
 
 def _call(name: str, arguments: list[Any], context: QueryContext) -> Value:

@@ -93,6 +93,6 @@ def _smaller(one: FloatArray, other: FloatArray) -> FloatArray:
 def _date(function: str, values: FloatArray) -> FloatArray:
     """UTC. Values that are no time give NaN."""
     known = np.isfinite(values) & (np.abs(values) < 1e11)
-    seconds = np.floor(np.where(known, values, 0.0)).astype(np.int64)
+    seconds = np.trunc(np.where(known, values, 0.0)).astype(np.int64)
     days = seconds.astype("datetime64[s]").astype("datetime64[D]")
     return np.where(known, _DATES[function](seconds, days).astype(np.float64), np.nan)

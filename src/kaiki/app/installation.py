@@ -40,7 +40,7 @@ def seen_from_pods(url: str) -> str:
 def local_settings(
     home: Home, profile: Profile = Profile.DEFAULT, metrics_url: str = "", tracing_url: str = ""
 ) -> InstallSettings:
-    """The installation of this machine: metrics and traces are in a folder of the home, or with servers of one's own."""
+    """The installation of this machine: metrics and traces are in a folder of the home, or with servers named here."""
     settings = InstallSettings(
         version=kaiki.__version__,
         platform=Platform.LOCAL,

@@ -81,6 +81,11 @@ def validate_object(request: Mapping[str, Any], check: Check) -> Object:
     return _answer(request, allowed=False, status=status, **({"warnings": warnings} if warnings else {}))
 
 
+def allow(request: Mapping[str, Any]) -> Object:
+    """Answer of a webhook that only looks."""
+    return _answer(request, allowed=True)
+
+
 def refusal(request: Mapping[str, Any], message: str) -> Object:
     """Answer when the webhook itself failed: the object is refused with the reason rather than stored half-done."""
     return _answer(request, allowed=False, status={"code": 500, "reason": "InternalError", "message": message})

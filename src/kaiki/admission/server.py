@@ -1,4 +1,4 @@
-"""The webhooks' HTTPS server: /inject for pods, /validate for our own kinds."""
+"""The webhooks' HTTPS server: /inject for pods, /validate for our own kinds, /journal to take note of changes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from kaiki.admission.review import (
     Check,
     Inject,
     MalformedReview,
+    allow,
     mutate_pod,
     refusal,
     request_of,
     validate_object,
 )
+from kaiki.model.finding import Severity
 
 logger = logging.getLogger(__name__)
 
@@ -48,12 +50,14 @@ class Webhooks:
     namespace_labels: NamespaceLabels
     check: Check
     count: Count = _count_nothing
+    record: Callable[[Mapping[str, Any]], None] | None = None
 
     def application(self) -> web.Application:
         """The routes, as an aiohttp application."""
         application = web.Application(client_max_size=MOST_BODY_BYTES)
         application.router.add_post("/inject", self._inject)
         application.router.add_post("/validate", self._validate)
+        application.router.add_post("/journal", self._journal)
         application.router.add_get("/ready", _ready)
         return application
 
@@ -62,6 +66,17 @@ class Webhooks:
 
     async def _validate(self, request: web.Request) -> web.Response:
         return await self._answer(request, self._check)
+
+    async def _journal(self, request: web.Request) -> web.Response:
+        return await self._answer(request, self._record)
+
+    async def _record(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """What /validate refuses at the same time is not stored, so it is no change."""
+        obj = request.get("object")
+        refused = isinstance(obj, Mapping) and any(item.severity is Severity.ERROR for item in self.check(obj))
+        if self.record is not None and not refused:
+            self.record(request)
+        return allow(request)
 
     async def _mutate(self, request: Mapping[str, Any]) -> dict[str, Any]:
         self.count("sidecar_injection_requests_total")

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import kaiki
+from kaiki.admission.journal import Journal
 from kaiki.admission.server import Webhooks, WebhookServer
 from kaiki.app.control_plane_metrics import count_events, measure_process, measure_snapshot
 from kaiki.app.proxies import gateway_arguments, render_bootstrap
@@ -182,7 +183,8 @@ class ControlPlane:
             gateway_secrets=self._credentials,
         )
         self._injection = settings.injection()
-        webhooks = Webhooks(self._inject, self._namespace_labels, self._check, metrics.count)
+        self._journal = Journal(client, settings.namespace)
+        webhooks = Webhooks(self._inject, self._namespace_labels, self._check, metrics.count, self._journal.record)
         self._webhooks = WebhookServer(webhooks.application())
         self._monitoring = MonitoringServer(
             metrics, self._discovery.describe_proxies, lambda: self._source.current is not None
@@ -200,6 +202,7 @@ class ControlPlane:
         self._spawn("status", self._status.run())
         self._spawn("gateway status", self._gateway_status.run())
         self._spawn("mesh names", self._mesh_names.run())
+        self._spawn("journal", self._journal.run())
         self._webhooks.use(*self._serving_pem())
         host, settings = self._settings.host, self._settings
         webhook = await self._webhooks.start(host, settings.webhook_port)

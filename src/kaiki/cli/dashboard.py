@@ -28,13 +28,24 @@ def one_time_link(home: Home) -> str:
     request = urllib.request.Request(
         f"{url}/api/login-links",
         method="POST",
-        headers={"Authorization": f"Bearer {home.console_token.read_text().strip()}"},
+        headers={"Authorization": f"Bearer {home.console_token.read_text().strip()}", **_own_identity(home)},
     )
     try:
         with urllib.request.urlopen(request, timeout=REQUEST_TIMEOUT_SECONDS) as response:
             return url + str(json.load(response)["path"])
     except (urllib.error.URLError, OSError) as error:
         raise MachineError(f"the console at {url} does not answer ({error}).") from error
+
+
+def _own_identity(home: Home) -> dict[str, str]:
+    """The token of the kubeconfig: with it the console makes the user's changes, instead of with rights of its own."""
+    from kaiki.kube.config import ConfigError, read_kubeconfig
+
+    try:
+        token = read_kubeconfig(home.kubeconfig).token
+    except (ConfigError, OSError):
+        return {}
+    return {"Kaiki-Kubernetes-Token": token} if token else {}
 
 
 def can_open_browser() -> bool:

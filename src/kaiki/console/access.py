@@ -35,7 +35,7 @@ class Access:
         self._session_seconds = session_seconds
         self._code_seconds = code_seconds
         self._clock = clock
-        self._codes: dict[str, float] = {}
+        self._codes: dict[str, tuple[float, str | None]] = {}
 
     def allows(self, request: web.Request) -> bool:
         """Whether the request proves that its sender may see the console."""
@@ -53,20 +53,24 @@ class Access:
         """Compare in constant time."""
         return self.token is not None and hmac.compare_digest(candidate.encode(), self.token.encode())
 
-    def issue_code(self) -> str:
-        """A code for one login within the next minute."""
+    def issue_code(self, companion: str | None = None) -> str:
+        """A code for one login within the next minute; `companion` is given back to whoever redeems it."""
         now = self._clock()
-        self._codes = {code: expiry for code, expiry in self._codes.items() if expiry > now}
+        self._codes = {code: entry for code, entry in self._codes.items() if entry[0] > now}
         while len(self._codes) >= MOST_CODES:
             del self._codes[next(iter(self._codes))]
         code = secrets.token_urlsafe(32)
-        self._codes[code] = now + self._code_seconds
+        self._codes[code] = now + self._code_seconds, companion
         return code
 
     def redeem_code(self, code: str) -> bool:
         """Use a code up."""
-        expiry = self._codes.pop(code, None)
-        return expiry is not None and expiry > self._clock()
+        return self.redeem(code)[0]
+
+    def redeem(self, code: str) -> tuple[bool, str | None]:
+        """Use a code up: whether it was good, and what it was issued with."""
+        expiry, companion = self._codes.pop(code, (0.0, None))
+        return (True, companion) if expiry > self._clock() else (False, None)
 
     def open_session(self, response: web.StreamResponse) -> None:
         """Set the session cookie. It is not for scripts (HttpOnly) and never sent from other sites (SameSite)."""

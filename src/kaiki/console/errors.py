@@ -2,6 +2,9 @@
 
 ConsoleError
 ├── BadRequest            400: a parameter is wrong; the message names it
+├── ReadOnly              403: the user's Kubernetes identity is not known, or the API refuses it the change
+├── Conflicting           409: somebody else changed the object meanwhile
+├── Unacceptable          422: the API refuses the object; the message says why
 ├── UnknownObject         404: no such node, edge or object
 ├── TracesUnavailable     503: nobody answers for traces
 └── MetricsUnavailable    503: the metrics store does not answer, or answers with an error
@@ -28,6 +31,21 @@ class ConsoleError(Exception):
 class BadRequest(ConsoleError):
     status = 400
     code = "badRequest"
+
+
+class ReadOnly(ConsoleError):
+    status = 403
+    code = "readOnly"
+
+
+class Conflicting(ConsoleError):
+    status = 409
+    code = "conflict"
+
+
+class Unacceptable(ConsoleError):
+    status = 422
+    code = "unacceptable"
 
 
 class UnknownObject(ConsoleError):

@@ -10,6 +10,7 @@ from aiohttp import web
 from kaiki.console.access import Access
 from kaiki.console.answers import answer_json
 from kaiki.console.errors import UnknownObject
+from kaiki.console.identity import HEADER, LONGEST_TOKEN, Identities
 from kaiki.console.login_page import render_login_page
 
 STATIC_FOLDER = Path(__file__).parent / "static"
@@ -23,8 +24,11 @@ The API answers under /api/.
 class Pages:
     """Pages around the API."""
 
-    def __init__(self, access: Access, static_folder: Path = STATIC_FOLDER) -> None:
+    def __init__(
+        self, access: Access, static_folder: Path = STATIC_FOLDER, *, identities: Identities | None = None
+    ) -> None:
         self._access = access
+        self._identities = identities
         self._static_folder = static_folder
 
     def routes(self) -> list[web.AbstractRouteDef]:
@@ -48,8 +52,9 @@ class Pages:
     async def login_page(self, request: web.Request) -> web.StreamResponse:
         """The form; with a valid `code`, straight in."""
         code = request.query.get("code")
-        if code is not None and self._access.redeem_code(code):
-            return self._let_in()
+        known, identity = self._access.redeem(code) if code is not None else (False, None)
+        if known:
+            return self._let_in(identity)
         return _render(request, "" if code is None else "wrongCode", 200 if code is None else 401)
 
     async def login(self, request: web.Request) -> web.StreamResponse:
@@ -64,7 +69,9 @@ class Pages:
         if not self._access.bears_token(request):
             error = {"code": "unauthorized", "message": "A login link needs the bearer token.", "hint": ""}
             return answer_json({"error": error}, status=401)
-        return answer_json({"path": "/login?" + urlencode({"code": self._access.issue_code()})}, status=201)
+        identity = request.headers.get(HEADER, "").strip()
+        code = self._access.issue_code(identity if identity.isascii() and 0 < len(identity) <= LONGEST_TOKEN else None)
+        return answer_json({"path": "/login?" + urlencode({"code": code})}, status=201)
 
     async def from_kiali(self, request: web.Request) -> web.Response:
         """Bookmarks of Kiali's path prefix arrive at the root."""
@@ -89,8 +96,8 @@ class Pages:
             return web.Response(text=_NOT_BUILT, content_type="text/html", status=503)
         return web.FileResponse(index, headers={"Cache-Control": "no-cache"})
 
-    def _let_in(self) -> web.Response:
-        """Set the cookie and go to the start page.
+    def _let_in(self, identity: str | None = None) -> web.Response:
+        """Set the cookies and go to the start page; `identity` is the Kubernetes token that changes are made with.
 
         A page that forwards, not a redirect: browsers withhold a SameSite=Strict cookie from the redirect that follows
         a link from elsewhere (a terminal, a chat), and the user would see the login form again.
@@ -98,6 +105,8 @@ class Pages:
         body = '<!doctype html><meta http-equiv="refresh" content="0; url=/"><a href="/">Kaiki</a>'
         response = web.Response(text=body, content_type="text/html")
         self._access.open_session(response)
+        if identity is not None and self._identities is not None:
+            self._identities.keep(response, identity)
         return response
 
 

@@ -14,9 +14,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from aiohttp import web
 
 from kaiki.console.access import Access
+from kaiki.console.changes import ChangeHandlers
 from kaiki.console.control_plane import ControlPlaneClient
 from kaiki.console.details import DetailHandlers
+from kaiki.console.editing import EditingHandlers
 from kaiki.console.handlers import Handlers
+from kaiki.console.identity import Identities
 from kaiki.console.inventory import EmptyInventory, Inventory, WatchedInventory
 from kaiki.console.kiali import KialiHandlers
 from kaiki.console.metrics import MetricsClient
@@ -33,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 TOKEN_REFRESH_SECONDS = 30.0
 TOKEN_RETRY_SECONDS = 0.5
-LARGEST_REQUEST_BYTES = 64 * 1024
+LARGEST_REQUEST_BYTES = 1024 * 1024
 
 
 async def serve(settings: ConsoleSettings) -> None:
@@ -52,7 +55,8 @@ async def running(settings: ConsoleSettings) -> AsyncIterator[tuple[str, int]]:
     """The console while inside; gives the address it listens on (port 0 picks a free one)."""
     async with AsyncExitStack() as stack:
         access = Access(settings.token, settings.session_seconds, settings.login_code_seconds)
-        inventory = await _open_inventory(stack, settings, access)
+        client = await _open_client(stack, settings, access)
+        inventory = await _open_inventory(stack, client)
         metrics = MetricsClient(settings.metrics_url, settings.metrics_timeout_seconds)
         stack.push_async_callback(metrics.close)
         traces = TracesClient(settings.tracing_url, settings.metrics_timeout_seconds)
@@ -60,7 +64,7 @@ async def running(settings: ConsoleSettings) -> AsyncIterator[tuple[str, int]]:
         control_plane = ControlPlaneClient(settings.control_plane_url)
         stack.push_async_callback(control_plane.close)
         runner = web.AppRunner(
-            build_application(settings, access, metrics, inventory, control_plane, traces),
+            build_application(settings, access, metrics, inventory, control_plane, traces, client),
             access_log=None,
             shutdown_timeout=1.0,
         )
@@ -79,6 +83,7 @@ def build_application(
     inventory: Inventory,
     control_plane: ControlPlaneClient,
     traces: TracesClient,
+    client: KubeClient | None = None,
 ) -> web.Application:
     """The web application alone, without listening."""
     application = web.Application(
@@ -88,17 +93,26 @@ def build_application(
     application.add_routes(DetailHandlers(metrics, inventory, control_plane).routes())
     application.add_routes(KialiHandlers(metrics, inventory).routes())
     application.add_routes(TraceHandlers(traces).routes())
-    application.add_routes(Pages(access).routes())
+    identities = Identities(access, settings.kube, settings.session_seconds)
+    application.add_routes(EditingHandlers(client, identities).routes())
+    application.add_routes(ChangeHandlers(client).routes())
+    application.add_routes(Pages(access, identities=identities).routes())
     return application
 
 
-async def _open_inventory(stack: AsyncExitStack, settings: ConsoleSettings, access: Access) -> Inventory:
+async def _open_client(stack: AsyncExitStack, settings: ConsoleSettings, access: Access) -> KubeClient | None:
     if settings.kube is None:
-        return EmptyInventory()
+        return None
     client = await stack.enter_async_context(KubeClient(settings.kube, user_agent="kaiki-console"))
     if access.token is None and settings.token_secret is not None:
         task = asyncio.create_task(_follow_token(client, settings.token_secret, access))
         stack.push_async_callback(_end, task)
+    return client
+
+
+async def _open_inventory(stack: AsyncExitStack, client: KubeClient | None) -> Inventory:
+    if client is None:
+        return EmptyInventory()
     inventory = WatchedInventory(client)
     await stack.enter_async_context(inventory.running())
     return inventory

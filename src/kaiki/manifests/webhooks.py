@@ -36,7 +36,7 @@ def webhook_manifests(settings: InstallSettings) -> list[Object]:
             "apiVersion": api_version,
             "kind": "ValidatingWebhookConfiguration",
             "metadata": metadata(validator_name(settings), {"app": "istiod", _REVISION_KEY: settings.revision}),
-            "webhooks": [_validation_webhook(settings)],
+            "webhooks": [_validation_webhook(settings), _journal_webhook(settings)],
         },
     ]
 
@@ -80,6 +80,23 @@ def _validation_webhook(settings: InstallSettings) -> Object:
         "name": "validation.istio.io",
         **_call(settings, "/validate"),
         "rules": [rule],
+        "failurePolicy": "Ignore",
+    }
+
+
+def _journal_webhook(settings: InstallSettings) -> Object:
+    """Takes note of every change for the console's history. It never refuses, and may be down."""
+    operations = ["CREATE", "UPDATE", "DELETE"]
+    groups = [*ISTIO_GROUPS, "gateway.networking.k8s.io"]
+    return {
+        "name": "journal.kaiki.internal",
+        **_call(settings, "/journal"),
+        "sideEffects": "NoneOnDryRun",
+        "timeoutSeconds": 2,
+        "rules": [
+            {"apiGroups": groups, "apiVersions": ["*"], "resources": ["*"], "operations": operations},
+            {"apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments"], "operations": ["UPDATE"]},
+        ],
         "failurePolicy": "Ignore",
     }
 

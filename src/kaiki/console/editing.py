@@ -1,0 +1,321 @@
+"""Mesh objects, read and changed as YAML: checked as the control plane checks them, tried before they are stored.
+
+Reading goes through the console's own identity, every change (and its dry run) through the user's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import msgspec
+import orjson
+from aiohttp import web
+
+from kaiki.console.answers import answer_json, read_flag
+from kaiki.console.documents import LAST_APPLIED, Document, YamlProblem, write_document
+from kaiki.console.errors import BadRequest, Conflicting, ConsoleError, ReadOnly, Unacceptable, UnknownObject
+from kaiki.console.identity import HEADER, Identities, is_own_page
+from kaiki.console.preview import Effect, Inputs, read_inputs, tell_effect
+from kaiki.interpret.interpretation import check_object, interpret
+from kaiki.kube.client import KubeClient
+from kaiki.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, KubeError, NotFound, Unauthorized
+from kaiki.kube.errors import BadRequest as KubeBadRequest
+from kaiki.kube.resource import CUSTOM_RESOURCE_DEFINITIONS, ResourceType, find_type
+from kaiki.model.finding import Finding
+
+Object = dict[str, Any]
+
+GROUPS = (
+    "networking.istio.io",
+    "security.istio.io",
+    "telemetry.istio.io",
+    "extensions.istio.io",
+    "gateway.networking.k8s.io",
+)
+FRESH_SECONDS = 10.0
+_TRY = {"dryRun": "All", "fieldValidation": "Strict"}
+_STORE = {"fieldManager": "kaiki-console", "fieldValidation": "Strict"}
+
+
+class Problem(msgspec.Struct, frozen=True, rename="camel"):
+    """What is wrong with a text: `severity` is Error, Warning or Info; `line` counts from 1."""
+
+    severity: str
+    message: str
+    line: int
+    code: str = ""
+    path: str = ""
+    hint: str = ""
+
+
+class EditingHandlers:
+    """The operations on single objects. Without a Kubernetes API (`client` None) there are none to read."""
+
+    def __init__(self, client: KubeClient | None, identities: Identities) -> None:
+        self._client = client
+        self._identities = identities
+        self._inputs: tuple[float, Inputs] | None = None
+
+    def routes(self) -> list[web.AbstractRouteDef]:
+        """What to mount."""
+        return [
+            web.get("/api/me", self.me),
+            web.post("/api/identity", self.identify),
+            web.delete("/api/identity", self.forget),
+            web.get("/api/config/object", self.read),
+            web.get("/api/config/schema", self.schema),
+            web.post("/api/config/check", self.check),
+            web.post("/api/config/save", self.save),
+            web.post("/api/config/delete", self.delete),
+        ]
+
+    async def me(self, request: web.Request) -> web.Response:
+        """Who the user is to the Kubernetes API; while `user` is null, nothing can be changed."""
+        token = self._identities.token_of(request)
+        try:
+            user = await self._identities.name_of(token) if token and self._client else None
+        except (KubeError, ConsoleError):
+            user = None
+        return answer_json({"user": user, "canChange": user is not None})
+
+    async def identify(self, request: web.Request) -> web.Response:
+        """Take the user's Kubernetes token, once the API server has said whose it is."""
+        token = str((await _read_body(request)).get("token") or "").strip()
+        if self._client is None:
+            raise ReadOnly("No Kubernetes API is used, so there is nothing to change.")
+        answer = answer_json({"user": await self._identities.name_of(token), "canChange": True})
+        self._identities.keep(answer, token)
+        return answer
+
+    async def forget(self, request: web.Request) -> web.Response:
+        """Only look from now on."""
+        _require_own_page(request)
+        answer = answer_json({"user": None, "canChange": False})
+        self._identities.forget(answer)
+        return answer
+
+    async def read(self, request: web.Request) -> web.Response:
+        """One object as YAML, its version, and what is found about it."""
+        kind, namespace, name = _locate(request.query)
+        obj = await _found(self._reader().find(kind, name, namespace), kind, namespace, name)
+        document = Document(write_document(obj))
+        return answer_json(await self._describe(obj, document))
+
+    async def _describe(self, obj: Object, document: Document) -> Object:
+        problems = await self._find(document)
+        return {
+            "yaml": write_document(obj),
+            "resourceVersion": str(obj["metadata"].get("resourceVersion") or ""),
+            "created": str(obj["metadata"].get("creationTimestamp") or ""),
+            "status": obj.get("status") or {},
+            "problems": problems,
+        }
+
+    async def schema(self, request: web.Request) -> web.Response:
+        """The OpenAPI schema of a kind, from its CustomResourceDefinition; for completion."""
+        kind = _kind(request.query.get("apiVersion", ""), request.query.get("kind", ""))
+        name = f"{kind.plural}.{kind.group}"
+        definition = await self._reader().find(CUSTOM_RESOURCE_DEFINITIONS, name)
+        if definition is None:
+            raise UnknownObject(f"the definition {name} is not installed")
+        for version in definition["spec"]["versions"]:
+            if version["name"] == kind.version:
+                return answer_json({"schema": (version.get("schema") or {}).get("openAPIV3Schema") or {}})
+        raise UnknownObject(f"{name} has no version {kind.version}")
+
+    async def check(self, request: web.Request) -> web.Response:
+        """What is wrong with a text, and with `effect=true` what storing it would change. Nothing is stored."""
+        body = await _read_body(request)
+        try:
+            document = Document(str(body.get("yaml") or ""))
+        except YamlProblem as problem:
+            return answer_json({"problems": [Problem("Error", str(problem), problem.line)], "effect": None})
+        _kind_of(document)
+        problems = await self._find(document)
+        deleted = body.get("deleted") is True
+        if self._identities.token_of(request) and not deleted:
+            problems += await self._try(request, document, str(body.get("resourceVersion") or ""))
+        effect = await self._effect(document.object, deleted) if read_flag(request, "effect") else None
+        return answer_json({"problems": _once(problems), "effect": effect})
+
+    async def save(self, request: web.Request) -> web.Response:
+        """Create the object, or (with `resourceVersion`) replace that very version, as the user."""
+        body = await _read_body(request)
+        try:
+            document = Document(str(body.get("yaml") or ""))
+        except YamlProblem as problem:
+            raise Unacceptable(f"line {problem.line}: {problem}") from problem
+        version = str(body.get("resourceVersion") or "")
+        async with self._identities.client(request) as client:
+            try:
+                stored = await _store(client, document.object, version, _STORE)
+            except KubeError as error:
+                raise _explain(error) from error
+        self._inputs = None
+        return answer_json(await self._describe(stored, document), status=200 if version else 201)
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """Delete one version of an object, as the user."""
+        body = await _read_body(request)
+        kind, namespace, name = _locate({key: str(value) for key, value in body.items()})
+        version = str(body.get("resourceVersion") or "") or None
+        async with self._identities.client(request) as client:
+            try:
+                await client.delete(kind, name, namespace or None, resource_version=version)
+            except KubeError as error:
+                raise _explain(error) from error
+        self._inputs = None
+        return answer_json({"deleted": True})
+
+    async def _find(self, document: Document) -> list[Problem]:
+        """What the compiler says of the object in the mesh as it is."""
+        inputs = await self._read_inputs()
+
+        def work() -> list[Finding]:
+            return check_object(document.object, interpret(inputs).snapshot)
+
+        return [_problem(finding, document) for finding in await asyncio.to_thread(work)]
+
+    async def _effect(self, obj: Object, deleted: bool) -> Effect:
+        inputs = await self._read_inputs()
+        return await asyncio.to_thread(lambda: tell_effect(inputs, _with_namespace(obj), deleted=deleted))
+
+    async def _try(self, request: web.Request, document: Document, version: str) -> list[Problem]:
+        """What the API server says when it is asked to store the object without storing it."""
+        async with self._identities.client(request) as client:
+            try:
+                await _store(client, document.object, version, _TRY)
+            except Invalid as error:
+                return _causes(error, document)
+            except Conflict as error:
+                return [Problem("Warning", str(_explain(error)), 1)]
+            except KubeError as error:
+                return [Problem("Error", str(_explain(error)), 1)]
+        return []
+
+    async def _read_inputs(self) -> Inputs:
+        if self._inputs is None or time.monotonic() - self._inputs[0] > FRESH_SECONDS:
+            try:
+                self._inputs = time.monotonic(), await read_inputs(self._reader())
+            except KubeError as error:
+                raise UnknownObject(f"the mesh cannot be read: {error}") from error
+        return self._inputs[1]
+
+    def _reader(self) -> KubeClient:
+        if self._client is None:
+            raise UnknownObject("no Kubernetes API is used, so there are no objects")
+        return self._client
+
+
+async def _found(asked: Any, kind: ResourceType, namespace: str, name: str) -> Object:
+    try:
+        obj: Object | None = await asked
+    except KubeError as error:
+        raise _explain(error) from error
+    if obj is None:
+        raise UnknownObject(f"there is no {kind.describe(namespace, name)}", "It may have been deleted: see Changes.")
+    return obj
+
+
+async def _store(client: KubeClient, obj: Object, version: str, parameters: dict[str, str]) -> Object:
+    obj = _with_namespace(obj)
+    kind, metadata = _kind(str(obj["apiVersion"]), str(obj["kind"])), obj["metadata"]
+    namespace, name = metadata.get("namespace"), str(metadata["name"])
+    call = f"save {kind.describe(namespace, name)}"
+    if not version:
+        metadata.pop("resourceVersion", None)
+        return await client.request("POST", kind.path(namespace), body=obj, params=parameters, call=call)
+    current = await client.get(kind, name, namespace)
+    applied = (current["metadata"].get("annotations") or {}).get(LAST_APPLIED)
+    if applied is not None:  # Not shown, and not to be lost: `kubectl apply` compares with it.
+        metadata["annotations"] = {**(metadata.get("annotations") or {}), LAST_APPLIED: applied}
+    metadata["resourceVersion"] = version
+    return await client.request("PUT", kind.path(namespace, name), body=obj, params=parameters, call=call)
+
+
+def _with_namespace(obj: Object) -> Object:
+    kind = _kind(str(obj.get("apiVersion")), str(obj.get("kind")))
+    metadata = dict(obj["metadata"])
+    if kind.namespaced:
+        metadata["namespace"] = str(metadata.get("namespace") or "default")
+    return {**obj, "metadata": metadata}
+
+
+def _kind(api_version: str, kind: str) -> ResourceType:
+    found = find_type(api_version, kind)
+    if found is None or found.group not in GROUPS:
+        raise BadRequest(
+            f"{kind or 'an object without a kind'} of {api_version!r} is no mesh object",
+            "Kinds of Istio (networking, security, telemetry, extensions) and of the Gateway API are edited here.",
+        )
+    return found
+
+
+def _kind_of(document: Document) -> ResourceType:
+    return _kind(document.object["apiVersion"], document.object["kind"])
+
+
+def _locate(values: Any) -> tuple[ResourceType, str, str]:
+    kind = _kind(values.get("apiVersion", ""), values.get("kind", ""))
+    name = values.get("name", "")
+    if not name:
+        raise BadRequest("name is missing")
+    return kind, values.get("namespace", ""), name
+
+
+async def _read_body(request: web.Request) -> Object:
+    _require_own_page(request)
+    if request.content_type != "application/json":
+        raise BadRequest("the body must be application/json")
+    try:
+        body = orjson.loads(await request.read())
+    except orjson.JSONDecodeError as error:
+        raise BadRequest("the body is not JSON") from error
+    if not isinstance(body, dict):
+        raise BadRequest("the body must be a JSON object")
+    return body
+
+
+def _require_own_page(request: web.Request) -> None:
+    if not is_own_page(request):
+        raise ReadOnly("This request comes from another site.", f"Scripts send no Origin; see also {HEADER}.")
+
+
+def _problem(finding: Finding, document: Document) -> Problem:
+    line = document.line_of(finding.path)
+    return Problem(finding.severity.value, finding.message, line, finding.code, finding.path, finding.hint)
+
+
+def _causes(error: KubeError, document: Document) -> list[Problem]:
+    causes = [item for item in error.causes if item.get("field")]
+    if not causes:
+        return [Problem("Error", str(error.status.get("message") or error), 1)]
+    return [
+        Problem("Error", str(item.get("message")), document.line_of(str(item["field"])), "", str(item["field"]))
+        for item in causes
+    ]
+
+
+def _once(problems: list[Problem]) -> list[Problem]:
+    """Sorted by line. The API server's answer repeats our own findings, since our webhook gave them to it."""
+    codes = {problem.code for problem in problems if problem.code}
+    kept = [item for item in problems if item.code or not any(f"[{code}]" in item.message for code in codes)]
+    return sorted(set(kept), key=lambda item: (item.line, item.message))
+
+
+def _explain(error: KubeError) -> ConsoleError:
+    message = str(error.status.get("message") or error)
+    match error:
+        case AlreadyExists():
+            return Conflicting(message, "Choose another name, or open the one that is there.")
+        case Conflict():
+            return Conflicting("Somebody else has changed this object since you opened it.", message)
+        case NotFound():
+            return Conflicting("This object is not there any more.", message)
+        case Forbidden() | Unauthorized():
+            return ReadOnly(message, "Your Kubernetes identity may not do this.")
+        case Invalid() | KubeBadRequest():
+            return Unacceptable(message)
+    return UnknownObject(f"the Kubernetes API did not answer: {error}", "Try again in a moment.")

@@ -131,6 +131,21 @@ def test_what_the_server_says_of_itself(bookinfo: Mesh) -> None:
     assert "nodeSelector" in bookinfo.kubectl("explain", "pod.spec")
 
 
+def test_the_meshs_own_accounts_have_what_they_need_and_no_more(bookinfo: Mesh) -> None:
+    accounts = {
+        "istiod": ("list secrets", "delete namespaces"),
+        "prometheus": ("watch pods", "get secrets"),
+        "kiali": ("list services", "delete pods"),
+        "istio-ingressgateway-service-account": ("create selfsubjectreviews.authentication.k8s.io", "list services"),
+    }
+    for account, (allowed, denied) in accounts.items():
+        user = f"--as=system:serviceaccount:istio-system:{account}"
+        assert bookinfo.kubectl("auth", "can-i", *allowed.split(), user).strip() == "yes"
+        assert "no" in bookinfo.kubectl("auth", "can-i", *denied.split(), user, check=False)
+    refusals = [line for line in (bookinfo.home / "logs/node.log").read_text().splitlines() if "refused: " in line]
+    assert [line for line in refusals if "system:serviceaccount:istio-system:" in line] == []
+
+
 def test_descriptions_and_events(bookinfo: Mesh) -> None:
     pod = bookinfo.kubectl("describe", "pod", "-l", "app=details")
     for text in ("Controlled By:  ReplicaSet/details-v1-", "istio-proxy:", "Started container details", "Scheduled"):

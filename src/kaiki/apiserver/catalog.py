@@ -287,6 +287,8 @@ _ACTED_ON = frozenset(
         "validatingwebhookconfigurations",
         "customresourcedefinitions",
         "certificatesigningrequests",
+        "ingresses",
+        "ingressclasses",
     ]
 )
 

@@ -244,6 +244,11 @@ groups:
         async with session.get("/api/v1/alertmanagers") as answer:
             active = (await answer.json())["data"]["activeAlertmanagers"]
         assert active == [{"url": f"{alertmanager.url}/api/v2/alerts"}]
+        async with session.get("/metrics") as answer:
+            text = await answer.text()
+        assert 'prometheus_rule_group_rules{rule_group="rules.yml;always"} 3' in text
+        assert "kaiki_rules_failing 1" in text
+        assert "prometheus_config_last_reload_successful 1" in text
     told = alertmanager.alerts[0]
     assert told["labels"] == {"alertname": "Always", "severity": "low"}
     assert told["annotations"] == {"text": "is 1"}

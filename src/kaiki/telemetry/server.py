@@ -23,7 +23,7 @@ from kaiki.telemetry.api.rules import RuleRoutes
 from kaiki.telemetry.api.status import StatusSources
 from kaiki.telemetry.collector.accounts import TcpAccounts
 from kaiki.telemetry.operations import Operations
-from kaiki.telemetry.own_metrics import render_own_metrics
+from kaiki.telemetry.own_metrics import render_operations, render_own_metrics
 from kaiki.telemetry.remote.receiver import RemoteWriteReceiver
 from kaiki.telemetry.scrape.ingest import SampleRules
 from kaiki.telemetry.scrape.scraper import Scraper, ScrapeSettings
@@ -156,14 +156,20 @@ async def running(settings: MetricsSettings) -> AsyncIterator[tuple[str, int]]:
 
         traces = await _start_traces(stack, settings.traces)
 
-        def exposition(asking: str) -> str:
-            counted = traces.intake.render() if traces is not None else ""
-            return render_own_metrics(store) + counted + accounts.render(totals=asking != identity)
-
         operations = await stack.enter_async_context(
             Operations(store, committer.changed, settings.files, settings.alertmanagers, settings.remote_writes)
         )
         receiver = RemoteWriteReceiver(store, committer.committed)
+
+        def exposition(asking: str) -> str:
+            counted = traces.intake.render() if traces is not None else ""
+            return (
+                render_own_metrics(store)
+                + render_operations(operations, receiver)
+                + counted
+                + accounts.render(totals=asking != identity)
+            )
+
         discovery = DiscoveryRoutes(lambda: [target for target, _ in scraper.targets()], scraper.fetch, interval)
         parts = (receiver, RuleRoutes(operations.rules.groups), discovery)
         sources = _status_sources(settings, scraper, operations)

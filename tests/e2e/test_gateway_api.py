@@ -9,8 +9,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
-from mesh import Mesh, wait_until
+from mesh import SAMPLES, Mesh, wait_until
 
 NAMESPACES = """
 apiVersion: v1
@@ -41,6 +42,69 @@ spec:
     allowedRoutes: {namespaces: {from: All}}
     tls: {certificateRefs: [{name: pair, namespace: backend}]}
   - {name: lines, port: 9000, protocol: TCP, allowedRoutes: {namespaces: {from: All}}}
+  - {name: pass, port: 9443, protocol: TLS, allowedRoutes: {namespaces: {from: All}}, tls: {mode: Passthrough}}
+"""
+TLS_BACKEND = """
+apiVersion: v1
+kind: Service
+metadata: {name: sealed, namespace: backend}
+spec: {selector: {app: sealed}, ports: [{name: https, port: 443, targetPort: 8443}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: sealed, namespace: backend}
+spec:
+  selector: {matchLabels: {app: sealed}}
+  template:
+    metadata: {labels: {app: sealed, sidecar.istio.io/inject: "false"}}
+    spec:
+      terminationGracePeriodSeconds: 2
+      containers:
+      - name: echo
+        image: example.com/echo-basic:1
+        env:
+        - {name: TLS_SERVER_CERT, value: /pair/tls.crt}
+        - {name: TLS_SERVER_PRIVKEY, value: /pair/tls.key}
+        - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+        volumeMounts: [{name: pair, mountPath: /pair}]
+        readinessProbe: {httpGet: {path: /, port: 3000}, periodSeconds: 1}
+      volumes: [{name: pair, secret: {secretName: pair}}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: TLSRoute
+metadata: {name: sealed, namespace: backend}
+spec:
+  parentRefs: [{name: web, namespace: front, sectionName: pass}]
+  hostnames: [secure.example.com]
+  rules: [{backendRefs: [{name: sealed, port: 443}]}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: sealed, namespace: backend}
+spec:
+  parentRefs: [{name: web, namespace: front, sectionName: http}]
+  hostnames: [sealed.example.com]
+  rules: [{backendRefs: [{name: sealed, port: 443}]}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: BackendTLSPolicy
+metadata: {name: sealed, namespace: backend}
+spec:
+  targetRefs: [{group: "", kind: Service, name: sealed}]
+  validation: {hostname: secure.example.com, caCertificateRefs: [{group: "", kind: ConfigMap, name: roots}]}
+"""
+GRPC_ROUTE = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: GRPCRoute
+metadata: {name: grpc, namespace: backend}
+spec:
+  parentRefs: [{name: web, namespace: front, sectionName: http}]
+  hostnames: [grpc.example.com]
+  rules:
+  - matches: [{method: {service: kaiki.samples.Echo, method: Echo}}]
+    backendRefs: [{name: grpc-echo, port: 7000}]
+  - matches: [{method: {service: kaiki.samples.Echo, method: Fail}}]
+    backendRefs: [{name: missing, port: 7000}]
 """
 ROUTES = """
 apiVersion: gateway.networking.k8s.io/v1
@@ -172,6 +236,22 @@ class Front:
         ports = json.loads((self.mesh.home / "run" / "state.json").read_text())["ports"]
         return int(ports[f"service:{namespace}/{service}:{number}"])
 
+    def secret(self, folder: Path) -> list[str]:
+        """The arguments of kubectl that make the Secret of the HTTPS listener."""
+        pair = [f"--cert={folder / 'crt'}", f"--key={folder / 'key'}"]
+        return ["create", "secret", "tls", "pair", "-n", "backend", *pair]
+
+    def certificate(self) -> str:
+        """The subject of what the HTTPS listener shows."""
+        done = subprocess.run(
+            ["openssl", "s_client", "-connect", f"127.0.0.1:{self.port(443)}", "-servername", "secure.example.com"],
+            input="",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return next((line for line in done.stdout.splitlines() if line.startswith("subject")), "")
+
     def get(self, path: str, host: str = "www.example.com", **headers: str) -> tuple[int, dict[str, str], str]:
         """One request on the HTTP listener, by curl: status, headers, body. Redirects are not followed."""
         return self.curl(f"http://127.0.0.1:{self.port(80)}{path}", {"host": host, **headers})
@@ -194,20 +274,24 @@ class Front:
         return {one["type"]: (one["status"], one["reason"]) for one in holder.get("conditions") or ()}
 
 
+def make_pair(folder: Path, name: str) -> None:
+    """A key and a certificate of its own for one name."""
+    make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    names = ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", "-days", "2"]
+    files = ["-keyout", str(folder / "key"), "-out", str(folder / "crt")]
+    subprocess.run([*make, *names, *files], check=True, capture_output=True)
+
+
 @pytest.fixture(scope="module")
 def front(mesh: Mesh, tmp_path_factory: pytest.TempPathFactory) -> Front:
     for text in (NAMESPACES, workload("one") + workload("two"), GATEWAY, ROUTES):
         mesh.kubectl("apply", "-f", "-", given=text)
     folder = tmp_path_factory.mktemp("pair")
-    make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    names = ["-subj", "/CN=secure.example.com", "-addext", "subjectAltName=DNS:secure.example.com", "-days", "2"]
-    files = ["-keyout", str(folder / "key"), "-out", str(folder / "crt")]
-    subprocess.run([*make, *names, *files], check=True, capture_output=True)
-    pair = [f"--cert={folder / 'crt'}", f"--key={folder / 'key'}"]
-    mesh.kubectl("create", "secret", "tls", "pair", "-n", "backend", *pair)
+    make_pair(folder, "secure.example.com")
+    found = Front(mesh, folder / "crt")
+    mesh.kubectl(*found.secret(folder))
     mesh.kubectl("wait", "--for=condition=Available", "deployment", "--all", "-n", "backend", "--timeout=120s")
     mesh.kubectl("wait", "--for=condition=Programmed", "gtw/web", "-n", "front", "--timeout=120s")
-    found = Front(mesh, folder / "crt")
     wait_until(lambda: found.get("/two")[0] == 200, "the Gateway routes")
     return found
 
@@ -220,7 +304,12 @@ def test_a_gateway_has_pods_of_its_own_and_says_where_it_is(front: Front) -> Non
     (account,) = front.mesh.objects("serviceaccount", "web-istio", "-n", "front")
     assert account["metadata"]["ownerReferences"][0]["name"] == "web"
     listeners = {one["name"]: one for one in gateway["status"]["listeners"]}
-    assert {name: one["attachedRoutes"] for name, one in listeners.items()} == {"http": 1, "https": 1, "lines": 1}
+    assert {name: one["attachedRoutes"] for name, one in listeners.items()} == {
+        "http": 1,
+        "https": 1,
+        "lines": 1,
+        "pass": 0,
+    }
     (known,) = front.mesh.objects("gatewayclass", "istio")
     assert known["status"]["conditions"][0]["reason"] == "Accepted"
 
@@ -274,6 +363,68 @@ def test_tls_and_backends_of_another_namespace_wait_for_a_grant(front: Front) ->
 
     wait_until(answers, "the HTTPS listener answers")
     assert front.conditions("httproute", "secure", "front")["ResolvedRefs"] == ("True", "ResolvedRefs")
+
+
+def test_a_new_certificate_is_shown_without_a_restart(front: Front, tmp_path: Path) -> None:
+    shown = front.certificate()
+    assert "secure.example.com" in shown
+    make_pair(tmp_path, "renewed.example.com")
+    text = front.mesh.kubectl(*front.secret(tmp_path), "--dry-run=client", "-o", "yaml")
+    front.mesh.kubectl("apply", "-f", "-", given=text)
+    wait_until(lambda: "renewed.example.com" in front.certificate(), "the new certificate is shown")
+    text = front.mesh.kubectl(*front.secret(front.root.parent), "--dry-run=client", "-o", "yaml")
+    front.mesh.kubectl("apply", "-f", "-", given=text)
+    wait_until(lambda: "secure.example.com" in front.certificate(), "the old one is shown again")
+
+
+def test_tls_passes_through_and_is_begun_towards_backends(front: Front) -> None:
+    front.mesh.kubectl("create", "configmap", "roots", "-n", "backend", f"--from-file=ca.crt={front.root}")
+    front.mesh.kubectl("apply", "-f", "-", given=TLS_BACKEND)
+    front.mesh.kubectl("wait", "--for=condition=Available", "deployment/sealed", "-n", "backend", "--timeout=120s")
+
+    def passed() -> dict[str, Any]:
+        more = ["--cacert", str(front.root), "--resolve", f"secure.example.com:{front.port(9443)}:127.0.0.1"]
+        status, _, body = front.curl(f"https://secure.example.com:{front.port(9443)}/x", {}, *more)
+        found: dict[str, Any] = json.loads(body) if status == 200 else {}
+        return found
+
+    wait_until(lambda: passed().get("path") == "/x", "TLS passes through")
+    assert passed()["tls"]["serverName"] == "secure.example.com"
+
+    def begun() -> dict[str, Any]:
+        status, _, body = front.get("/y", host="sealed.example.com")
+        found: dict[str, Any] = json.loads(body) if status == 200 else {}
+        return found
+
+    wait_until(lambda: begun().get("tls", {}).get("serverName") == "secure.example.com", "TLS towards the backend")
+    (policy,) = front.mesh.objects("backendtlspolicy", "sealed", "-n", "backend")
+    (ancestor,) = policy["status"]["ancestors"]
+    assert {one["type"]: one["status"] for one in ancestor["conditions"]} == {
+        "Accepted": "True",
+        "ResolvedRefs": "True",
+    }
+    front.mesh.kubectl("delete", "configmap", "roots", "-n", "backend")
+    wait_until(lambda: front.get("/", host="sealed.example.com")[0] == 500, "without roots nobody is trusted")
+
+
+def test_grpc_is_routed_by_method(front: Front) -> None:
+    text = (SAMPLES / "grpc-echo" / "grpc-echo.yaml").read_text()
+    front.mesh.kubectl("apply", "-n", "backend", "-f", "-", given=text)
+    front.mesh.kubectl("apply", "-f", "-", given=GRPC_ROUTE)
+    front.mesh.kubectl("wait", "--for=condition=Available", "deployment/grpc-echo", "-n", "backend", "--timeout=120s")
+    options = [("grpc.default_authority", "grpc.example.com")]
+
+    def status(method: str) -> str:
+        with grpc.insecure_channel(f"127.0.0.1:{front.port(80)}", options) as channel:
+            ask = channel.unary_unary(f"/kaiki.samples.Echo/{method}")
+            try:
+                return "OK" if ask(b"hello", timeout=10) == b"hello" else "changed"
+            except grpc.RpcError as error:
+                return str(error.code().name)
+
+    wait_until(lambda: status("Echo") == "OK", "the method is routed")
+    assert status("Fail") == "UNAVAILABLE"
+    assert status("Chat") == "UNIMPLEMENTED"
 
 
 def test_connections_are_routed(front: Front) -> None:

@@ -9,9 +9,12 @@ from kaiki.interpret.gateway_api.frontend import Pems
 from kaiki.interpret.gateway_api.objects import Object, Problem, age, reference
 from kaiki.interpret.services import full_host
 from kaiki.model.finding import ObjectRef
-from kaiki.model.policy.destination import ClientTls, DestinationPolicy, TlsMode, TrafficPolicy
+from kaiki.model.policy.destination import ClientTls, DestinationPolicy, Subset, TlsMode, TrafficPolicy
 from kaiki.model.service import Service
 from kaiki.resources import core
+
+AS_IT_CAME = "as-it-came"
+"""The subset of a Service with a policy that is for TLS passed through: it is not begun a second time."""
 
 
 @dataclass(slots=True, eq=False)
@@ -97,6 +100,11 @@ def broken_ports(found: Iterable[BackendTls], services: Mapping[str, Service]) -
     return frozenset(result)
 
 
+def secured_hosts(found: Iterable[BackendTls]) -> frozenset[str]:
+    """The hosts whose connections begin TLS."""
+    return frozenset(host for item in found if item.tls is not None for host, _ in item.targets)
+
+
 def with_backend_tls(
     policies: Mapping[str, tuple[DestinationPolicy, ...]], found: Iterable[BackendTls]
 ) -> dict[str, tuple[DestinationPolicy, ...]]:
@@ -112,7 +120,8 @@ def with_backend_tls(
         rules = result.get(host, ())
         first = next((rule for rule in rules if rule.source.namespace == namespace), None)
         base = first or DestinationPolicy(source, host, created=core.created(items[0][1].policy))
-        made = replace(base, policy=_combined(base.policy, items))
+        untouched = Subset(AS_IT_CAME, (), TrafficPolicy(tls=ClientTls()))
+        made = replace(base, policy=_combined(base.policy, items), subsets=(*base.subsets, untouched))
         result[host] = tuple(made if rule is first else rule for rule in rules) if first else (*rules, made)
     return result
 

@@ -15,11 +15,14 @@ from kaiki.model.service import Service
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Backends:
-    """What references are looked up in. `broken` are (host, port) whose BackendTLSPolicy cannot be kept."""
+    """What references are looked up in. `broken` are (host, port) whose BackendTLSPolicy cannot be kept, `secured` the
+    hosts with one that can.
+    """
 
     services: Mapping[str, Service]
     grants: Grants
     broken: frozenset[tuple[str, int]] = frozenset()
+    secured: frozenset[str] = frozenset()
 
 
 class Origin(NamedTuple):

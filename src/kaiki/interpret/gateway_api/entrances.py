@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from kaiki.interpret.gateway_api.backend_tls import AS_IT_CAME
 from kaiki.interpret.gateway_api.backends import Backends, Origin, shares
 from kaiki.interpret.gateway_api.filters import Entrance
 from kaiki.interpret.gateway_api.listeners import Listener, more_special
@@ -128,21 +129,35 @@ def _virtual_service(gateway: Gateway, host: str, http: tuple[HttpRoute, ...]) -
     return VirtualService(source=source, hosts=(host,), gateways=(gateway.key,), http=http)
 
 
-def connection_shares(kind: str, route: Object, backends: Backends) -> tuple[WeightedDestination, ...]:
-    """The shares of the one rule of a TLSRoute or TCPRoute; what cannot be used goes nowhere."""
+def connection_shares(
+    kind: str, route: Object, backends: Backends, passed_through: bool
+) -> tuple[WeightedDestination, ...]:
+    """The shares of the one rule of a TLSRoute or TCPRoute; what cannot be used goes nowhere.
+
+    TLS that is passed through is not put into another by a BackendTLSPolicy.
+    """
     rules = core.spec(route).get("rules") or [{}]
     refs = [(ref, NO_HEADER_CHANGES, NO_HEADER_CHANGES) for ref in rules[0].get("backendRefs") or ()]
     found = shares(refs, Origin(kind, core.namespace(route)), backends)
-    if found.failing or not found.destinations:
-        return (*found.destinations, WeightedDestination(NOWHERE, max(found.failing, 1)))
-    return found.destinations
+    destinations = found.destinations
+    if passed_through:
+        destinations = tuple(_as_it_came(item, backends) for item in destinations)
+    if found.failing or not destinations:
+        return (*destinations, WeightedDestination(NOWHERE, max(found.failing, 1)))
+    return destinations
+
+
+def _as_it_came(item: WeightedDestination, backends: Backends) -> WeightedDestination:
+    if item.destination.host not in backends.secured:
+        return item
+    return replace(item, destination=replace(item.destination, subset=AS_IT_CAME))
 
 
 def _connection_route(
     kind: str, route: Object, backends: Backends, matches: tuple[ConnectionMatch, ...]
 ) -> ConnectionRoute:
     source = ObjectRef(kind, core.namespace(route), core.name(route))
-    return ConnectionRoute(source, 0, connection_shares(kind, route, backends), matches)
+    return ConnectionRoute(source, 0, connection_shares(kind, route, backends, bool(matches)), matches)
 
 
 def _oldest_first(attached: Attachments, *kinds: str) -> list[tuple[str, Object, tuple[str, ...]]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from kaiki.interpret.gateway_api import statuses
 from kaiki.interpret.gateway_api.attachment import ListenersByOwner, Parent, World, parents_of
-from kaiki.interpret.gateway_api.backend_tls import BackendTls, backend_tls, broken_ports
+from kaiki.interpret.gateway_api.backend_tls import BackendTls, backend_tls, broken_ports, secured_hosts
 from kaiki.interpret.gateway_api.backends import Backends, Origin, shares
 from kaiki.interpret.gateway_api.deployments import Serving, serving, unready, unsupported, wanted_deployment
 from kaiki.interpret.gateway_api.entrances import Attachments, entrance
@@ -132,7 +132,7 @@ class _Interpreter:
             self._read_listeners(gateway)
         policies = backend_tls(self._by_kind.get("BackendTLSPolicy", ()), self._mesh.services, self._pems)
         broken = broken_ports(policies, self._mesh.services)
-        backends = Backends(self._mesh.services, self._grants, broken)
+        backends = Backends(self._mesh.services, self._grants, broken, secured_hosts(policies))
         world = World(self._owned_listeners(), self._mesh.services, self._mesh.namespaces)
         for kind in ROUTE_KINDS:
             for route in self._by_kind.get(kind, ()):

@@ -93,5 +93,7 @@ def _connections(kind: str, routes: list[MeshRoute], backends: Backends) -> list
         hosts = tuple(str(host) for host in core.spec(one.route).get("hostnames") or ()) if kind == "TLSRoute" else ()
         matches = tuple(ConnectionMatch(sni_hosts=hosts, port=port) for port in one.attached.ports or (0,))
         source = ObjectRef(kind, core.namespace(one.route), core.name(one.route))
-        found.append(ConnectionRoute(source, 0, connection_shares(kind, one.route, backends), matches))
+        found.append(
+            ConnectionRoute(source, 0, connection_shares(kind, one.route, backends, kind == "TLSRoute"), matches)
+        )
     return found

@@ -18,6 +18,7 @@ BENCHMARKS = {
     "ingest": "what a scrape costs the metrics store (15 s)",
     "prometheus": "the metrics store beside Debian's Prometheus: queries and memory (4 min)",
     "kubernetes": "what the embedded Kubernetes API costs (30 s)",
+    "discovery": "what the control plane costs: first snapshot, one change, growth (1 min)",
     "promql": "how long queries take (15 s)",
     "console": "how soon a large graph can be used; needs Chromium (1 min)",
 }

@@ -22,10 +22,11 @@ from kaiki.interpret.gateway_api.objects import KINDS as GATEWAY_API_KINDS
 from kaiki.interpret.gateways import gateway
 from kaiki.interpret.ingresses import KINDS as INGRESS_KINDS
 from kaiki.interpret.ingresses import ingresses
+from kaiki.interpret.inputs import InputTable
 from kaiki.interpret.mesh_config import MESH_CONFIG, mesh_settings
 from kaiki.interpret.references import references
 from kaiki.interpret.references.reports import provider_findings
-from kaiki.interpret.registry import registry
+from kaiki.interpret.registry import Registry, registry
 from kaiki.interpret.service_entries import service_entry
 from kaiki.interpret.sidecars import sidecar
 from kaiki.interpret.telemetry import telemetry, telemetry_findings
@@ -140,11 +141,8 @@ def _finding_order(finding: Finding) -> tuple[Any, ...]:
     return finding.resource, finding.path, finding.code, finding.message
 
 
-def _by_kind(inputs: Inputs) -> dict[str, list[core.Object]]:
-    found: dict[str, list[core.Object]] = defaultdict(list)
-    for key in sorted(inputs):
-        found[key[0]].append(inputs[key])
-    return found
+def _by_kind(inputs: Inputs) -> Mapping[str, list[core.Object]]:
+    return (inputs if isinstance(inputs, InputTable) else InputTable(inputs)).by_kind
 
 
 def _thing(obj: core.Object) -> tuple[Interpreted | None, tuple[Finding, ...]]:
@@ -203,8 +201,7 @@ def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpr
     things = tuple(things)
     selectable = tuple(thing for thing in things if isinstance(thing, WorkloadEntry))
     pods, services, slices = (by_kind.get(kind, ()) for kind in ("Pod", "Service", "EndpointSlice"))
-    made = registry(pods, services, slices, memo, selectable)
-    things = tuple(things)
+    made = memo.get(_registry, pods, services, slices, selectable, memo.part("registry"))
     written = [thing for thing in things if isinstance(thing, VirtualService)]
     routes: dict[str, list[VirtualService]] = defaultdict(list)
     for item in resolve_delegates(written, memo):
@@ -228,7 +225,7 @@ def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpr
                 telemetries.append(thing)
             case Sidecar():
                 sidecars.append(thing)
-    known = known_hosts(made, tuple(entries), selectable, memo)
+    known = memo.get(known_hosts, made, tuple(entries), selectable, memo.part("hosts"))
     return MeshSnapshot(
         services=known.services,
         endpoints=known.endpoints,
@@ -236,7 +233,7 @@ def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpr
         workloads=made.workloads,
         services_by_workload=made.services_by_workload,
         virtual_services={name: tuple(routes[name]) for name in sorted(routes)},
-        destination_policies={host: tuple(policies[host]) for host in sorted(policies)},
+        destination_policies=memo.keep("policies", {host: tuple(policies[host]) for host in sorted(policies)}),
         delegates={(item.source.namespace, item.source.name): item for item in written if not item.hosts},
         delegated=frozenset(key for item in written for route in item.http if (key := delegate_key(route))),
         gateways=tuple(gateways),
@@ -244,9 +241,21 @@ def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpr
         telemetry=memo.keep("telemetry", tuple(telemetries)),
         sidecars=tuple(sidecars),
         workload_entries=selectable,
-        credentials=_credentials(by_kind, memo),
+        credentials=memo.keep("credentials", _credentials(by_kind, memo)),
         namespaces={core.name(obj): core.labels(obj) for obj in by_kind.get("Namespace", ())},
     )
+
+
+def _registry(
+    pods: Iterable[core.Object],
+    services: Iterable[core.Object],
+    slices: Iterable[core.Object],
+    entries: tuple[WorkloadEntry, ...],
+    memo: Memo,
+) -> Registry:
+    """Built again only when one of its lists changes, with a memo that ages only then."""
+    memo.enter(object())
+    return registry(pods, services, slices, memo, entries)
 
 
 def _registered(snapshot: MeshSnapshot) -> Registered:

@@ -25,6 +25,16 @@ def _key(value: object) -> Hashable:
     return id(value)
 
 
+class _Named:
+    """A build that is known by its name: the function itself is a new one every time."""
+
+    def __init__(self, name: str, build: Callable[[], Any]) -> None:
+        self.name, self.build = name, build
+
+    def __call__(self, *_: object) -> Any:
+        return self.build()
+
+
 class Memo:
     """Results by (function, identity of every input). Not safe for several threads."""
 
@@ -32,6 +42,7 @@ class Memo:
         self._current: dict[Hashable, tuple[object, Any]] = {}
         self._previous: dict[Hashable, tuple[object, Any]] = {}
         self._epoch: object = None
+        self._parts: dict[str, Memo] = {}
         self.hits = 0
         self.misses = 0
 
@@ -42,9 +53,18 @@ class Memo:
             self._previous = self._current
             self._current = {}
 
+    def part(self, name: str) -> Memo:
+        """A memo of its own for what is rebuilt seldom: its entries age only when it is entered itself."""
+        return self._parts.setdefault(name, Memo())
+
+    def depends(self, name: str, build: Callable[[], Built], *inputs: object) -> Built:
+        """Give what `build()` gave before for the same name and inputs, which must be all it depends on."""
+        return cast(Built, self.get(_Named(name, build), *inputs))
+
     def get(self, build: Callable[..., Built], *inputs: object) -> Built:
         """Give `build(*inputs)`, or what it gave before for the same inputs, which must be all it depends on."""
-        key = (build, *map(_key, inputs))
+        named = build.name if isinstance(build, _Named) else build
+        key = (named, *map(_key, inputs))
         entry = self._current.get(key) or self._previous.get(key)
         if entry is None:
             self.misses += 1

@@ -10,9 +10,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from types import MappingProxyType
 from typing import Any, Protocol
 
+from kaiki.interpret.credentials import CREDENTIAL
+from kaiki.interpret.inputs import InputTable
 from kaiki.interpret.interpretation import Inputs, Interpretation
 from kaiki.kube.cache import Cache, CacheEvent, running
 
@@ -56,7 +57,8 @@ class SnapshotSource:
         if followed is not None:
             followed.changed = self._note_change
         self._window_seconds = window_seconds
-        self._inputs: dict[InputKey, Mapping[str, Any]] = {}
+        self._table = InputTable()
+        self._pending: dict[InputKey, Mapping[str, Any] | None] = {}
         self._subscribers: list[Subscriber] = []
         self._changed = asyncio.Event()
         self._changed_at = 0.0
@@ -100,19 +102,22 @@ class SnapshotSource:
         self.current = found
 
     def _all_inputs(self) -> Inputs:
-        followed = self._followed.inputs() if self._followed is not None else {}
-        return MappingProxyType({**self._inputs, **followed})
+        changes, self._pending = self._pending, {}
+        self._table = self._table.changed(changes)
+        if self._followed is not None:
+            self._table = self._table.with_kind(CREDENTIAL, self._followed.inputs())
+        return self._table
 
     def _listener(self, kind: str) -> Callable[[CacheEvent], None]:
         def listen(event: CacheEvent) -> None:
             metadata = event.object["metadata"]
             key = kind, str(metadata.get("namespace") or ""), str(metadata["name"])
             if event.new is None:
-                self._inputs.pop(key, None)
+                self._pending[key] = None
             elif event.old is not None and says_the_same(event.old, event.new):
                 return
             else:
-                self._inputs[key] = event.new
+                self._pending[key] = event.new
             self._note_change()
 
         return listen

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from kaiki.model.locality import locality_of
 from kaiki.model.memo import Memo
 from kaiki.model.policy.destination import TrafficPolicy
-from kaiki.model.proxy import CLUSTER_TYPE, LISTENER_TYPE, PUSH_ORDER, ROUTE_TYPE, Capture, Proxy, ProxyConfig
+from kaiki.model.proxy import CLUSTER_TYPE, LISTENER_TYPE, PUSH_ORDER, ROUTE_TYPE, Capture, Proxy, ProxyConfig, Resource
 from kaiki.model.sidecar import Sidecar
 from kaiki.model.snapshot import MeshSnapshot
 from kaiki.model.workload import ProxyKind
@@ -76,8 +78,13 @@ def _sidecar(scope: Scope, proxy: Proxy) -> Resources:
     listeners, clusters = inbound(scope.snapshot, proxy, scope.memo, scope.sidecar)
     bound, tables = scope.memo.get(bound_listeners, scope)
     resources = {type_url: shared.get(type_url, {}) for type_url in PUSH_ORDER}
-    resources[CLUSTER_TYPE] = by_name([*shared[CLUSTER_TYPE].values(), *clusters])
-    resources[LISTENER_TYPE] = by_name([*shared[LISTENER_TYPE].values(), *bound, *listeners])
+    resources[CLUSTER_TYPE] = scope.memo.get(_joined, shared[CLUSTER_TYPE], tuple(clusters))
+    resources[LISTENER_TYPE] = scope.memo.get(_joined, shared[LISTENER_TYPE], (*bound, *listeners))
     if tables:
         resources[ROUTE_TYPE] = by_name([*shared[ROUTE_TYPE].values(), *tables])
     return resources
+
+
+def _joined(shared: Mapping[str, Resource], own: tuple[Resource, ...]) -> dict[str, Resource]:
+    """What a class of proxies shares and what one has for itself: many have the same for themselves, too."""
+    return by_name([*shared.values(), *own])

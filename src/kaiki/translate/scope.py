@@ -7,7 +7,7 @@ namespace. Names are resolved here and nowhere else: a route gets clusters that 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -142,12 +142,42 @@ class Scope:
                 found.setdefault(host, item)
         return found
 
+    @cached_property
+    def _wildcard_routes(self) -> tuple[str, ...]:
+        return tuple(pattern for pattern in self._mesh_routes_by_host if pattern.startswith("*"))
+
+    @property
+    def view(self) -> tuple[object, ...]:
+        """All that clusters, endpoints and unrouted hosts depend on: routes are no part of it unless they widen what a
+        Sidecar lets through."""
+        snapshot = self.snapshot
+        return (
+            snapshot.services,
+            snapshot.endpoints,
+            snapshot.destination_policies,
+            snapshot.credentials,
+            snapshot.settings,
+            self.namespace,
+            self.labels,
+            self.capture,
+            self.sidecar,
+            self.locality,
+            self.is_gateway,
+            snapshot.virtual_services if self.sidecar is not None else None,
+        )
+
+    def seldom(self, name: str) -> Scope:
+        """This scope with a memo for what is built again only when the view changes."""
+        part = self.memo.part(name)
+        part.enter(self.snapshot)
+        return replace(self, memo=part)
+
     def mesh_routes_of(self, host: str) -> VirtualService | None:
         """The VirtualService that routes a host in sidecars: an exact one, else the one with the longest wildcard."""
         exact = self._mesh_routes_by_host.get(host)
         if exact is not None:
             return exact
-        wider = [pattern for pattern in self._mesh_routes_by_host if pattern.startswith("*") and covers(pattern, host)]
+        wider = [pattern for pattern in self._wildcard_routes if covers(pattern, host)]
         return self._mesh_routes_by_host[max(wider, key=len)] if wider else None
 
     def rules_of(self, host: str) -> tuple[DestinationPolicy, ...]:

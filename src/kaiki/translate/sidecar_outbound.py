@@ -61,15 +61,23 @@ def outbound(scope: Scope) -> Resources:
     special = (memo.get(clusters.passthrough_cluster, scope.capture), memo.get(clusters.black_hole_cluster))
     listeners = [memo.get(_virtual_outbound, scope.fallback), *_service_listeners(scope)]
     return {
-        CLUSTER_TYPE: by_name([*made, *special]),
-        ENDPOINT_TYPE: by_name(assignments),
+        CLUSTER_TYPE: memo.get(_ordered, made, special),
+        ENDPOINT_TYPE: memo.get(_ordered, assignments, ()),
         LISTENER_TYPE: by_name(listeners),
         ROUTE_TYPE: by_name(_route_tables(scope)),
     }
 
 
+def _ordered(some: list[Resource], others: tuple[Resource, ...]) -> dict[str, Resource]:
+    return by_name([*some, *others])
+
+
 def service_clusters(scope: Scope) -> tuple[list[Resource], list[Resource]]:
-    """The clusters of all services in a scope, and their endpoints."""
+    """The clusters of all services in a scope, and their endpoints. Routes do not matter to them."""
+    return scope.memo.depends("clusters", lambda: _service_clusters(scope.seldom("clusters")), *scope.view)
+
+
+def _service_clusters(scope: Scope) -> tuple[list[Resource], list[Resource]]:
     made: list[Resource] = []
     assignments: list[Resource] = []
     for service in scope.services:
@@ -103,14 +111,12 @@ def _add_everything_else(message: listener_pb2.Listener, cluster: str) -> None:
 
 
 def _http_ports(scope: Scope) -> dict[int, list[Service]]:
-    """Ports at which some service declares HTTP, with those services; 80 also for hosts only routes know."""
+    """Ports at which some service declares HTTP, with those services."""
     found: dict[int, list[Service]] = defaultdict(list)
     for service in scope.services:
         for port in scope.captured_ports_of(service):
             if port.protocol.is_http and port.number not in RESERVED_PORTS:
                 found[port.number].append(service)
-    if any(True for _ in _foreign_hosts(scope)):
-        found.setdefault(_HTTP_PORT, [])
     return found
 
 
@@ -125,20 +131,35 @@ def _foreign_hosts(scope: Scope) -> Iterator[tuple[str, VirtualService]]:
 
 
 def _service_listeners(scope: Scope) -> Iterator[Resource]:
-    http, tls = _http_ports(scope), _chains_by_server_name(scope)
+    called = scope.memo.depends("called ports", lambda: _called_ports(scope), *scope.view)
+    http, tls = set(called.http), _chains_by_server_name(scope)
+    if any(True for _ in _foreign_hosts(scope)):
+        http.add(_HTTP_PORT)
     catching = _catch_all_ports(scope)
-    for number in sorted(http.keys() | tls.keys() | catching.keys()):
+    for number in sorted(http | tls.keys() | catching.keys()):
         chains, fallback = tuple(tls.get(number, ())), catching.get(number, scope.fallback)
         yield scope.memo.get(_listener_of_names, number, number in http, chains, fallback)
     taken: set[str] = set()
-    for service in scope.services:
-        for port in scope.captured_ports_of(service):
-            if not port.protocol.is_http:
-                for made in _address_listeners(scope, service, port):
-                    # Two ServiceEntries may name one address; the first has it.
-                    if made.name not in taken:
-                        taken.add(made.name)
-                        yield made
+    for service, port in called.by_address:
+        for made in _address_listeners(scope, service, port):
+            # Two ServiceEntries may name one address; the first has it.
+            if made.name not in taken:
+                taken.add(made.name)
+                yield made
+
+
+class _CalledPorts(NamedTuple):
+    """The ports at which HTTP is declared, and what is called by address, in the order of services."""
+
+    http: frozenset[int]
+    by_address: tuple[tuple[Service, ServicePort], ...]
+
+
+def _called_ports(scope: Scope) -> _CalledPorts:
+    pairs = [(service, port) for service in scope.services for port in scope.captured_ports_of(service)]
+    return _CalledPorts(
+        frozenset(_http_ports(scope)), tuple((service, port) for service, port in pairs if not port.protocol.is_http)
+    )
 
 
 def _chains_by_server_name(scope: Scope) -> dict[int, list[RoutedChain]]:
@@ -286,23 +307,56 @@ def _chain(routed: RoutedChain, statistics: str) -> listener_components_pb2.Filt
 def _route_tables(scope: Scope) -> Iterator[Resource]:
     memo: Memo = scope.memo
     unknown = everything_else(scope)
-    for number, services in sorted(_http_ports(scope).items()):
-        # Envoy refuses a table that has a name twice. A short name is a Service's, an address the first one's.
-        taken: set[str] = set()
-        ordered = sorted(services, key=lambda service: service.is_entry)
-        hosts = [host for service in ordered if (host := service_host(scope, service, number, taken))]
+    plain = memo.depends("plain hosts", lambda: _plain_hosts(scope.seldom("plain hosts")), *scope.view)
+    foreign = list(_foreign_hosts(scope))
+    for number in sorted({*plain, _HTTP_PORT} if foreign else plain):
+        entries, taken = plain.get(number, ((), frozenset()))
+        hosts = [_host_now(scope, entry, number) for entry in entries]
         if number == _HTTP_PORT:
             hosts += [
                 routed_host(f"{host}:{number}", (host,), item.http, MESH_GATEWAY, scope, number)
-                for host, item in _foreign_hosts(scope)
+                for host, item in foreign
                 if host not in taken
             ]
         yield route_table(str(number), (*hosts, unknown), memo)
-    for service in scope.services:
-        for port in scope.captured_ports_of(service):
-            if port.protocol is Protocol.AUTO and service.called_at:
-                hosts = [service_host(scope, service, port.number, set())]
-                yield route_table(f"{service.hostname}:{port.number}", (*hosts, unknown), memo)
+    for service, port in memo.depends("called ports", lambda: _called_ports(scope), *scope.view).by_address:
+        if port.protocol is Protocol.AUTO and service.called_at:
+            hosts = [service_host(scope, service, port.number, set())]
+            yield route_table(f"{service.hostname}:{port.number}", (*hosts, unknown), memo)
+
+
+class _PlainHost(NamedTuple):
+    """The virtual host of a service as it is without routes, and the names left for it."""
+
+    service: Service
+    domains: tuple[str, ...]
+    body: bytes
+
+
+def _plain_hosts(scope: Scope) -> dict[int, tuple[list[_PlainHost], frozenset[str]]]:
+    """For each port that speaks HTTP, the services as nobody routes them, and all names they have."""
+    found = {}
+    for number, services in _http_ports(scope).items():
+        # Envoy refuses a table that has a name twice. A short name is a Service's, an address the first one's.
+        taken: set[str] = set()
+        entries = []
+        for service in sorted(services, key=lambda service: service.is_entry):
+            domains = tuple(name for name in service_domains(service, scope.namespace) if name not in taken)
+            taken.update(domains)
+            if domains:
+                name, target = f"{service.hostname}:{number}", scope.port_target(service, number)
+                entries.append(_PlainHost(service, domains, scope.memo.get(plain_host, name, domains, target)))
+        found[number] = entries, frozenset(taken)
+    return found
+
+
+def _host_now(scope: Scope, entry: _PlainHost, number: int) -> bytes:
+    """A service's virtual host: as it is without routes, unless somebody routes it."""
+    routes = scope.mesh_routes_of(entry.service.hostname)
+    if routes is None or not routes.http:
+        return entry.body
+    name = f"{entry.service.hostname}:{number}"
+    return routed_host(name, entry.domains, routes.http, MESH_GATEWAY, scope, number)
 
 
 def everything_else(scope: Scope) -> bytes:

@@ -17,7 +17,7 @@ _WHOLE = 100
 
 def policy_findings(snapshot: MeshSnapshot, rule: DestinationPolicy) -> Iterator[Finding]:
     """Everything there is to say about one DestinationRule."""
-    hosts = [host for host in snapshot.services if covers(rule.host, host)]
+    hosts = _hosts(snapshot, rule.host)
     if not hosts:
         message = f"there is no service {rule.host}, so the rule applies to nothing."
         yield Finding("KAI0301", Severity.WARNING, rule.source, "spec.host", message, "Create it, or correct the name.")
@@ -25,6 +25,17 @@ def policy_findings(snapshot: MeshSnapshot, rule: DestinationPolicy) -> Iterator
     yield from _subsets(snapshot, rule, hosts)
     yield from _secrets(snapshot, rule)
     yield from _localities(snapshot, rule)
+
+
+def _hosts(snapshot: MeshSnapshot, pattern: str) -> list[str]:
+    if "*" not in pattern:
+        return [pattern] if pattern in snapshot.services else []
+    return [host for host in snapshot.services if covers(pattern, host)]
+
+
+def _labels(snapshot: MeshSnapshot, hosts: list[str]) -> list[set[tuple[str, str]]]:
+    keys = ((host, port.number) for host in hosts for port in snapshot.services[host].ports)
+    return [set(endpoint.subset_labels) for key in keys for endpoint in snapshot.endpoints.get(key, ())]
 
 
 def _older(snapshot: MeshSnapshot, rule: DestinationPolicy) -> Iterator[Finding]:
@@ -40,12 +51,7 @@ def _older(snapshot: MeshSnapshot, rule: DestinationPolicy) -> Iterator[Finding]
 
 def _subsets(snapshot: MeshSnapshot, rule: DestinationPolicy, hosts: list[str]) -> Iterator[Finding]:
     seen: set[str] = set()
-    endpoints = [
-        set(endpoint.subset_labels)
-        for (host, _), items in snapshot.endpoints.items()
-        if host in hosts
-        for endpoint in items
-    ]
+    endpoints = _labels(snapshot, hosts) if rule.subsets else []
     for index, subset in enumerate(rule.subsets):
         path = f"spec.subsets[{index}]"
         if subset.name in seen:
@@ -65,6 +71,8 @@ def _secrets(snapshot: MeshSnapshot, rule: DestinationPolicy) -> Iterator[Findin
         for policy in levels_of(rule)
         if (tls := policy.tls) is not None and tls.credential and not tls.is_of_mesh
     }
+    if not names:
+        return
     spaces = sorted({item.namespace for item in snapshot.workloads.values() if item.proxy is ProxyKind.GATEWAY})
     for name, needs_pair in sorted(names.items()):
         for namespace in spaces:

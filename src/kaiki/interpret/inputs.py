@@ -1,0 +1,57 @@
+"""The inputs of interpretation as a value that shares what did not change with the value before.
+
+One changed object makes a new list of its kind only; lists of the other kinds are the very objects they were, which is
+how interpretation knows, without looking at ten thousand pods, that no pod has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Key = tuple[str, str, str]
+Object = Mapping[str, Any]
+
+
+class InputTable(Mapping[Key, Object]):
+    """(kind, namespace, name) → object. Never changes; `changed` gives the next one."""
+
+    def __init__(self, objects: Mapping[Key, Object] | None = None) -> None:
+        self._objects: dict[str, dict[Key, Object]] = {}
+        for key, obj in (objects or {}).items():
+            self._objects.setdefault(key[0], {})[key] = obj
+        self.by_kind: dict[str, list[Object]] = {kind: _sorted(found) for kind, found in self._objects.items()}
+
+    def changed(self, changes: Mapping[Key, Object | None]) -> InputTable:
+        """This table with some objects replaced, added, or (None) taken away; itself if nothing differs."""
+        by_kind: dict[str, dict[Key, Object | None]] = {}
+        for key, obj in changes.items():
+            if self._objects.get(key[0], {}).get(key) is not obj:
+                by_kind.setdefault(key[0], {})[key] = obj
+        if not by_kind:
+            return self
+        table = InputTable()
+        table._objects, table.by_kind = dict(self._objects), dict(self.by_kind)
+        for kind, found in by_kind.items():
+            objects = {**self._objects.get(kind, {}), **found}
+            table._objects[kind] = {key: obj for key, obj in objects.items() if obj is not None}
+            table.by_kind[kind] = _sorted(table._objects[kind])
+        return table
+
+    def with_kind(self, kind: str, objects: Mapping[Key, Object]) -> InputTable:
+        """This table with all objects of a kind replaced."""
+        gone: dict[Key, Object | None] = dict.fromkeys(self._objects.get(kind, {}))
+        return self.changed({**gone, **objects})
+
+    def __getitem__(self, key: Key) -> Object:
+        return self._objects[key[0]][key]
+
+    def __iter__(self) -> Iterator[Key]:
+        return (key for found in self._objects.values() for key in found)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._objects.values()))
+
+
+def _sorted(objects: Mapping[Key, Object]) -> list[Object]:
+    return [objects[key] for key in sorted(objects)]

@@ -10,6 +10,7 @@ import logging
 import signal
 import socket
 import ssl
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from kaiki.apiserver.media import wanted
 from kaiki.apiserver.operations import Operations
 from kaiki.apiserver.quotas import keep_quota_status
 from kaiki.apiserver.registry import Registry
+from kaiki.apiserver.request_metrics import Asked, RequestMetrics
 from kaiki.apiserver.requests import ApiRequest
 from kaiki.apiserver.routes import parse_route
 from kaiki.apiserver.store import Store
@@ -63,6 +65,7 @@ class ApiServer:
 
     def __init__(self, settings: ApiServerSettings) -> None:
         self._settings = settings
+        self._metrics = RequestMetrics()
         self.ports: list[int] = []
 
     async def __aenter__(self) -> ApiServer:
@@ -133,6 +136,23 @@ class ApiServer:
             return self._document(http, path)
         agent = http.headers.get("User-Agent", "")
         request = ApiRequest(route.kind, route.namespace, route.name, route.subresource, dict(http.query), user, agent)
+        return await self._measured(http, request)
+
+    async def _measured(self, http: web.BaseRequest, request: ApiRequest) -> web.StreamResponse:
+        asked, started, code = _asked(http, request), time.perf_counter(), 0
+        if asked.verb == "watch":
+            self._metrics.begin(asked)
+        try:
+            response = await self._answer(http, request)
+            code = response.status
+            return response
+        except ApiError as error:
+            code = error.code
+            raise
+        finally:
+            self._metrics.end(asked, code, time.perf_counter() - started)
+
+    async def _answer(self, http: web.BaseRequest, request: ApiRequest) -> web.StreamResponse:
         self._authorize(http, request)
         try:
             return await self._objects.handle(http, request)
@@ -176,6 +196,8 @@ class ApiServer:
                 found = openapi.document_paths(self._registry.custom())
             case ["openapi", "v3", *rest]:
                 return self._openapi(http, "/".join(rest))
+            case ["metrics"]:
+                return web.Response(text=self._metrics.render())
             case ["openapi", "v2"]:
                 return self._openapi_v2(http)
             case [""]:
@@ -213,6 +235,13 @@ class ApiServer:
         import gzip
 
         return web.Response(body=gzip.decompress(body), headers=headers)
+
+
+def _asked(http: web.BaseRequest, request: ApiRequest) -> Asked:
+    kind = request.kind
+    verb = request_verb(http.method, bool(request.name), request.flag("watch"))
+    scope = "resource" if request.name else ("namespace" if request.namespace else "cluster")
+    return Asked(verb, kind.group, kind.version, kind.plural, request.subresource.partition("/")[0], scope)
 
 
 def _make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:

@@ -325,6 +325,12 @@ class KubeClient:
             async for piece in pieces:
                 yield piece
 
+    async def read_text(self, path: str, timeout_seconds: float = REQUEST_TIMEOUT_SECONDS) -> str:
+        """What a path of the API answers, as text: `/metrics`."""
+        request = Request("GET", path, f"read {path}", timeout_seconds=timeout_seconds)
+        async with aclosing(self._transport.stream(request)) as pieces:
+            return b"".join([piece async for piece in pieces]).decode()
+
     # Types
 
     async def type_of(self, obj: Object) -> ResourceType:

@@ -56,6 +56,7 @@ def metrics_manifests(settings: InstallSettings, with_volume: bool = True) -> li
     rules = [
         rule("", ["pods", "services", "endpoints", "nodes", "namespaces"], READ),
         rule("discovery.k8s.io", ["endpointslices"], READ),
+        {"nonResourceURLs": ["/metrics"], "verbs": ["get"]},
     ]
     volumes = [_store_volume(settings)] if with_volume else []
     return [

@@ -31,6 +31,7 @@ from kaiki.telemetry.scrape.targets import static_target
 from kaiki.telemetry.store.series import SeriesStore, StoreLimits
 
 if TYPE_CHECKING:
+    from kaiki.kube.client import KubeClient
     from kaiki.telemetry.traces.server import Traces, TraceSettings
 
 log = logging.getLogger(__name__)
@@ -211,6 +212,21 @@ async def _start_discovery(
     pods = watch_pods(client, scraper)
     rules = watch_configuration(client, settings.namespace, operations.set_mapped_files)
     await stack.enter_async_context(running_caches(pods, rules, wait=False))
+    await stack.enter_async_context(_task(_scrape_api(client, scraper, settings.kube.server), "own API"))
+
+
+async def _scrape_api(client: KubeClient, scraper: Scraper, server: str) -> None:
+    """Add the embedded API to the targets as soon as it answers."""
+    from kaiki.kube.errors import KubeError
+    from kaiki.telemetry.scrape.api_server import scrape_own_api
+
+    while True:
+        try:
+            await scrape_own_api(client, scraper, server)
+            return
+        except KubeError as error:
+            log.info("the API's version is not known yet: %s", error)
+        await asyncio.sleep(1.0)
 
 
 @contextlib.asynccontextmanager

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from kaiki.telemetry.store.series import SeriesStore, StoreLimits
 
 _WRITER = """
 import sys, numpy as np
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from kaiki.telemetry.store.series import SeriesStore
 store = SeriesStore(Path(sys.argv[1]))
@@ -181,3 +183,69 @@ def test_packing_is_lossless(rows: list[list[tuple[int, float]]]) -> None:
     assert is_stale(back.values)[0]
     assert back.ids.tolist() == ids.tolist()
     assert back.counts.tolist() == page.counts.tolist()
+
+
+def _fill_blocks(store: SeriesStore, begin: int, blocks: int) -> int:
+    """Some series, of which one ends and one begins midway; gives the number of samples."""
+    ids = np.array([store.series_id([(NAME, "m"), ("n", str(n))]) for n in range(40)], np.int32)
+    count = 0
+    for step in range(begin, begin + blocks * 120):
+        part = ids[:30] if step < 600 else ids[5:]
+        store.append(step * 1000, part, part * 1000.0 + step)
+        store.commit()
+        count += len(part)
+    return count
+
+
+def test_small_blocks_become_a_large_one(tmp_path: Path) -> None:
+    store = SeriesStore(tmp_path, StoreLimits(retention_seconds=10**6))
+    count = _fill_blocks(store, 1, 12)
+    before = store.select(_ALL, 0, 10**10)
+    assert store.statistics().blocks == 12
+    assert store.merge_blocks()
+    assert store.statistics().blocks == 3
+    assert not store.merge_blocks(), "the rest is too few"
+    for opened in (store, None):
+        if opened is None:
+            store.close()
+            opened = store = SeriesStore(tmp_path)
+        after = opened.select(_ALL, 0, 10**10)
+        assert len(after.times) == count
+        assert [dict(labels) for labels in after.labels] == [dict(labels) for labels in before.labels]
+        for name in ("owners", "times", "values"):
+            assert (getattr(after, name) == getattr(before, name)).all()
+    some = store.select([Matcher("n", "=", "7")], 500_000, 700_000)
+    assert some.times.tolist() == list(range(500_000, 701_000, 1000))
+    store.close()
+
+
+def test_a_merge_that_was_killed_leaves_nothing(tmp_path: Path) -> None:
+    store = SeriesStore(tmp_path, StoreLimits(retention_seconds=10**6))
+    count = _fill_blocks(store, 1, 11)
+    store._database.replace_blocks = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[assignment]
+    with pytest.raises(KeyboardInterrupt):
+        store.merge_blocks()
+    store.close()
+    again = SeriesStore(tmp_path, StoreLimits(retention_seconds=10**6))
+    assert len(again.select(_ALL, 0, 10**10).times) == count
+    assert again.merge_blocks()
+    assert len(again.select(_ALL, 0, 10**10).times) == count
+    again.close()
+
+
+def test_queries_beside_a_merge_miss_nothing(tmp_path: Path) -> None:
+    store = SeriesStore(tmp_path, StoreLimits(retention_seconds=10**6))
+    count = _fill_blocks(store, 1, 25)
+    with ThreadPoolExecutor(1) as pool:
+        merging = pool.submit(lambda: [store.merge_blocks() for _ in range(3)])
+        while not merging.done():
+            assert len(store.select(_ALL, 0, 10**10).times) == count
+    assert merging.result() == [True, True, False]
+    store.close()
+
+
+def test_blocks_that_would_outlive_retention_are_not_merged(tmp_path: Path) -> None:
+    store = SeriesStore(tmp_path, StoreLimits(retention_seconds=2000))
+    _fill_blocks(store, 1, 12)
+    assert not store.merge_blocks(), "three blocks are longer than a tenth of what is kept"
+    store.close()

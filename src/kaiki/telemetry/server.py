@@ -73,6 +73,7 @@ class Committer:
         self._store = store
         self._dirty = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "commit")
+        self._merger = ThreadPoolExecutor(1, "merge")
         self._waiting: list[asyncio.Future[None]] = []
 
     def changed(self) -> None:
@@ -88,6 +89,7 @@ class Committer:
     async def run(self) -> None:
         """Until cancelled. A failing disk is reported and tried again: samples stay in memory meanwhile."""
         loop = asyncio.get_running_loop()
+        merging: asyncio.Future[bool] | None = None
         checked = 0.0
         while True:
             with contextlib.suppress(TimeoutError):
@@ -100,6 +102,10 @@ class Committer:
                 for future in waiting:
                     if not future.done():
                         future.set_result(None)
+                if merging is None or merging.done():
+                    if merging is not None and (problem := merging.exception()) is not None:
+                        log.error("blocks cannot be merged: %s; trying again", problem)
+                    merging = loop.run_in_executor(self._merger, self._store.merge_blocks)
                 if time.monotonic() - checked > _RETENTION_CHECK_SECONDS:
                     checked = time.monotonic()
                     await loop.run_in_executor(self._thread, self._store.enforce_retention, time.time_ns() // 1_000_000)
@@ -110,6 +116,7 @@ class Committer:
                 self._dirty.set()
 
     def close(self) -> None:
+        self._merger.shutdown(wait=True)
         self._thread.shutdown(wait=True)
 
 

@@ -115,6 +115,27 @@ class Database:
             self._writer.execute("DELETE FROM log WHERE generation = ?", (generation,))
         return Block(number, start_ms, end_ms, np.array(first, np.int32), np.array(last, np.int32), size)
 
+    def write_pages(self, number: int, first: int, pages: Iterable[Page]) -> list[tuple[int, int, int]]:
+        """Pages of a block that is not there yet; gives (first id, last id, bytes) of each."""
+        encoded = [(int(page.ids[0]), int(page.ids[-1]), encode_page(page)) for page in pages]
+        with self._write_lock, self._writer:
+            for position, (low, high, blob) in enumerate(encoded, first):
+                self._writer.execute("INSERT INTO page VALUES (?, ?, ?, ?, ?)", (number, position, low, high, blob))
+        return [(low, high, len(blob)) for low, high, blob in encoded]
+
+    def replace_blocks(self, old: Iterable[int], number: int, start_ms: int, end_ms: int) -> None:
+        """The block whose pages were written takes the place of others, in one transaction."""
+        numbers = [(one,) for one in old]
+        with self._write_lock, self._writer:
+            self._writer.execute("INSERT INTO block VALUES (?, ?, ?)", (number, start_ms, end_ms))
+            self._writer.executemany("DELETE FROM page WHERE block = ?", numbers)
+            self._writer.executemany("DELETE FROM block WHERE id = ?", numbers)
+
+    def remove_orphans(self) -> None:
+        """Pages of a merge that did not come to its end."""
+        with self._write_lock, self._writer:
+            self._writer.execute("DELETE FROM page WHERE block NOT IN (SELECT id FROM block)")
+
     def page(self, block: int, number: int) -> bytes | None:
         """None when retention has removed the block meanwhile."""
         with self._read_lock:

@@ -23,6 +23,7 @@ from kaiki.telemetry.matchers import Matcher
 from kaiki.telemetry.store.database import Block, Database, LogRecord, NewSeries
 from kaiki.telemetry.store.head import Head
 from kaiki.telemetry.store.index import Labels, SeriesIndex
+from kaiki.telemetry.store.merging import choose_blocks, merged_pages
 from kaiki.telemetry.store.pages import Page, decode_page
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ class SeriesStore:
         self.followers: list[Callable[[list[LogRecord]], None]] = []
         self._pages: OrderedDict[tuple[int, int], Page] = OrderedDict()
         self._pages_bytes = 0
+        self._merges = 0
         self._rejected = 0
         self._out_of_order = 0
         self._head, self._blocks = self._load()
@@ -198,6 +200,31 @@ class SeriesStore:
                     self.generation += 1
             self._database.remove([block.number for block in gone], dead)
 
+    def merge_blocks(self) -> bool:
+        """Makes a large block of many small ones, if there are; to be called from one thread, beside all else."""
+        with self._lock:
+            run = choose_blocks(self._blocks, int(self.limits.retention_seconds * 100))
+            if not run:
+                return False
+            ids = self._index.select([])
+            number = min([0, *(block.number for block in self._blocks)]) - 1
+        written: list[tuple[int, int, int]] = []
+        for page in merged_pages(run, ids, self._everything):
+            written += self._database.write_pages(number, len(written), [page])
+        start, end = run[0].start_ms, max(block.end_ms for block in run)
+        first, last, sizes = (np.array(column, np.int64) for column in zip(*written, strict=True))
+        block = Block(number, start, end, first.astype(np.int32), last.astype(np.int32), int(sizes.sum()))
+        with self._commit_lock, self._lock:
+            # Who reads the old blocks meanwhile sees by `_merges` that it has to read again.
+            if any(old not in self._blocks for old in run):
+                self._database.remove([number], [])
+                return False
+            self._database.replace_blocks([old.number for old in run], number, start, end)
+            self._blocks = [block, *(other for other in self._blocks if other not in run)]
+            self._blocks.sort(key=lambda one: one.start_ms)
+            self._merges += 1
+        return True
+
     def close(self) -> None:
         self.commit()
         self._database.close()
@@ -206,6 +233,13 @@ class SeriesStore:
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, max_samples: int = 1 << 40) -> Selection:
         """Samples in [start, end] of all series that match. Raises ExecutionError beyond `max_samples`."""
+        while True:
+            merges = self._merges
+            selection = self._select(matchers, start_ms, end_ms, max_samples)
+            if merges == self._merges:
+                return selection
+
+    def _select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, max_samples: int) -> Selection:
         with self._lock:
             ids = self._index.select(matchers)
             labels = [self._index.labels(i) for i in ids.tolist()]
@@ -272,6 +306,7 @@ class SeriesStore:
     # ---- inside
 
     def _load(self) -> tuple[Head, list[Block]]:
+        self._database.remove_orphans()
         blocks = self._database.read_blocks()
         floor = max((block.end_ms for block in blocks), default=_LONG_AGO)
         for series in self._database.read_series():
@@ -351,6 +386,9 @@ class SeriesStore:
                 continue
             wanted = np.repeat(held, page.counts) & (page.times >= start_ms) & (page.times <= end_ms)
             yield np.repeat(places, page.counts)[wanted], page.times[wanted], page.values[wanted]
+
+    def _everything(self, block: Block, ids: IdArray) -> list[tuple[IndexArray, TimeArray, FloatArray]]:
+        return list(self._gather(block, ids, block.start_ms, block.end_ms))
 
     def _page(self, block: int, number: int) -> Page | None:
         key = (block, number)

@@ -2,8 +2,8 @@
 
     python tools/build_gateway_api.py FOLDER
 
-FOLDER is `config/crd/experimental` of the release to be built in: it serves every version a client may ask for. Only the
-first sentence of each description is kept, which is what `kubectl explain` is read for; definitions are applied at
+FOLDER is `config/crd/experimental` of the release to be built in: it serves every version a client may ask for. Only
+the first sentence of each description is kept, which is what `kubectl explain` is read for; definitions are applied at
 every start, and whole descriptions are two thirds of their size.
 """
 

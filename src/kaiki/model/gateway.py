@@ -69,7 +69,10 @@ class ServerHost:
 
 @dataclass(frozen=True, slots=True)
 class GatewayServer:
-    """One port of a gateway. `port` is the number users see; the gateway's Service maps it to the port bound."""
+    """One port of a gateway. `port` is the number users see; the gateway's Service maps it to the port bound.
+
+    Requests for a host of `misdirected` came to the wrong server (their TLS names this one) and are told so.
+    """
 
     name: str
     port: int
@@ -78,6 +81,7 @@ class GatewayServer:
     hosts: tuple[ServerHost, ...]
     tls: ServerTls | None = None
     bind: str = ""
+    misdirected: tuple[str, ...] = ()
 
     @property
     def tls_mode(self) -> ServerTlsMode | None:

@@ -11,7 +11,7 @@ from kaiki.model.proxy import Resource
 from kaiki.model.route import ConnectionRoute, HttpMatch, HttpRoute, VirtualService
 from kaiki.translate.features.route_matching import takes_everything
 from kaiki.translate.scope import Scope, covers, is_visible
-from kaiki.translate.virtual_hosts import redirecting_host, route_table, routed_host
+from kaiki.translate.virtual_hosts import misdirected_host, redirecting_host, route_table, routed_host
 
 
 class BoundServer(NamedTuple):
@@ -64,6 +64,9 @@ def _table(scope: Scope, name: str, servers: tuple[BoundServer, ...]) -> Resourc
         hosts.append(routed_host(f"{host}:{number}", (host,), routes, key, scope, number, secure_only))
     for host in sorted(redirected - set(known)):
         hosts.append(scope.memo.get(redirecting_host, f"{host}:{number}", (host,)))
+    misdirected = {host for bound in servers for host in bound.server.misdirected}
+    for host in sorted(misdirected - set(known) - redirected):
+        hosts.append(scope.memo.get(misdirected_host, f"{host}:{number}", (host,)))
     return route_table(name, tuple(hosts), scope.memo)
 
 

@@ -116,6 +116,15 @@ def plain_host(name: str, domains: tuple[str, ...], target: Target) -> bytes:
     return serialize(host)
 
 
+def misdirected_host(name: str, domains: tuple[str, ...]) -> bytes:
+    """A host another server answers for: a client that shares connections among names is to open another (421)."""
+    host = route_components_pb2.VirtualHost(name=name, domains=domains)
+    route = host.routes.add(name="misdirected")
+    route.match.prefix = "/"
+    route.direct_response.status = 421
+    return serialize(host)
+
+
 def redirecting_host(name: str, domains: tuple[str, ...]) -> bytes:
     """A host that only sends clients to HTTPS."""
     host = route_components_pb2.VirtualHost(name=name, domains=domains)

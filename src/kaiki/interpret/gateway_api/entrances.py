@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from kaiki.interpret.gateway_api.backend_tls import AS_IT_CAME
 from kaiki.interpret.gateway_api.backends import Backends, Origin, shares
 from kaiki.interpret.gateway_api.filters import Entrance
-from kaiki.interpret.gateway_api.listeners import Listener, more_special
+from kaiki.interpret.gateway_api.listeners import Listener, misdirected, more_special
 from kaiki.interpret.gateway_api.objects import KUBERNETES_GATEWAY, Object, age, covers
 from kaiki.interpret.gateway_api.rules import Rule, in_order, not_found, route_rules
 from kaiki.model.finding import ObjectRef
@@ -51,7 +51,7 @@ def entrance(
 ) -> tuple[list[Gateway], list[VirtualService]]:
     """One listener in force."""
     if item.is_http:
-        gateway = _gateway(item, pods, "", item.host)
+        gateway = _gateway(item, pods, "", item.host, misdirected(item, others))
         return [gateway], list(_http_hosts(item, gateway, others, attached, backends))
     if item.mode == "Passthrough":
         gateway = _gateway(item, pods, "", item.host)
@@ -68,7 +68,7 @@ def server_name(item: Listener, suffix: str = "") -> str:
     return f"{name}~{suffix}" if suffix else name
 
 
-def _gateway(item: Listener, pods: Pods, suffix: str, host: str) -> Gateway:
+def _gateway(item: Listener, pods: Pods, suffix: str, host: str, elsewhere: tuple[str, ...] = ()) -> Gateway:
     protocol = item.protocol
     server = GatewayServer(
         name=item.name,
@@ -77,6 +77,7 @@ def _gateway(item: Listener, pods: Pods, suffix: str, host: str) -> Gateway:
         protocol=protocol,
         hosts=(ServerHost("*", host or "*"),),
         tls=_tls(item),
+        misdirected=elsewhere,
     )
     return Gateway(
         source=ObjectRef("Gateway", core.namespace(item.gateway), server_name(item, suffix)),

@@ -190,6 +190,22 @@ def _conflict(item: Listener, other: Listener) -> Problem | None:
     return None
 
 
+def misdirected(item: Listener, others: Iterable[Listener]) -> tuple[str, ...]:
+    """The hosts of other HTTPS listeners at a port: requests for them that came by this one's name are told so."""
+    if item.protocol != "HTTPS":
+        return ()
+    beside = (one for one in others if one.port == item.port and one.protocol == "HTTPS" and one.in_force)
+    return tuple(sorted({one.host or "*" for one in beside if one.host != item.host}))
+
+
+def overlapping(item: Listener, others: Iterable[Listener]) -> bool:
+    """Whether another HTTPS listener at the port answers for some host of this one."""
+    beside = (one for one in others if one is not item and one.port == item.port and one.protocol == "HTTPS")
+    return item.protocol == "HTTPS" and any(
+        covers(item.host, one.host) or covers(one.host, item.host) for one in beside
+    )
+
+
 def more_special(item: Listener, others: Iterable[Listener]) -> Iterator[Listener]:
     """The other listeners in force at its port whose host is within its own: their requests are theirs alone."""
     for other in others:

@@ -8,7 +8,7 @@ from typing import Any
 from kaiki.interpret.gateway_api.attachment import Parent
 from kaiki.interpret.gateway_api.backend_tls import BackendTls
 from kaiki.interpret.gateway_api.features import SUPPORTED
-from kaiki.interpret.gateway_api.listeners import Listener
+from kaiki.interpret.gateway_api.listeners import Listener, overlapping
 from kaiki.interpret.gateway_api.objects import (
     CONTROLLER,
     GROUP,
@@ -46,7 +46,7 @@ def gateway_status(
         accepted["reason"], accepted["message"] = "ListenersNotValid", "some listeners are not in force; see each."
     status: Status = {
         "conditions": [accepted, judged(obj, "Programmed", programmed)],
-        "listeners": [_listener(obj, item, programmed) for item in own],
+        "listeners": [_listener(obj, item, programmed, listeners) for item in own],
         "attachedListenerSets": attached_sets,
     }
     if addresses and refused is None:
@@ -61,7 +61,7 @@ def _none_valid(own: list[Listener]) -> Problem | None:
     return None
 
 
-def _listener(obj: Object, item: Listener, unready: Problem | None) -> Status:
+def _listener(obj: Object, item: Listener, unready: Problem | None, others: list[Listener]) -> Status:
     refused = item.unaccepted or item.conflict
     programmed = unready
     if refused is not None:
@@ -75,6 +75,10 @@ def _listener(obj: Object, item: Listener, unready: Problem | None) -> Status:
     conflicted = judged(obj, "Conflicted", Problem("NoConflicts", ""))
     if item.conflict is not None:
         conflicted = condition(obj, "Conflicted", True, item.conflict.reason, item.conflict.message)
+    shared = []
+    if overlapping(item, others):
+        message = "another listener at this port answers for some of these hosts; misdirected requests get 421."
+        shared.append(condition(obj, "OverlappingTLSConfig", True, "OverlappingHostnames", message))
     return {
         "name": item.name,
         "supportedKinds": [{"group": GROUP, "kind": kind} for kind in item.kinds],
@@ -84,6 +88,7 @@ def _listener(obj: Object, item: Listener, unready: Problem | None) -> Status:
             conflicted,
             judged(obj, "ResolvedRefs", item.unresolved),
             judged(obj, "Programmed", programmed),
+            *shared,
         ],
     }
 
@@ -99,7 +104,7 @@ def set_status(obj: Object, listeners: list[Listener], refused: Problem | None, 
         accepted["reason"], accepted["message"] = "ListenersNotValid", "some listeners are not in force; see each."
     return {
         "conditions": [accepted, judged(obj, "Programmed", invalid or unready)],
-        "listeners": [_listener(obj, item, unready) for item in own],
+        "listeners": [_listener(obj, item, unready, listeners) for item in own],
     }
 
 

@@ -11,6 +11,7 @@ from aiohttp import web
 import kaiki
 from kaiki.telemetry.api.answers import failure, success
 from kaiki.telemetry.api.parameters import parse_limit
+from kaiki.telemetry.cardinality import cardinality_finding
 from kaiki.telemetry.errors import BadQueryError
 from kaiki.telemetry.matchers import NAME
 from kaiki.telemetry.promql.evaluate import parse_selector
@@ -155,6 +156,9 @@ class StatusRoutes:
             "labelValueCountByLabelName": top({name: len(values) for name, values in cardinality.items()}),
             "memoryInBytesByLabelName": top({name: sum(map(len, values)) for name, values in cardinality.items()}),
             "seriesCountByLabelValuePair": top(pairs),
+            "finding": cardinality_finding(
+                cardinality, statistics.series, self._store.limits.max_series, statistics.rejected_series
+            ),
         }
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from kaiki.telemetry.rules.templates import Scope, expand
 from kaiki.telemetry.server import MetricsSettings, running
 from kaiki.telemetry.store.series import SeriesStore
 
-from .real_prometheus import find_tool
+from .real_prometheus import ask, find_tool, running_prometheus
 
 START_MS = 1_700_000_000_000
 RULES = """
@@ -254,3 +255,68 @@ groups:
     assert told["annotations"] == {"text": "is 1"}
     assert told["startsAt"] < told["endsAt"]
     assert "g0.expr=one" in told["generatorURL"]
+
+
+SHARED_RULES = """
+groups:
+- name: shared
+  interval: 200ms
+  rules:
+  - record: app:load:sum
+    expr: vector(3) * 2
+    labels: {team: web}
+  - alert: Loaded
+    expr: app:load:sum > 5
+    labels: {severity: page, of: "{{ $labels.team }}"}
+    annotations:
+      all: >-
+        {{ $value }} {{ $value | humanize }} {{ humanize1024 5000.0 }} {{ humanizeDuration 3700.5 }}
+        {{ humanizePercentage 0.1234 }} {{ printf "%.2f|%s|%v" $value "a" $value }} {{ "ab cd" | title }}
+        {{ toUpper "x" }} {{ stripPort "h:80" }} {{ reReplaceAll "(a)b" "$1-" "abab" }} {{ .Value | humanizeTimestamp }}
+  - alert: Waiting
+    expr: app:load:sum == 6
+    for: 1h
+  - alert: Quiet
+    expr: app:load:sum > 100
+"""
+
+
+async def test_rules_and_alerts_are_as_in_prometheus(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "rules.yml").write_text(SHARED_RULES)
+    settings = MetricsSettings(
+        data_path=tmp_path / "ours", listen=("127.0.0.1", 0), collector_listen=None, files={"rules.yml": SHARED_RULES}
+    )
+    configuration = "global: {evaluation_interval: 200ms}\nrule_files: [rules.yml]\n"
+
+    def wait_for_theirs() -> tuple[Any, Any]:
+        with running_prometheus(tmp_path / "real", configuration) as url:
+            for _ in range(300):
+                alerts = ask(url, "/api/v1/alerts")["data"]["alerts"]
+                if len(alerts) == 2:
+                    break
+                time.sleep(0.1)
+            return _timeless(ask(url, "/api/v1/rules")["data"]["groups"]), _timeless(alerts)
+
+    groups, alerts = await asyncio.to_thread(wait_for_theirs)
+    async with running(settings) as (host, port), aiohttp.ClientSession(f"http://{host}:{port}") as session:
+        for _ in range(300):
+            async with session.get("/api/v1/alerts") as answer:
+                found = (await answer.json())["data"]["alerts"]
+            if len(found) == 2:
+                break
+            await asyncio.sleep(0.05)
+        async with session.get("/api/v1/rules") as answer:
+            mine = (await answer.json())["data"]["groups"]
+    assert _timeless(found) == alerts
+    assert _timeless(mine) == groups
+
+
+def _timeless(document: Any) -> Any:
+    """Without what depends on the moment, the place, or the spelling of a query."""
+    varying = {"keepFiringFor", "lastEvaluation", "evaluationTime", "activeAt", "file", "query"}
+    if isinstance(document, list):
+        return [_timeless(entry) for entry in document]
+    if isinstance(document, dict):
+        return {key: _timeless(value) for key, value in document.items() if key not in varying}
+    return document

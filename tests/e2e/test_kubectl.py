@@ -172,13 +172,6 @@ def test_logs(bookinfo: Mesh) -> None:
         following.terminate()
 
 
-@pytest.mark.parametrize(
-    "arguments", [("exec", "deployment/details-v1", "--", "ls"), ("port-forward", "deployment/details-v1", "9080")]
-)
-def test_what_there_is_not_is_said_at_once(bookinfo: Mesh, arguments: tuple[str, ...]) -> None:
-    assert "is not available on this machine" in bookinfo.kubectl(*arguments, check=False)
-
-
 # Making and changing ------------------------------------------------------------------------------------------------
 
 

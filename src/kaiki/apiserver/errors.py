@@ -123,15 +123,10 @@ def too_large(limit_bytes: int) -> ApiError:
     return ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {limit_bytes}")
 
 
-def no_streams(subresource: str) -> ApiError:
-    """`exec`, `attach` and `portforward` need a connection into the pod, which this node does not offer."""
-    ways = {
-        "exec": "kubectl logs shows a container's output",
-        "attach": "kubectl logs --follow shows a container's output",
-        "portforward": "publish the port with a Service of type NodePort or LoadBalancer, which is opened on loopback",
-        "proxy": "publish the port with a Service of type NodePort or LoadBalancer, which is opened on loopback",
-    }
-    return ApiError(501, "NotImplemented", f"{subresource} is not available on this machine: {ways[subresource]}")
+def no_proxy() -> ApiError:
+    """Requests through the API server to a pod."""
+    message = "proxy is not available on this machine: kubectl port-forward reaches a pod's port"
+    return ApiError(501, "NotImplemented", message)
 
 
 def unauthorized(why: str = "Unauthorized") -> ApiError:

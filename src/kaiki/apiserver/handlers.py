@@ -17,7 +17,7 @@ from kaiki.apiserver.errors import (
     bad_request,
     expired,
     method_not_allowed,
-    no_streams,
+    no_proxy,
     no_such_path,
     unsupported_media_type,
 )
@@ -27,7 +27,7 @@ from kaiki.apiserver.operations import Operations
 from kaiki.apiserver.requests import ApiRequest
 from kaiki.apiserver.schemas import schema_of
 from kaiki.apiserver.store import Record, Store
-from kaiki.apiserver.subresources import Subresources
+from kaiki.apiserver.subresources import POD_STREAMS, Subresources
 from kaiki.apiserver.versions import served_body, served_object
 from kaiki.apiserver.watch import Encode, WatchOptions, watch
 
@@ -59,9 +59,11 @@ class ObjectHandlers:
 
     def _is_plain(self, request: ApiRequest) -> bool:
         """Subresources that are views of the whole object: status, a namespace's finalizers, an approval."""
-        streams = ("exec", "attach", "portforward", "proxy")
-        if request.kind.qualified_name == "pods" and request.subresource.partition("/")[0] in streams:
-            raise no_streams(request.subresource.partition("/")[0])
+        if request.kind.qualified_name == "pods":
+            if request.subresource in POD_STREAMS:
+                return False
+            if request.subresource.partition("/")[0] == "proxy":
+                raise no_proxy()
         if request.kind.subresource(request.subresource.partition("/")[0]) is None:
             raise no_such_path()
         return request.subresource in ("status", "finalize", "approval")

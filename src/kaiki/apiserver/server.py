@@ -35,7 +35,7 @@ from kaiki.apiserver.request_metrics import Asked, RequestMetrics
 from kaiki.apiserver.requests import ApiRequest
 from kaiki.apiserver.routes import parse_route
 from kaiki.apiserver.store import Store
-from kaiki.apiserver.subresources import Subresources
+from kaiki.apiserver.subresources import POD_STREAMS, Subresources
 from kaiki.apiserver.tokens import TokenAuthority
 
 logger = logging.getLogger("kaiki.apiserver")
@@ -164,6 +164,8 @@ class ApiServer:
     def _authorize(self, http: web.BaseRequest, request: ApiRequest) -> None:
         kind = request.kind
         verb = request_verb(http.method, bool(request.name), request.flag("watch"))
+        if kind.qualified_name == "pods" and request.subresource in POD_STREAMS:
+            verb = "create"  # a stream changes what runs, though a WebSocket begins with GET
         namespace = request.name if kind.qualified_name == "namespaces" else request.namespace
         subresource = request.subresource.partition("/")[0]
         wanted = Attributes(verb, kind.group, kind.plural, subresource, request.name, namespace)

@@ -22,6 +22,7 @@ from kaiki.apiserver.tokens import ISSUER, TokenAuthority
 from kaiki.apiserver.versions import served_object
 
 Object = dict[str, Any]
+POD_STREAMS = ("exec", "attach", "portforward")
 
 
 class Subresources:
@@ -34,6 +35,7 @@ class Subresources:
         self._tokens = tokens
         self._authorizer = authorizer
         self._node_socket = node_socket
+        self._streams: Any = None
 
     async def handle(self, http: web.BaseRequest, request: ApiRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -49,7 +51,12 @@ class Subresources:
             case "token", "POST":
                 body = read_definition(TOKEN_REQUEST, await read_request(http))
                 return _json(self._tokens.issue(request, body), 201)
-            case (("ephemeralcontainers" | "resize"), _):
+            case (("exec" | "attach" | "portforward"), _):
+                return await self._stream(http, request)
+            case "ephemeralcontainers", _:
+                why = "ephemeral containers are not available on this machine: kubectl exec runs any program of it"
+                raise ApiError(501, "NotImplemented", f"{why} inside a container")
+            case "resize", _:
                 raise ApiError(501, "NotImplemented", f"{request.subresource} is not available on this machine")
         raise method_not_allowed()
 
@@ -97,6 +104,15 @@ class Subresources:
         request.subresource = ""
         await self._operations.delete(request, options)
         return _json({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
+
+    async def _stream(self, http: web.BaseRequest, request: ApiRequest) -> web.StreamResponse:
+        from kaiki.apiserver.streams import PodStreams  # brings an HTTP client along: only when asked for
+
+        self._streams = self._streams or PodStreams(self._node_socket)
+        pod = served_object(request.kind, self._operations.read(request))
+        container = "" if request.subresource == "portforward" else _chosen_container(request, pod)
+        response: web.StreamResponse = await self._streams.handle(http, request, pod, container)
+        return response
 
     async def _log(self, http: web.BaseRequest, request: ApiRequest) -> web.StreamResponse:
         pod = served_object(request.kind, self._operations.read(request))
@@ -152,6 +168,18 @@ class Subresources:
         except ApiError as error:
             return {"authenticated": False, "user": {}, "error": error.message}
         return {"authenticated": True, "user": user.describe(), "audiences": matching}
+
+
+def _chosen_container(request: ApiRequest, pod: Object) -> str:
+    """The container that is asked for, or else the one that is meant; ApiError when the pod has no such container."""
+    asked = request.query.get("container")
+    if not asked:
+        return _only_container(request, pod)
+    spec = pod["spec"]
+    everyone = [each["name"] for each in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ()))]
+    if asked not in everyone:
+        raise bad_request(f"container {asked} is not valid for pod {request.name}")
+    return asked
 
 
 def _only_container(request: ApiRequest, pod: Object) -> str:

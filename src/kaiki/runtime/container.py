@@ -9,8 +9,8 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kaiki.runtime import health, redirect, rules, sandbox
@@ -58,7 +58,9 @@ class Run:
         self._process: Running | None = None
         self._started_at = 0.0
         self._privileged = False
+        self._command: Command | None = None
         self.log: ContainerLog | None = None
+        self.input: int | None = None
         self.identity = f"{pod['metadata']['uid'][:8]}-{container['name']}-{time.time_ns():x}"
 
     def command(self, launch: Launch, facts: PodFacts, volumes: PodVolumes, network: int) -> Command:
@@ -111,18 +113,40 @@ class Run:
 
     async def _start_process(self, command: Command, restart: int) -> None:
         path = self._node.log_path(self._pod, self._container["name"], restart)
-        log = self.log = ContainerLog(path)
+        terminal = bool(self._container.get("tty"))
+        log = self.log = ContainerLog(path, terminal=terminal)
+        given, self.input = self._make_input(log)
+        self._command = command = replace(command, terminal=terminal)
         try:
-            process = self._node.processes.start(command, log.output, log.errors)
+            process = self._node.processes.start(command, log.output, log.errors, given)
         finally:
             log.started()
+            if given is not None:
+                os.close(given)
         failure = await process.started
         if failure is not None:
             log.write(failure)
             await process.exited
             log.close()
+            self.close_input()
             raise CannotRun("StartError", failure)
         self._process = process
+
+    def _make_input(self, log: ContainerLog) -> tuple[int | None, int | None]:
+        """The container's end of its input and ours (attached clients write to it); None for a container without."""
+        if log.terminal is not None:
+            return os.dup(log.output), os.dup(log.terminal)
+        if not self._container.get("stdin"):
+            return None, None
+        theirs, ours = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(ours, False)
+        return theirs, ours
+
+    def close_input(self) -> None:
+        """The container reads the end of its input."""
+        if self.input is not None:
+            os.close(self.input)
+            self.input = None
 
     def _redirect(self, launch: Launch, network: int, restart: int) -> Running:
         done = Pause(asyncio.get_running_loop())
@@ -149,6 +173,7 @@ class Run:
         await asyncio.sleep(0)  # let the last output in
         if self.log:
             self.log.close()
+        self.close_input()
         code = os.waitstatus_to_exitcode(status)
         return Ending(
             exit_code=128 - code if code < 0 else code,
@@ -217,19 +242,36 @@ class Run:
 
     async def run_command(self, command: tuple[str, ...], timeout_seconds: float) -> tuple[int, str]:
         """Run a command inside the container; its exit code and output."""
-        process = self._process
-        if not isinstance(process, Process) or process.number is None:
+        inside = self.command_inside(command)
+        if inside is None:
             return 1, "the container has no process"
-        environment = dict(self._node.environment)
-        inside = Command(
-            command,
-            environment,
+        return await self._node.processes.run(inside, timeout_seconds)
+
+    def command_inside(self, arguments: Sequence[str], terminal: bool = False) -> Command | None:
+        """A further process in the container: its namespaces, user, variables and folder. None when nothing runs."""
+        process, own = self._process, self._command
+        if not isinstance(process, Process) or process.number is None or process.exited.done() or own is None:
+            return None
+        return Command(
+            tuple(arguments),
+            {**own.environment, "TERM": "xterm"} if terminal else own.environment,
+            directory=own.directory,
             isolated=False,
             join=process.number,
             user=None if self._privileged else self._user(),
             capabilities=_PRIVILEGES if self._privileged else None,
+            terminal=terminal,
         )
-        return await self._node.processes.run(inside, timeout_seconds)
+
+    @property
+    def closes_input_after_first(self) -> bool:
+        """Whether the container's input ends with the first client that was attached to it (`stdinOnce`)."""
+        return bool(self._container.get("stdinOnce")) and not self._container.get("tty")
+
+    @property
+    def ended(self) -> asyncio.Future[int] | None:
+        """Gives the wait status; None before the start."""
+        return self._process.exited if self._process else None
 
     async def _call_hook(self, hook: Object, pod_ip: str, reason: str, timeout_seconds: float) -> bool:
         if "sleep" in hook:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 _CHUNK_BYTES = 1 << 16
 _LINE_LIMIT_BYTES = 1 << 14
@@ -35,10 +36,14 @@ def format_lines(stream: str, pending: bytes, data: bytes, time: bytes) -> tuple
     return formatted, rest
 
 
+Listener: TypeAlias = Callable[[str, bytes], None]
+"""Told of everything a container writes: the stream's name and the bytes."""
+
+
 class ContainerLog:
     """One run's output. Give `output` and `errors` to the process, then call `started`."""
 
-    def __init__(self, path: Path, rotate_bytes: int = ROTATE_BYTES) -> None:
+    def __init__(self, path: Path, rotate_bytes: int = ROTATE_BYTES, terminal: bool = False) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._rotate_bytes = rotate_bytes
@@ -48,11 +53,20 @@ class ContainerLog:
         self._pending: dict[int, tuple[str, bytes]] = {}
         self._changed = asyncio.Event()
         self.open = True
-        self.output = self._add_stream("stdout")
-        self.errors = self._add_stream("stderr")
+        self.closed = asyncio.Event()
+        self.listeners: set[Listener] = set()
+        self.terminal: int | None = None
+        if terminal:
+            self.output = self._add_stream("stdout", os.openpty())
+            self.errors = os.dup(self.output)
+        else:
+            self.output = self._add_stream("stdout", os.pipe2(os.O_CLOEXEC))
+            self.errors = self._add_stream("stderr", os.pipe2(os.O_CLOEXEC))
 
-    def _add_stream(self, name: str) -> int:
-        read, write = os.pipe2(os.O_CLOEXEC)
+    def _add_stream(self, name: str, ends: tuple[int, int]) -> int:
+        read, write = ends
+        if os.isatty(write):
+            self.terminal = read
         os.set_blocking(read, False)
         self._pending[read] = (name, b"")
         self._loop.add_reader(read, self._read, read)
@@ -74,7 +88,11 @@ class ContainerLog:
             data = os.read(descriptor, _CHUNK_BYTES)
         except BlockingIOError:
             return
+        except OSError:  # how a terminal says that nobody holds its other end
+            data = b""
         if data:
+            for listener in tuple(self.listeners):
+                listener(name, data)
             formatted, rest = format_lines(name, pending, data, timestamp())
             self._pending[descriptor] = (name, rest)
             self._append(formatted)
@@ -84,6 +102,8 @@ class ContainerLog:
         self._end(descriptor)
 
     def _end(self, descriptor: int) -> None:
+        if descriptor == self.terminal:
+            self.terminal = None
         self._loop.remove_reader(descriptor)
         os.close(descriptor)
         del self._pending[descriptor]
@@ -98,6 +118,7 @@ class ContainerLog:
         for descriptor in list(self._pending):
             self._end(descriptor)
         self.open = False
+        self.closed.set()
         os.close(self._file)
         self._wake()
 

@@ -1,4 +1,4 @@
-"""The node's own HTTP, on a unix socket: the logs of its containers, as the kubelet serves them to the API server."""
+"""The node's own HTTP, on a unix socket: logs of containers and streams into them, as the kubelet serves them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from aiohttp import web
 
 from kaiki.runtime.agent import Agent
 from kaiki.runtime.logs import LogQuery, read_log
+from kaiki.runtime.streams import PodStreams
 
 
 def _number(request: web.Request, name: str) -> int | None:
@@ -44,6 +45,7 @@ class NodeHttp:
         app = web.Application()
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._serve_logs)
         app.router.add_get("/healthz", self._serve_health)
+        PodStreams(self._agent).add_routes(app)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5)
         await self._runner.setup()
         await web.UnixSite(self._runner, str(path)).start()

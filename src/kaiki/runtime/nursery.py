@@ -14,11 +14,13 @@ through a pipe that closes by itself when the command is executed. The standard 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
 import signal
 import socket
+import termios
 from typing import Any
 
 from kaiki.runtime import mounts, syscalls
@@ -57,7 +59,7 @@ class Nursery:
         message = json.loads(data)
         try:
             if message["op"] == "signal":
-                self._signal(message["id"], message["signal"])
+                self._signal(message["id"], message["signal"], message.get("group", False))
             else:
                 self._spawn(message, descriptors)
         finally:
@@ -65,14 +67,17 @@ class Nursery:
                 os.close(descriptor)
         return True
 
-    def _signal(self, number: int, which: int) -> None:
+    def _signal(self, number: int, which: int, group: bool) -> None:
         pid = self._pids.get(number)
         if pid is None:
             return
         if which == signal.SIGTERM and number in self._isolated and not _catches(pid, which):
             # The first process of a pid namespace ignores what it does not catch; anywhere else it would end here.
             which = signal.SIGKILL
-        os.kill(pid, which)
+        if group:
+            _signal_group(pid, which)
+        else:
+            os.kill(pid, which)
 
     def _spawn(self, message: dict[str, Any], descriptors: list[int]) -> None:
         number = message["id"]
@@ -121,6 +126,13 @@ class Nursery:
 
     def _send(self, message: dict[str, int]) -> None:
         self._control.send(json.dumps(message).encode())
+
+
+def _signal_group(pid: int, which: int) -> None:
+    try:
+        os.killpg(pid, which)  # a child is the first of its session, and so of a group
+    except ProcessLookupError:
+        os.kill(pid, which)  # not that far yet
 
 
 def _catches(pid: int, which: int) -> bool:
@@ -197,6 +209,8 @@ def _execute(request: dict[str, Any], descriptors: list[int], joined: int | None
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     for target, index in enumerate(request["streams"]):
         os.dup2(null if index is None else descriptors[index], target)
+    if request["terminal"]:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     for target, index in request["inherited"]:
         os.dup2(descriptors[index], target)
         kept.add(target)

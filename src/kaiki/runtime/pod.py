@@ -146,6 +146,16 @@ class PodRunner:
         run = self._runs.get(container)
         return run.log if run else None
 
+    def live_run(self, container: str) -> Run | None:
+        """The present run of a container that is running."""
+        running = self.state.container(container).phase is Phase.RUNNING
+        return self._runs.get(container) if running else None
+
+    @property
+    def network(self) -> int | None:
+        """The descriptor of the pod's network namespace."""
+        return self._sandbox.descriptor if self._sandbox else None
+
     def _wake(self) -> None:
         self._changed.set()
         self._dirty.set()

@@ -27,7 +27,7 @@ class Command:
 
     `user` is (uid, gid) without any capability; None keeps root of the mesh with `capabilities` (all of them for None).
     `join` is the number of a running process whose namespaces and user it shares. `inherited` maps descriptor numbers
-    in the new process to descriptors here.
+    in the new process to descriptors here. With `terminal`, its input is a terminal and becomes its controlling one.
     """
 
     arguments: Sequence[str]
@@ -42,6 +42,7 @@ class Command:
     isolated: bool = True
     join: int | None = None
     inherited: Mapping[int, int] = field(default_factory=dict)
+    terminal: bool = False
 
 
 class Running(Protocol):
@@ -68,6 +69,11 @@ class Process:
         """Send a signal. SIGTERM ends a container whose first process does not catch it, as anywhere else."""
         if not self.exited.done():
             self._keeper.signal(self, which)
+
+    def signal_group(self, which: int) -> None:
+        """Send a signal to the process and what it started, as far as that stayed in its group."""
+        if not self.exited.done():
+            self._keeper.signal(self, which, group=True)
 
 
 class Pause:
@@ -100,8 +106,8 @@ class ProcessKeeper:
         self._loop.remove_reader(self._control.fileno())
         self._control.close()
 
-    def start(self, command: Command, output: int | None, errors: int | None) -> Process:
-        """Ask for a process that writes to the descriptors `output` and `errors` (None: nowhere)."""
+    def start(self, command: Command, output: int | None, errors: int | None, given: int | None = None) -> Process:
+        """Ask for a process that reads `given` and writes to `output` and `errors` (descriptors; None: nothing)."""
         number, self._next = self._next, self._next + 1
         process = Process(self, number, self._loop)
         self._processes[number] = process
@@ -110,7 +116,7 @@ class ProcessKeeper:
         try:
             descriptors = [request, write]
             with open(request, "wb", closefd=False) as file:
-                file.write(json.dumps(_describe(command, output, errors, descriptors)).encode())
+                file.write(json.dumps(_describe(command, (given, output, errors), descriptors)).encode())
             message = {"op": "spawn", "id": number, "isolated": command.isolated, "join": command.join}
             socket.send_fds(self._control, [json.dumps(message).encode()], descriptors)
         finally:
@@ -133,9 +139,9 @@ class ProcessKeeper:
             process.signal(signal.SIGKILL)
             os.close(read)
 
-    def signal(self, process: Process, which: int) -> None:
+    def signal(self, process: Process, which: int, group: bool = False) -> None:
         """Send a signal through the nursery, which knows whether the process still exists."""
-        message = {"op": "signal", "id": process.number, "signal": int(which)}
+        message = {"op": "signal", "id": process.number, "signal": int(which), "group": group}
         self._control.send(json.dumps(message).encode())
 
     def _read(self) -> None:
@@ -178,7 +184,7 @@ def _read_available(descriptor: int) -> str:
         return ""
 
 
-def _describe(command: Command, output: int | None, errors: int | None, descriptors: list[int]) -> dict[str, Any]:
+def _describe(command: Command, streams: tuple[int | None, ...], descriptors: list[int]) -> dict[str, Any]:
     """The request as the nursery reads it; appends the descriptors that go with it."""
 
     def place(descriptor: int | None) -> int | None:
@@ -197,6 +203,7 @@ def _describe(command: Command, output: int | None, errors: int | None, descript
         "user": command.user,
         "capabilities": command.capabilities,
         "mark": command.mark,
-        "streams": [None, place(output), place(errors)],
+        "streams": [place(one) for one in streams],
+        "terminal": command.terminal,
         "inherited": [(target, place(source)) for target, source in command.inherited.items()],
     }

@@ -24,19 +24,19 @@ class PortTaken(OSError):
     """None of the wanted ports is free; the message names them."""
 
 
-def listen_on_loopback(candidates: Sequence[int], any_port: bool) -> socket.socket:
+def listen_on_loopback(candidates: Sequence[int], any_port: bool, address: str = LOOPBACK) -> socket.socket:
     """A listening socket on the first free port of `candidates`, else on any when allowed; raises PortTaken."""
     for port in (*candidates, *((0,) if any_port else ())):
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((LOOPBACK, port))
+            listener.bind((address, port))
             listener.listen(_BACKLOG)
         except OSError:
             listener.close()
             continue
         return listener
-    raise PortTaken(f"no free port among {', '.join(map(str, candidates))} on {LOOPBACK}")
+    raise PortTaken(f"no free port among {', '.join(map(str, candidates))} on {address}")
 
 
 class SocketGiver:
@@ -99,7 +99,7 @@ class SocketGiver:
     @staticmethod
     def _make(request: dict[str, Any]) -> socket.socket:
         if request["op"] == "listen":
-            return listen_on_loopback(request["candidates"], request["any_port"])
+            return listen_on_loopback(request["candidates"], request["any_port"], request["address"])
         made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         made.bind(("0.0.0.0", 0))
         return made
@@ -118,9 +118,10 @@ class SocketTaker:
         control.setblocking(False)
         self._loop.add_reader(control.fileno(), self._read)
 
-    async def listen(self, candidates: Sequence[int], any_port: bool) -> socket.socket:
+    async def listen(self, candidates: Sequence[int], any_port: bool, address: str = LOOPBACK) -> socket.socket:
         """A listening socket on the host's loopback; raises PortTaken."""
-        return await self._ask({"op": "listen", "candidates": list(candidates), "any_port": any_port})
+        request = {"op": "listen", "candidates": list(candidates), "any_port": any_port, "address": address}
+        return await self._ask(request)
 
     async def datagram(self) -> socket.socket:
         """A UDP socket of the host."""

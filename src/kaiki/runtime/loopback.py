@@ -2,18 +2,21 @@
 
 Wanted are the forwards of the settings, the node ports of NodePort and LoadBalancer Services, and every port of a
 LoadBalancer: as itself if it is 1024 or higher, 80 as 8080 and 443 as 8443, and where that is taken as any free one. A
-port that a forward leads to already is not opened twice.
+port that a forward leads to already is not opened twice. The Service of a Gateway of the Gateway API also gets a
+loopback address of its own (127.x.y.z) with its very ports, where the machine lets us have them (80 and 443 need a
+right).
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from kaiki.runtime.host_sockets import PortTaken, SocketTaker
+from kaiki.runtime.host_sockets import LOOPBACK, PortTaken, SocketTaker
 from kaiki.runtime.services import ServicePort, key_of
 from kaiki.runtime.settings import Forward
 
@@ -21,19 +24,21 @@ Object = Mapping[str, Any]
 ServiceKey: TypeAlias = tuple[str, str]
 logger = logging.getLogger(__name__)
 
+GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 _FAMILIAR = {80: 8080, 443: 8443}
 _FIRST_FREE_PORT = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A loopback port. `exact` means that only the first candidate will do: a node port."""
+    """A loopback port. `exact` means that only the first candidate will do: a node port, or one of an own `address`."""
 
     name: str
     service: ServiceKey
     port: int
     candidates: tuple[int, ...]
     exact: bool = False
+    address: str = LOOPBACK
 
 
 def wanted_ports(services: Iterable[Object], forwards: Iterable[Forward]) -> tuple[Wanted, ...]:
@@ -67,14 +72,22 @@ def _wanted_by(service: Object) -> Iterable[Wanted]:
             preferred = _FAMILIAR.get(number, number if number >= _FIRST_FREE_PORT else 0)
             name = f"service:{key[0]}/{key[1]}:{number}"
             yield Wanted(name, key, number, (preferred,) if preferred else ())
+            if GATEWAY_NAME in (service["metadata"].get("labels") or {}):
+                yield Wanted(f"own:{key[0]}/{key[1]}:{number}", key, number, (number,), True, own_address(key))
         if node_port := int(port.get("nodePort") or 0):
             yield Wanted(f"node:{key[0]}/{key[1]}:{number}", key, number, (node_port,), exact=True)
 
 
-def load_balancer_status(numbers: Mapping[int, int]) -> dict[str, Any]:
+def own_address(service: ServiceKey) -> str:
+    """The loopback address of one Service, always the same."""
+    digest = hashlib.sha256("/".join(service).encode()).digest()
+    return f"127.{64 + digest[0] % 128}.{digest[1]}.{1 + digest[2] % 254}"
+
+
+def load_balancer_status(numbers: Mapping[int, int], address: str = LOOPBACK) -> dict[str, Any]:
     """`status.loadBalancer` for service ports that are open as the given loopback ports."""
     ports = [{"port": number, "protocol": "TCP"} for number in sorted(numbers)]
-    return {"ingress": [{"ip": "127.0.0.1", "ipMode": "Proxy", "ports": ports}]} if ports else {}
+    return {"ingress": [{"ip": address, "ipMode": "Proxy", "ports": ports}]} if ports else {}
 
 
 class Loopback:
@@ -102,6 +115,13 @@ class Loopback:
             wanted.port: port for wanted, port in self._open.values() if wanted.service == service and not wanted.exact
         }
 
+    def address(self, service: ServiceKey) -> str:
+        """The address a LoadBalancer is reached at: its own, if all its ports could be opened there."""
+        own = own_address(service)
+        wanted = (*(one for one, _ in self._open.values()), *self._refused.values())
+        mine = [one for one in wanted if one.service == service and one.address == own]
+        return own if mine and not any(one.name in self._refused for one in mine) else LOOPBACK
+
     def ports(self) -> dict[str, int]:
         """All open ports by name."""
         return {name: port for name, (_, port) in self._open.items()}
@@ -125,10 +145,12 @@ class Loopback:
 
     async def _listen(self, wanted: Wanted) -> None:
         try:
-            listener = await self._sockets.listen(wanted.candidates, any_port=not wanted.exact)
+            more = {} if wanted.address == LOOPBACK else {"address": wanted.address}
+            listener = await self._sockets.listen(wanted.candidates, any_port=not wanted.exact, **more)
         except PortTaken as error:
             self._refused[wanted.name] = wanted
-            self._on_taken(wanted, str(error))
+            if wanted.address == LOOPBACK:
+                self._on_taken(wanted, str(error))
             return
         with listener:
             port = int(listener.getsockname()[1])

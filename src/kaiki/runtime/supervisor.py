@@ -131,11 +131,12 @@ class Feed:
         for service in list(self.services.items()):
             if (service.get("spec") or {}).get("type") == "LoadBalancer":
                 key = (service["metadata"]["namespace"], service["metadata"]["name"])
-                await self._publish(service, self._agent.loopback.published(key))
+                loopback = self._agent.loopback
+                await self._publish(service, loopback.published(key), loopback.address(key))
 
-    async def _publish(self, service: Any, numbers: dict[int, int]) -> None:
+    async def _publish(self, service: Any, numbers: dict[int, int], address: str) -> None:
         metadata = service["metadata"]
-        wanted = load_balancer_status(numbers)
+        wanted = load_balancer_status(numbers, address)
         text = "{" + ",".join(f'"{port}":{number}' for port, number in sorted(numbers.items())) + "}"
         place = (SERVICES, metadata["name"], metadata["namespace"])
         try:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kaiki.interpret.gateway_api.objects import TRUST_BUNDLE
 from kaiki.interpret.interpretation import Interpretation
 from kaiki.kube.cache import Cache, CacheEvent, drop_managed_fields
 from kaiki.kube.client import KubeClient
@@ -56,7 +57,7 @@ class ConfigMapReader:
         return cache
 
     def _listen(self, name: Name, event: CacheEvent) -> None:
-        key = "ConfigMap", *name
+        key = TRUST_BUNDLE, *name
         if event.new is None:
             self._inputs.pop(key, None)
         else:
@@ -68,7 +69,7 @@ class ConfigMapReader:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         self._caches.pop(name, None)
-        self._inputs.pop(("ConfigMap", *name), None)
+        self._inputs.pop((TRUST_BUNDLE, *name), None)
 
     async def close(self) -> None:
         """Stop reading."""

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from kaiki.interpret.credentials import CREDENTIAL
+from kaiki.interpret.gateway_api.objects import TRUST_BUNDLE
 from kaiki.interpret.inputs import InputTable
 from kaiki.interpret.interpretation import Inputs, Interpretation
 from kaiki.kube.cache import Cache, CacheEvent, running
@@ -105,7 +106,9 @@ class SnapshotSource:
         changes, self._pending = self._pending, {}
         self._table = self._table.changed(changes)
         if self._followed is not None:
-            self._table = self._table.with_kind(CREDENTIAL, self._followed.inputs())
+            followed = self._followed.inputs()
+            for kind in (CREDENTIAL, TRUST_BUNDLE):
+                self._table = self._table.with_kind(kind, {key: obj for key, obj in followed.items() if key[0] == kind})
         return self._table
 
     def _listener(self, kind: str) -> Callable[[CacheEvent], None]:

@@ -22,6 +22,7 @@ from kaiki.interpret.gateway_api.objects import (
     GROUP,
     KUBERNETES_GATEWAY,
     ROUTE_KINDS,
+    TRUST_BUNDLE,
     ByKind,
     Key,
     Object,
@@ -112,7 +113,7 @@ class _Interpreter:
         self._by_kind = by_kind
         self._mesh = mesh
         self._grants = Grants(by_kind.get("ReferenceGrant", ()))
-        self._pems: Pems = {key: _pem(obj) for key, obj in _named(by_kind.get("ConfigMap", ())).items()}
+        self._pems: Pems = {key: _pem(obj) for key, obj in _named(by_kind.get(TRUST_BUNDLE, ())).items()}
         self._services = _named(by_kind.get("Service", ()))
         classes = by_kind.get("GatewayClass", ())
         self._classes = {core.name(obj): obj for obj in classes if core.spec(obj).get("controllerName") == CONTROLLER}

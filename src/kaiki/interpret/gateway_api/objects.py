@@ -16,6 +16,8 @@ CONTROLLER = "istio.io/gateway-controller"
 MESH_CONTROLLER = CONTROLLER
 KUBERNETES_GATEWAY = "KubernetesGateway"
 """The kind of the Gateway API's Gateways among the inputs, where `Gateway` is Istio's."""
+TRUST_BUNDLE = "TrustBundle"
+"""The kind, among the inputs, of ConfigMaps with roots that some object names."""
 CLASS_NAME = "istio"
 GATEWAY_NAME_LABEL = "gateway.networking.k8s.io/gateway-name"
 

@@ -7,6 +7,9 @@ here ──▶ gateway ──▶ client (namespace near, injected) ──▶ ech
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -174,3 +177,56 @@ def test_an_ingress_listener_leads_to_where_the_application_listens(walk: Walk) 
     assert walk.said("http://shifted/x")["pod"].startswith("echo-v2")
     mesh.kubectl("delete", "sidecar", "echo-v2", "-n", "near")
     wait_until(lambda: walk.get("http://shifted/x").get("status") == 503, "nothing listens there by itself")
+
+
+GROUP = """
+apiVersion: networking.istio.io/v1
+kind: WorkloadGroup
+metadata: {name: members, namespace: near}
+spec:
+  metadata: {labels: {app: member}}
+  template: {serviceAccount: echo, labels: {version: v7}}
+  probe: {periodSeconds: 1, failureThreshold: 1, httpGet: {path: /health, port: 7070}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: member, namespace: near}
+spec: {selector: {app: member}, ports: [{name: http, port: 80, targetPort: 7070}]}
+"""
+MEMBER = """
+import http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    status = 200
+    def do_GET(self):
+        if self.path in ("/sick", "/well"):
+            Handler.status = 500 if self.path == "/sick" else 200
+        self.send_response(Handler.status if self.path == "/health" else 200)
+        self.send_header("content-length", "6")
+        self.end_headers()
+        self.wfile.write(b"member")
+http.server.ThreadingHTTPServer(("0.0.0.0", 7070), Handler).serve_forever()
+"""
+
+
+def test_a_process_of_this_machine_is_a_member_of_a_group_while_it_runs(walk: Walk) -> None:
+    mesh = walk.mesh
+    apply(mesh, GROUP)
+    options = ["--port", "7070", "--namespace", "near", "--group", "members"]
+    command = [sys.executable, "-m", "kaiki", "run", "member", *options, "--", sys.executable, "-c", MEMBER]
+    process = subprocess.Popen(command, env=mesh.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        wait_until(lambda: walk.get("http://member/x").get("status") == 200, "the member answers")
+        assert walk.get("http://member/x")["body"] == "member"
+        (entry,) = [one for one in mesh.objects("workloadentries", "-n", "near") if one["spec"].get("address")]
+        assert entry["metadata"]["annotations"]["istio.io/autoRegistrationGroup"] == "members"
+        assert entry["spec"]["labels"]["app"] == "member"
+        walk.get("http://member/sick")
+        wait_until(lambda: walk.get("http://member/x").get("status") == 503, "a member that is sick is left out")
+        address = entry["spec"]["address"]
+        walk.get(f"http://{address}:7070/well")
+        wait_until(lambda: walk.get("http://member/x").get("status") == 200, "it is back when it is well")
+    finally:
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output.decode()
+    wait_until(lambda: not mesh.objects("workloadentries", "-n", "near"), "the entry goes with the process")

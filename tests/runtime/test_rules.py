@@ -54,6 +54,23 @@ def test_ranges() -> None:
     assert capture.exclude == Mark(1337)
 
 
+def test_what_is_included() -> None:
+    """Istio's lists: `*` is everything, an empty one nothing; a port counts whatever the address."""
+    nothing, _ = parse_arguments(["--include-outbound-ip-ranges=", "--include-inbound-ports="])
+    text = as_text(capture_table(nothing))
+    assert "redirect to :15001" not in text
+    assert text.count("redirect to :15006") == 1  # a pod that calls its own service
+    some, _ = parse_arguments(
+        ["--include-outbound-ports=3306", "--exclude-outbound-ip-ranges=10.0.0.0/8", "--include-inbound-ports=80,443"]
+    )
+    text = as_text(capture_table(some))
+    assert text.index("tcp dport 3306 redirect to :15001") < text.index("ip daddr 10.0.0.0/8 return")
+    assert "tcp dport 443 redirect to :15006" in text
+    assert "meta l4proto tcp redirect to :15006" not in text
+    everything, _ = parse_arguments(["--include-outbound-ip-ranges=*", "--include-inbound-ports=*"])
+    assert capture_table(everything) == capture_table(Capture())
+
+
 @pytest.mark.parametrize(
     "argument", ["--exclude=x", "--exclude-outbound-ports=99999", "--exclude-outbound-ip-ranges=x"]
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 from kaiki.kube.client import KubeClient
 from kaiki.kube.config import load_config
 from kaiki.kube.errors import NotFound
-from kaiki.kube.resource import DEPLOYMENTS, NAMESPACES, PODS, SERVICES
+from kaiki.kube.resource import DEPLOYMENTS, NAMESPACES, PODS, SERVICES, WORKLOAD_GROUPS
 
 HOST_IMAGE = "kaiki/host:local"
 """An image that is this machine itself: the image map runs the container's own command as it stands."""
@@ -38,6 +38,7 @@ class Guest:
     working_folder: str
     environment: tuple[tuple[str, str], ...]
     user_id: int
+    group: str = ""
 
     @property
     def deployment_name(self) -> str:
@@ -100,6 +101,8 @@ async def host_guest(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with KubeClient(load_config(kubeconfig)) as client:
         await client.get(NAMESPACES, guest.namespace)
+        if guest.group:
+            return await _host_member(client, guest, stop, say, show)
         owns_service = await client.find(SERVICES, guest.name, guest.namespace) is None
         if owns_service:
             await client.create(service(guest))
@@ -107,13 +110,42 @@ async def host_guest(
             await client.apply(deployment(guest), "kaiki-run")
             url = f"http://{guest.name}.{guest.namespace}:{guest.port}"
             say(f"{guest.deployment_name} joins the mesh as {url} (Ctrl-C leaves)")
-            follower = asyncio.create_task(follow_output(client, guest, say, show))
-            await stop.wait()
-            follower.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await follower
+            await _until(stop, follow_output(client, guest, say, show))
         finally:
             await remove(client, guest, owns_service)
+    return 0
+
+
+async def _until(stop: asyncio.Event, *work: Coroutine[Any, Any, None]) -> None:
+    """Do all of it until `stop`; what fails before is raised."""
+    tasks = [asyncio.create_task(one) for one in work]
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {stopping}:
+            task.result()
+    finally:
+        for task in (stopping, *tasks):
+            task.cancel()
+        await asyncio.gather(stopping, *tasks, return_exceptions=True)
+
+
+async def _host_member(
+    client: KubeClient, guest: Guest, stop: asyncio.Event, say: Callable[[str], object], show: Callable[[bytes], object]
+) -> int:
+    """Run the guest as a member of a WorkloadGroup: registered by WorkloadEntries instead of a Service of its own."""
+    from kaiki.app.membership import keep_registered, member_deployment, withdraw_all
+
+    group = await client.get(WORKLOAD_GROUPS, guest.group, guest.namespace)
+    try:
+        made = await client.apply(member_deployment(deployment(guest), group), "kaiki-run")
+        say(f"{guest.deployment_name} joins WorkloadGroup {guest.namespace}/{guest.group} (Ctrl-C leaves)")
+        await _until(
+            stop, follow_output(client, guest, say, show), keep_registered(client, group, made, guest.name, say)
+        )
+    finally:
+        await withdraw_all(client, guest.namespace, guest.deployment_name)
+        await remove(client, guest, owns_service=False)
     return 0
 
 

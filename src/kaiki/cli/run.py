@@ -53,9 +53,17 @@ def chosen_environment(extra: tuple[str, ...]) -> dict[str, str]:
 @click.option(
     "--env", "-e", multiple=True, metavar="NAME[=VALUE]", help="Pass on a variable of this shell, or set one."
 )
+@click.option("--group", default="", help="Register as a member of this WorkloadGroup, without a Service of its own.")
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND [ARG]...")
 def command(
-    name: str, port: int, version: str, namespace: str, protocol: str, env: tuple[str, ...], arguments: tuple[str, ...]
+    name: str,
+    port: int,
+    version: str,
+    namespace: str,
+    protocol: str,
+    env: tuple[str, ...],
+    group: str,
+    arguments: tuple[str, ...],
 ) -> None:
     """Run COMMAND as workload NAME of the mesh, behind a sidecar, until Ctrl-C.
 
@@ -64,6 +72,7 @@ def command(
 
     \b
     kaiki run reviews --port 9080 --version v4 -- python3 reviews.py
+    kaiki run vm-1 --port 9080 --group vms -- ./server      # selected by the labels of WorkloadGroup vms
     """
     from kaiki.app.guest import Guest, host_guest
 
@@ -78,6 +87,7 @@ def command(
         working_folder=os.getcwd(),
         environment=tuple(chosen_environment(env).items()),
         user_id=os.getuid(),
+        group=group,
     )
     with explained():
         require_running(home)

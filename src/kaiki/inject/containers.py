@@ -27,8 +27,8 @@ _PORT_ANNOTATIONS = (
     ("traffic.sidecar.istio.io/excludeInboundPorts", "--exclude-inbound-ports"),
     ("traffic.sidecar.istio.io/includeInboundPorts", "--include-inbound-ports"),
     ("traffic.sidecar.istio.io/includeOutboundPorts", "--include-outbound-ports"),
-    ("traffic.sidecar.istio.io/excludeOutboundIPRanges", "--exclude-outbound-ranges"),
-    ("traffic.sidecar.istio.io/includeOutboundIPRanges", "--include-outbound-ranges"),
+    ("traffic.sidecar.istio.io/excludeOutboundIPRanges", "--exclude-outbound-ip-ranges"),
+    ("traffic.sidecar.istio.io/includeOutboundIPRanges", "--include-outbound-ip-ranges"),
 )
 
 

@@ -140,3 +140,38 @@ def _pod_endpoints(pods: tuple[WorkloadInstance, ...], number: int) -> tuple[End
         )
         for pod in pods
     )
+
+
+def reached_by(
+    made: Registry, known: KnownHosts, entries: tuple[ServiceEntry, ...], workloads: WorkloadEntries, memo: Memo
+) -> Mapping[tuple[str, str], tuple[Service, ...]]:
+    """The services that lead to each pod: by its labels, by a ServiceEntry, or by a WorkloadEntry of its address."""
+    selecting = [entry for entry in entries if entry.selector]
+    if not selecting and not workloads:
+        return made.services_by_workload
+    more: dict[tuple[str, str], list[Service]] = {}
+    pods = {(pod.namespace, pod.address): pod for pod in made.workloads.values() if pod.address}
+    aliases = [(item, pods.get((item.source.namespace, item.address))) for item in workloads]
+    for item, pod in aliases:
+        if pod is not None:
+            more.setdefault(pod.key, []).extend(_of_kubernetes(made, item))
+    for entry in selecting:
+        chosen = [pod.key for pod in _chosen(entry, made, ())[0]]
+        chosen += [pod.key for item, pod in aliases if pod and _is_chosen(entry, item)]
+        for key in chosen:
+            hosts = (service.hostname for service in entry.services)
+            more.setdefault(key, []).extend(known.services[host] for host in hosts if host in known.services)
+    found = dict(made.services_by_workload)
+    for key, services in more.items():
+        every = tuple({service.hostname: service for service in (*found.get(key, ()), *services)}.values())
+        found[key] = memo.keep(("services of", key), every)
+    return found
+
+
+def _of_kubernetes(made: Registry, item: WorkloadEntry) -> list[Service]:
+    services = made.services.values()
+    return [one for one in services if one.namespace == item.source.namespace and item.matches(one.selector)]
+
+
+def _is_chosen(entry: ServiceEntry, item: WorkloadEntry) -> bool:
+    return item.source.namespace == entry.source.namespace and item.matches(entry.selector)

@@ -14,7 +14,7 @@ from typing import Any
 from kaiki.interpret.credentials import CREDENTIAL, credential
 from kaiki.interpret.delegates import delegate_key, resolve_delegates
 from kaiki.interpret.destination_rules import destination_policy
-from kaiki.interpret.entry_hosts import known_hosts
+from kaiki.interpret.entry_hosts import known_hosts, reached_by
 from kaiki.interpret.envoy_filters import envoy_filter, envoy_filter_findings
 from kaiki.interpret.gateway_api.backend_tls import with_backend_tls
 from kaiki.interpret.gateway_api.interpretation import NOTHING, GatewayApi, Registered, gateway_api, together
@@ -76,6 +76,7 @@ KINDS = (
     "Sidecar",
     "WorkloadEntry",
     "EnvoyFilter",
+    "WorkloadGroup",
     *GATEWAY_API_KINDS,
     *INGRESS_KINDS,
 )
@@ -231,7 +232,7 @@ def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpr
         endpoints=known.endpoints,
         entries=known.sources,
         workloads=made.workloads,
-        services_by_workload=made.services_by_workload,
+        services_by_workload=reached_by(made, known, tuple(entries), selectable, memo),
         virtual_services={name: tuple(routes[name]) for name in sorted(routes)},
         destination_policies=memo.keep("policies", {host: tuple(policies[host]) for host in sorted(policies)}),
         delegates={(item.source.namespace, item.source.name): item for item in written if not item.hosts},

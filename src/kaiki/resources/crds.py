@@ -13,6 +13,7 @@ from kaiki.resources.istio.service_entry import ServiceEntrySpec, WorkloadEntry
 from kaiki.resources.istio.sidecar import SidecarSpec
 from kaiki.resources.istio.telemetry import TelemetrySpec
 from kaiki.resources.istio.virtual_service import VirtualServiceSpec
+from kaiki.resources.istio.workload_group import WorkloadGroupSpec
 from kaiki.resources.schema import Schema, schema_of
 
 _GROUP = "networking.istio.io"
@@ -54,6 +55,7 @@ _KINDS = (
         WorkloadEntry,
         (("Address", ".spec.address", "Where the workload is."),),
     ),
+    _Kind("WorkloadGroup", "workloadgroups", "wg", WorkloadGroupSpec, ()),
     _Kind("Sidecar", "sidecars", "sidecar", SidecarSpec, ()),
     _Kind(
         "VirtualService",

@@ -27,7 +27,17 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip() and part.strip() != "*")
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _all_or(text: str) -> tuple[str, ...] | None:
+    """Istio's lists of what is included: `*` is everything (None), nothing is nothing."""
+    words = _words(text)
+    return None if "*" in words else words
+
+
+def _all_or_numbers(text: str) -> tuple[int, ...] | None:
+    return None if _all_or(text) is None else _numbers(text)
 
 
 def _parser() -> _Parser:
@@ -36,8 +46,10 @@ def _parser() -> _Parser:
     parser.add_argument("--exclude-value", type=int, default=1337, help="the mark or user id")
     parser.add_argument("--exclude-outbound-ports", type=_numbers, default=(), metavar="PORT,…")
     parser.add_argument("--exclude-inbound-ports", type=_numbers, default=(), metavar="PORT,…")
+    parser.add_argument("--include-outbound-ports", type=_numbers, default=(), metavar="PORT,…")
+    parser.add_argument("--include-inbound-ports", type=_all_or_numbers, default=None, metavar="PORT,…|*")
     parser.add_argument("--exclude-outbound-ip-ranges", type=_words, default=(), metavar="CIDR,…")
-    parser.add_argument("--include-outbound-ip-ranges", type=_words, default=(), metavar="CIDR,…")
+    parser.add_argument("--include-outbound-ip-ranges", type=_all_or, default=None, metavar="CIDR,…|*")
     parser.add_argument("--print", action="store_true", help="print the rules and change nothing")
     return parser
 
@@ -53,6 +65,8 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[rules.Capture, bool]:
             exclude_inbound_ports=found.exclude_inbound_ports,
             exclude_outbound_prefixes=found.exclude_outbound_ip_ranges,
             include_outbound_prefixes=found.include_outbound_ip_ranges,
+            include_outbound_ports=found.include_outbound_ports,
+            include_inbound_ports=found.include_inbound_ports,
         )
     except ValueError as error:
         raise RedirectError(f"redirect: {error}") from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
@@ -225,20 +225,24 @@ class Capture:
     """How a pod's traffic is captured.
 
     `exclude` tells Envoy's own traffic apart: by socket mark on one machine, by user id on a cluster, where a container
-    without root cannot be given the right to set marks.
+    without root cannot be given the right to set marks. What is included is None for everything (Istio's `*`) and empty
+    for nothing; ports that are included go through Envoy whatever the address.
     """
 
     exclude: Mark | UserId = Mark(1337)
     exclude_outbound_ports: tuple[int, ...] = ()
     exclude_inbound_ports: tuple[int, ...] = ()
     exclude_outbound_prefixes: tuple[str, ...] = ()
-    include_outbound_prefixes: tuple[str, ...] = field(default=())
+    include_outbound_prefixes: tuple[str, ...] | None = None
+    include_outbound_ports: tuple[int, ...] = ()
+    include_inbound_ports: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        for port in (*self.exclude_outbound_ports, *self.exclude_inbound_ports):
+        outbound = (*self.exclude_outbound_ports, *self.include_outbound_ports)
+        for port in (*outbound, *self.exclude_inbound_ports, *(self.include_inbound_ports or ())):
             if not 0 < port < 65536:
                 raise ValueError(f"port {port} is not between 1 and 65535")
-        for prefix in (*self.exclude_outbound_prefixes, *self.include_outbound_prefixes):
+        for prefix in (*self.exclude_outbound_prefixes, *(self.include_outbound_prefixes or ())):
             ipaddress.IPv4Network(prefix)
 
 
@@ -246,9 +250,10 @@ def _outbound_rules(capture: Capture) -> tuple[Rule, ...]:
     returning = Return()
     own_service = (OutLink("lo"), Destination("127.0.0.0/8", negated=True), capture.exclude)
     redirect = Redirect(OUTBOUND_PORT)
-    included = [
-        Rule((Destination(prefix), Protocol("tcp")), redirect) for prefix in capture.include_outbound_prefixes
-    ] or [Rule((Protocol("tcp"),), redirect)]
+    prefixes = capture.include_outbound_prefixes
+    included = [Rule((Destination(prefix), Protocol("tcp")), redirect) for prefix in prefixes or ()]
+    if prefixes is None:
+        included = [Rule((Protocol("tcp"),), redirect)]
     return (
         # Envoy hands inbound connections to the application from this address.
         Rule((Source("127.0.0.6"),), returning),
@@ -258,6 +263,7 @@ def _outbound_rules(capture: Capture) -> tuple[Rule, ...]:
         Rule((capture.exclude,), returning),
         Rule((OutLink("lo"),), returning),
         *(Rule((Port("tcp", port),), returning) for port in capture.exclude_outbound_ports),
+        *(Rule((Port("tcp", port),), redirect) for port in capture.include_outbound_ports),
         *(Rule((Destination(prefix),), returning) for prefix in capture.exclude_outbound_prefixes),
         *included,
     )
@@ -267,10 +273,14 @@ def _inbound_rules(capture: Capture) -> tuple[Rule, ...]:
     # Envoy's own ports 15001 and 15006 are captured too: excluding them would open the outbound listener to others and
     # let one connection to 15006 loop.
     ports = (*OPEN_INBOUND_PORTS, *capture.exclude_inbound_ports)
+    redirect = Redirect(INBOUND_PORT)
+    included = [Rule((Port("tcp", port),), redirect) for port in capture.include_inbound_ports or ()]
+    if capture.include_inbound_ports is None:
+        included = [Rule((Protocol("tcp"),), redirect)]
     return (
         Rule((InLink("lo"),), Return()),
         *(Rule((Port("tcp", port),), Return()) for port in ports),
-        Rule((Protocol("tcp"),), Redirect(INBOUND_PORT)),
+        *included,
     )
 
 

@@ -24,6 +24,7 @@ _TYPES: dict[str, ResourceType] = {
         resource.GATEWAYS,
         resource.SERVICE_ENTRIES,
         resource.WORKLOAD_ENTRIES,
+        resource.WORKLOAD_GROUPS,
         resource.SIDECARS,
         resource.ENVOY_FILTERS,
         resource.AUTHORIZATION_POLICIES,

@@ -31,6 +31,7 @@ from kaiki.resources.istio.virtual_service import (
     TLSMatchAttributes,
     VirtualServiceSpec,
 )
+from kaiki.resources.istio.workload_group import WorkloadGroupSpec
 
 GROUP = "networking.istio.io"
 SPECS: Mapping[str, type[ApiType]] = {
@@ -42,6 +43,7 @@ SPECS: Mapping[str, type[ApiType]] = {
     "Sidecar": SidecarSpec,
     "WorkloadEntry": WorkloadEntry,
     "EnvoyFilter": EnvoyFilterSpec,
+    "WorkloadGroup": WorkloadGroupSpec,
 }
 GROUPS: Mapping[str, str] = {"Telemetry": "telemetry.istio.io"}
 """Kinds of other groups than `GROUP`."""

@@ -18,7 +18,11 @@ def _schema(kind: str) -> dict[str, Any]:
     return found
 
 
-GROUPS = {"Telemetry": ("telemetry.istio.io", ["v1", "v1alpha1"])}
+GROUPS = {
+    "Telemetry": ("telemetry.istio.io", ["v1", "v1alpha1"]),
+    "EnvoyFilter": ("networking.istio.io", ["v1alpha3"]),
+    "ProxyConfig": ("networking.istio.io", ["v1beta1"]),
+}
 """Kinds that are not of Istio's networking group, and their versions."""
 
 
@@ -36,7 +40,7 @@ def test_versions_and_names_are_istios(kind: str) -> None:
     spec = CRDS[kind]["spec"]
     group, versions = GROUPS.get(kind, ("networking.istio.io", ["v1", "v1beta1", "v1alpha3"]))
     assert [version["name"] for version in spec["versions"]] == versions
-    assert [version["storage"] for version in spec["versions"]] == [name == "v1" for name in versions]
+    assert [version["storage"] for version in spec["versions"]] == [name == versions[0] for name in versions]
     assert CRDS[kind]["metadata"]["name"] == f"{spec['names']['plural']}.{group}"
     assert spec["names"]["categories"] == ["istio-io", group.replace(".", "-")]
 

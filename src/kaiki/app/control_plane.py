@@ -23,6 +23,7 @@ from kaiki.admission.journal import Journal
 from kaiki.admission.server import Webhooks, WebhookServer
 from kaiki.app.control_plane_metrics import count_events, measure_process, measure_snapshot
 from kaiki.app.proxies import gateway_arguments, render_bootstrap
+from kaiki.app.proxy_settings import injection_of
 from kaiki.authority.authority import CertificateAuthority
 from kaiki.authority.issue import Root
 from kaiki.authority.storage import load_or_create_root
@@ -249,7 +250,9 @@ class ControlPlane:
         return generate(snapshot, proxy, self._memo)
 
     def _inject(self, pod: Mapping[str, Any], namespace_labels: Mapping[str, str]) -> Mapping[str, Any] | None:
-        return inject_pod(pod, namespace_labels, self._injection)
+        current = self._source.current
+        snapshot = current.snapshot if current is not None else EMPTY_SNAPSHOT
+        return inject_pod(pod, namespace_labels, injection_of(pod, snapshot, self._injection))
 
     def _check(self, obj: Mapping[str, Any]) -> list[Finding]:
         current = self._source.current

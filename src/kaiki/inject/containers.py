@@ -82,9 +82,12 @@ def proxy_container(
         "image": annotations.get("sidecar.istio.io/proxyImage") or settings.proxy_image,
         "restartPolicy": "Always",
         "args": proxy_arguments(
-            bootstrap, settings.concurrency, annotations.get("sidecar.istio.io/logLevel") or settings.log_level
+            bootstrap,
+            settings.concurrency,
+            annotations.get("sidecar.istio.io/logLevel") or settings.log_level,
+            settings.drain_seconds,
         ),
-        "env": _environment(workload),
+        "env": [*_environment(workload), *({"name": key, "value": value} for key, value in settings.environment)],
         "ports": [{"name": "http-envoy-prom", "containerPort": 15090, "protocol": "TCP"}],
         "startupProbe": _probe(period_seconds=1, failures=600),
         "readinessProbe": _probe(period_seconds=15, failures=4),
@@ -94,16 +97,17 @@ def proxy_container(
     }
 
 
-def proxy_arguments(bootstrap: Mapping[str, Any], concurrency: int, log_level: str) -> list[str]:
+def proxy_arguments(
+    bootstrap: Mapping[str, Any], concurrency: int, log_level: str, drain_seconds: int = 5
+) -> list[str]:
     """Envoy's command line; the bootstrap is compact JSON with sorted keys, so equal input gives equal pods."""
     return [
         "--config-yaml",
         json.dumps(bootstrap, sort_keys=True, separators=(",", ":"), ensure_ascii=False),
-        "--concurrency",
-        str(concurrency),
+        *(["--concurrency", str(concurrency)] if concurrency else []),
         "--disable-hot-restart",
         "--drain-time-s",
-        "5",
+        str(drain_seconds),
         "--drain-strategy",
         "immediate",
         "-l",

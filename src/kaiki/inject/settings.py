@@ -59,8 +59,9 @@ class BootstrapRequest:
 class InjectionSettings:
     """The installation's side.
 
-    `concurrency` counts Envoy's worker threads; requests are Kubernetes quantities. `probe_kinds` are the probes the
-    bootstrap can answer; others are left as they are: a probe that nobody answers would keep its pod from starting.
+    `concurrency` counts Envoy's worker threads (0: one per core); `environment` is for the proxy's container; requests
+    are Kubernetes quantities. `probe_kinds` are the probes the bootstrap can answer; others are left as they are: a
+    probe that nobody answers would keep its pod from starting.
     """
 
     version: str
@@ -75,6 +76,8 @@ class InjectionSettings:
     concurrency: int = 2
     probe_kinds: frozenset[ProbeKind] = frozenset({"http", "https"})
     log_level: str = "warning"
+    environment: tuple[tuple[str, str], ...] = ()
+    drain_seconds: int = 5
     cpu_request: str = "10m"
     memory_request: str = "64Mi"
     ignored_namespaces: frozenset[str] = frozenset({"kube-system", "kube-public", "kube-node-lease"})

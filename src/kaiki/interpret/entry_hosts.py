@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from kaiki.interpret.automatic_addresses import automatic_addresses
 from kaiki.interpret.registry import Registry
+from kaiki.interpret.services import full_host
 from kaiki.interpret.workload_entries import entry_endpoints
 from kaiki.model.finding import ObjectRef
 from kaiki.model.memo import Memo
@@ -55,9 +56,23 @@ def known_hosts(
     )
 
 
+def with_aliases(known: KnownHosts, aliases: Aliases, routed: tuple[str, ...]) -> KnownHosts:
+    """Let services be called by the ExternalNames that lead to them, but for those that are `routed` themselves."""
+    renamed: dict[str, Service] = {}
+    for host in sorted(aliases.keys() & known.services.keys()):
+        names = tuple(alias for alias in aliases[host] if full_host(*alias) not in routed)
+        if names:
+            renamed[host] = replace(known.services[host], aliases=names)
+    return replace(known, services={**known.services, **renamed}) if renamed else known
+
+
+Aliases = Mapping[str, tuple[tuple[str, str], ...]]
+"""Host → (name, namespace) of the ExternalName Services that lead to it."""
+
+
 def is_usable(service: Service, has_endpoints: bool) -> bool:
     """Whether a host of a ServiceEntry can be reached at all: what a wildcard stands for cannot be looked up."""
-    if not service.hostname.startswith("*") or service.resolution in (Resolution.NONE, Resolution.DYNAMIC_DNS):
+    if not service.hostname.startswith("*") or service.resolution is Resolution.NONE:
         return True
     return has_endpoints and service.resolution is not Resolution.DNS_ROUND_ROBIN
 

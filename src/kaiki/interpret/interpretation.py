@@ -14,7 +14,7 @@ from typing import Any
 from kaiki.interpret.credentials import CREDENTIAL, credential
 from kaiki.interpret.delegates import delegate_key, resolve_delegates
 from kaiki.interpret.destination_rules import destination_policy
-from kaiki.interpret.entry_hosts import known_hosts, reached_by
+from kaiki.interpret.entry_hosts import known_hosts, reached_by, with_aliases
 from kaiki.interpret.envoy_filters import envoy_filter, envoy_filter_findings
 from kaiki.interpret.gateway_api.backend_tls import with_backend_tls
 from kaiki.interpret.gateway_api.interpretation import NOTHING, GatewayApi, Registered, gateway_api, together
@@ -24,21 +24,27 @@ from kaiki.interpret.ingresses import KINDS as INGRESS_KINDS
 from kaiki.interpret.ingresses import ingresses
 from kaiki.interpret.inputs import InputTable
 from kaiki.interpret.mesh_config import MESH_CONFIG, mesh_settings
+from kaiki.interpret.object_defaults import with_defaults
+from kaiki.interpret.proxy_configs import proxy_config
 from kaiki.interpret.references import references
 from kaiki.interpret.references.reports import provider_findings
 from kaiki.interpret.registry import Registry, registry
 from kaiki.interpret.service_entries import service_entry
+from kaiki.interpret.services import external_names, full_host
 from kaiki.interpret.sidecars import sidecar
 from kaiki.interpret.telemetry import telemetry, telemetry_findings
 from kaiki.interpret.virtual_services import virtual_service
 from kaiki.interpret.workload_entries import workload_entry
 from kaiki.model.credential import Credential
+from kaiki.model.defaults import ObjectDefaults
 from kaiki.model.envoy_filter import EnvoyFilter
 from kaiki.model.finding import Finding, Severity
 from kaiki.model.gateway import Gateway
 from kaiki.model.memo import Memo
+from kaiki.model.mesh import DEFAULT_SETTINGS
 from kaiki.model.policy.destination import DestinationPolicy
 from kaiki.model.policy.telemetry import TelemetryPolicy
+from kaiki.model.proxy_settings import ProxyConfigRule
 from kaiki.model.route import MESH_GATEWAY, VirtualService
 from kaiki.model.service import ServiceEntry
 from kaiki.model.sidecar import Sidecar
@@ -49,6 +55,7 @@ from kaiki.resources.istio.destination_rule import DestinationRuleSpec
 from kaiki.resources.istio.envoy_filter import EnvoyFilterSpec
 from kaiki.resources.istio.gateway import GatewaySpec
 from kaiki.resources.istio.parse import Parsed, is_istio, parse
+from kaiki.resources.istio.proxy_config import ProxyConfigSpec
 from kaiki.resources.istio.service_entry import ServiceEntrySpec
 from kaiki.resources.istio.service_entry import WorkloadEntry as WorkloadEntrySpec
 from kaiki.resources.istio.sidecar import SidecarSpec
@@ -77,6 +84,7 @@ KINDS = (
     "WorkloadEntry",
     "EnvoyFilter",
     "WorkloadGroup",
+    "ProxyConfig",
     *GATEWAY_API_KINDS,
     *INGRESS_KINDS,
 )
@@ -91,6 +99,7 @@ Interpreted = (
     | Sidecar
     | WorkloadEntry
     | EnvoyFilter
+    | ProxyConfigRule
 )
 
 
@@ -115,13 +124,14 @@ def interpret(inputs: Inputs, previous: Interpretation | None = None) -> Interpr
     memo = previous.memo if previous else Memo()
     memo.enter(inputs)
     by_kind = _by_kind(inputs)
-    things, findings = _things(by_kind, memo)
-    snapshot = _snapshot(by_kind, things, memo)
+    config = inputs.get(MESH_CONFIG)
+    settings, found = memo.get(mesh_settings, config) if config is not None else (DEFAULT_SETTINGS, ())
+    things, findings = _things(by_kind, memo, settings.defaults)
+    snapshot = _snapshot(by_kind, things, memo, settings.defaults)
     added = gateway_api(by_kind, _registered(snapshot), memo)
     added = together(added, ingresses(by_kind, snapshot.services, memo))
     snapshot = _with_gateway_api(snapshot, added)
-    if (config := inputs.get(MESH_CONFIG)) is not None:
-        settings, found = memo.get(mesh_settings, config)
+    if config is not None:
         snapshot, findings = replace(snapshot, settings=settings), [*findings, *found]
         findings += provider_findings(snapshot, core.reference(config))
     findings += references(snapshot, things)
@@ -132,7 +142,7 @@ def check_object(obj: Mapping[str, Any], snapshot: MeshSnapshot) -> list[Finding
     """What is wrong with one object before it is stored: syntax is an ERROR, meaning against the mesh is a WARNING."""
     if not is_istio(obj):
         return []
-    thing, findings = _thing(obj)
+    thing, findings = _thing(obj, snapshot.settings.defaults)
     if thing is None:
         return list(findings)
     return sorted({*findings, *references(snapshot, (thing,))}, key=_finding_order)
@@ -146,7 +156,13 @@ def _by_kind(inputs: Inputs) -> Mapping[str, list[core.Object]]:
     return (inputs if isinstance(inputs, InputTable) else InputTable(inputs)).by_kind
 
 
-def _thing(obj: core.Object) -> tuple[Interpreted | None, tuple[Finding, ...]]:
+def _thing(obj: core.Object, defaults: ObjectDefaults) -> tuple[Interpreted | None, tuple[Finding, ...]]:
+    """One Istio object with the defaults of the mesh."""
+    thing, found = _as_written(obj)
+    return (None if thing is None else with_defaults(thing, obj, defaults)), found
+
+
+def _as_written(obj: core.Object) -> tuple[Interpreted | None, tuple[Finding, ...]]:
     """One Istio object in the model's words; None if it cannot be read or an error makes it meaningless."""
     parsed = parse(obj)
     if not isinstance(parsed, Parsed):
@@ -170,12 +186,16 @@ def _thing(obj: core.Object) -> tuple[Interpreted | None, tuple[Finding, ...]]:
         case EnvoyFilterSpec() as spec:
             found = (*parsed.findings, *envoy_filter_findings(parsed.reference, spec))
             return envoy_filter(parsed.reference, spec, parsed.created), found
+        case ProxyConfigSpec() as spec:
+            return proxy_config(parsed.reference, spec, parsed.created), parsed.findings
         case SidecarSpec() as spec:
             return sidecar(parsed.reference, spec, parsed.created), parsed.findings
     return None, parsed.findings
 
 
-def _things(by_kind: Mapping[str, list[core.Object]], memo: Memo) -> tuple[tuple[Interpreted, ...], list[Finding]]:
+def _things(
+    by_kind: Mapping[str, list[core.Object]], memo: Memo, defaults: ObjectDefaults
+) -> tuple[tuple[Interpreted, ...], list[Finding]]:
     """All Istio objects, the oldest first (then by name): the order in which conflicts are decided."""
     things: list[Interpreted] = []
     findings: list[Finding] = []
@@ -188,9 +208,10 @@ def _things(by_kind: Mapping[str, list[core.Object]], memo: Memo) -> tuple[tuple
         "Sidecar",
         "WorkloadEntry",
         "EnvoyFilter",
+        "ProxyConfig",
     ):
         for obj in filter(is_istio, by_kind.get(kind, ())):
-            thing, found = memo.get(_thing, obj)
+            thing, found = memo.get(_thing, obj, defaults)
             findings += found
             if thing is not None:
                 things.append(memo.keep(("thing", thing.source), thing))
@@ -198,11 +219,13 @@ def _things(by_kind: Mapping[str, list[core.Object]], memo: Memo) -> tuple[tuple
     return tuple(things), findings
 
 
-def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpreted], memo: Memo) -> MeshSnapshot:
+def _snapshot(
+    by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpreted], memo: Memo, defaults: ObjectDefaults
+) -> MeshSnapshot:
     things = tuple(things)
     selectable = tuple(thing for thing in things if isinstance(thing, WorkloadEntry))
     pods, services, slices = (by_kind.get(kind, ()) for kind in ("Pod", "Service", "EndpointSlice"))
-    made = memo.get(_registry, pods, services, slices, selectable, memo.part("registry"))
+    made = memo.get(_registry, pods, services, slices, selectable, defaults.service_export_to, memo.part("registry"))
     written = [thing for thing in things if isinstance(thing, VirtualService)]
     routes: dict[str, list[VirtualService]] = defaultdict(list)
     for item in resolve_delegates(written, memo):
@@ -227,6 +250,11 @@ def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpr
             case Sidecar():
                 sidecars.append(thing)
     known = memo.get(known_hosts, made, tuple(entries), selectable, memo.part("hosts"))
+    aliases = memo.get(external_names, services)
+    if aliases:
+        names = {full_host(*alias) for found in aliases.values() for alias in found}
+        routed = memo.keep("routed aliases", tuple(sorted({host for item in written for host in item.hosts} & names)))
+        known = memo.get(with_aliases, known, aliases, routed)
     return MeshSnapshot(
         services=known.services,
         endpoints=known.endpoints,
@@ -241,6 +269,7 @@ def _snapshot(by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpr
         envoy_filters=memo.get(tuple, tuple(thing for thing in things if isinstance(thing, EnvoyFilter))),
         telemetry=memo.keep("telemetry", tuple(telemetries)),
         sidecars=tuple(sidecars),
+        proxy_configs=tuple(thing for thing in things if isinstance(thing, ProxyConfigRule)),
         workload_entries=selectable,
         credentials=memo.keep("credentials", _credentials(by_kind, memo)),
         namespaces={core.name(obj): core.labels(obj) for obj in by_kind.get("Namespace", ())},
@@ -252,11 +281,12 @@ def _registry(
     services: Iterable[core.Object],
     slices: Iterable[core.Object],
     entries: tuple[WorkloadEntry, ...],
+    export_to: tuple[str, ...],
     memo: Memo,
 ) -> Registry:
     """Built again only when one of its lists changes, with a memo that ages only then."""
     memo.enter(object())
-    return registry(pods, services, slices, memo, entries)
+    return registry(pods, services, slices, memo, entries, export_to)
 
 
 def _registered(snapshot: MeshSnapshot) -> Registered:

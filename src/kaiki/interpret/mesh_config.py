@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from kaiki.interpret.destination_rules import locality_balancing
+from kaiki.interpret.object_defaults import object_defaults
+from kaiki.interpret.proxy_configs import proxy_defaults
 from kaiki.interpret.telemetry_providers import telemetry_settings
 from kaiki.model.finding import Finding, Severity
 from kaiki.model.mesh import MeshSettings
@@ -30,12 +33,17 @@ def mesh_settings(obj: core.Object) -> tuple[MeshSettings, tuple[Finding, ...]]:
     found = tuple(_finding(obj, f"data.{_KEY}.{path}", message) for path, message in problems)
     locality, problem = _locality(document.get("localityLbSetting"))
     found += (_finding(obj, f"data.{_KEY}.localityLbSetting", problem),) if problem else ()
+    defaults, problems = object_defaults(document)
+    proxy, problem = proxy_defaults(document.get("defaultConfig"))
+    problems += (("defaultConfig", problem),) if problem else ()
+    found += tuple(_finding(obj, f"data.{_KEY}.{path}", message) for path, message in problems)
+    rest = MeshSettings(telemetry=telemetry, locality=locality, defaults=defaults, proxy=proxy)
     policy = document.get("outboundTrafficPolicy") or {}
     mode = policy.get("mode", _MODES[0]) if isinstance(policy, dict) else None
     if mode not in _MODES:
         path, message = f"data.{_KEY}.outboundTrafficPolicy.mode", f"the mode must be one of {', '.join(_MODES)}."
-        return MeshSettings(telemetry=telemetry, locality=locality), (*found, _finding(obj, path, message))
-    return MeshSettings(registry_only=mode == "REGISTRY_ONLY", telemetry=telemetry, locality=locality), found
+        return rest, (*found, _finding(obj, path, message))
+    return replace(rest, registry_only=mode == "REGISTRY_ONLY"), found
 
 
 def _locality(value: object) -> tuple[LocalityBalancing | None, str]:

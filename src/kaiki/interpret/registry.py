@@ -40,11 +40,15 @@ def registry(
     slices: Iterable[core.Object],
     memo: Memo,
     entries: tuple[WorkloadEntry, ...] = (),
+    export_to: tuple[str, ...] = ("*",),
 ) -> Registry:
-    """Build the registry. The order of the inputs does not matter; `entries` are endpoints of what selects them."""
+    """Build the registry. The order of the inputs does not matter; `entries` are endpoints of what selects them.
+
+    `export_to` is where Services are visible that do not say it.
+    """
     workloads = _workloads(pods, memo)
     oldest_first = sorted(services, key=lambda obj: (core.created(obj), core.namespace(obj), core.name(obj)))
-    made = [memo.get(service_from, obj) for obj in oldest_first]
+    made = [memo.get(service_from, obj, export_to) for obj in oldest_first]
     known = [memo.keep(("service", item.hostname), item) for item in made if item is not None]
     return Registry(
         services={item.hostname: item for item in sorted(known, key=lambda item: item.hostname)},

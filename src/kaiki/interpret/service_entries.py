@@ -20,7 +20,7 @@ _RESOLUTIONS = {
     "STATIC": Resolution.STATIC,
     "DNS": Resolution.DNS,
     "DNS_ROUND_ROBIN": Resolution.DNS_ROUND_ROBIN,
-    "DYNAMIC_DNS": Resolution.DYNAMIC_DNS,
+    "DYNAMIC_DNS": Resolution.NONE,
 }
 
 
@@ -43,13 +43,14 @@ def service_entry(source: ObjectRef, spec: api.ServiceEntrySpec, created: str, o
         selector=tuple(sorted(spec.workload_selector.labels.items())) if spec.workload_selector else (),
         automatic=_automatic(spec, hosts, obj),
         held_addresses=tuple(_held(obj)),
+        written_resolution=spec.resolution,
         created=created,
     )
 
 
 def _automatic(spec: api.ServiceEntrySpec, hosts: tuple[str, ...], obj: core.Object) -> tuple[str, ...]:
     """The hosts that get an address (Istio's rule): none is written, there is something behind, and nobody objects."""
-    if spec.addresses or spec.resolution == "NONE" or core.labels(obj).get(ALLOCATE_LABEL) == "false":
+    if spec.addresses or spec.resolution in ("NONE", "DYNAMIC_DNS") or core.labels(obj).get(ALLOCATE_LABEL) == "false":
         return ()
     return tuple(host for host in hosts if not host.startswith("*"))
 

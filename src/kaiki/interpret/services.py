@@ -56,7 +56,7 @@ def full_host(name: str, namespace: str) -> str:
     return f"{name}.{namespace}.svc.{CLUSTER_DOMAIN}"
 
 
-def service_from(obj: core.Object) -> Service | None:
+def service_from(obj: core.Object, export_to: tuple[str, ...] = ("*",)) -> Service | None:
     """A Service of the registry; None for an ExternalName, which is only a name in DNS."""
     spec = core.spec(obj)
     if spec.get("type") == "ExternalName":
@@ -72,7 +72,18 @@ def service_from(obj: core.Object) -> Service | None:
         ports=tuple(_port(item) for item in spec.get("ports") or ()),
         selector=selector,
         headless="None" in addresses,
+        export_to=_exports(obj, export_to),
     )
+
+
+EXPORT_ANNOTATION = "networking.istio.io/exportTo"
+
+
+def _exports(obj: core.Object, default: tuple[str, ...]) -> tuple[str, ...]:
+    """The namespaces that see a Service: its annotation says so (`*`, `.`, `~` for none, names), else the mesh."""
+    written = (obj["metadata"].get("annotations") or {}).get(EXPORT_ANNOTATION) or ""
+    chosen = tuple(part.strip() for part in written.split(",") if part.strip()) or default
+    return tuple(sorted({core.namespace(obj) if item == "." else item for item in chosen}))
 
 
 def _port(item: Mapping[str, Any]) -> ServicePort:
@@ -130,3 +141,24 @@ def pods_of(slices: tuple[core.Object, ...], workloads: Workloads) -> tuple[Work
         if item.get("targetRef")
     }
     return tuple(workloads[key] for key in sorted(keys) if key in workloads)
+
+
+def external_names(services: Iterable[core.Object]) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Host → (name, namespace) of the ExternalName Services that lead to it, over other ExternalNames too; sorted."""
+    targets: dict[str, str] = {}
+    keys: dict[str, tuple[str, str]] = {}
+    for obj in services:
+        if core.spec(obj).get("type") == "ExternalName":
+            host = full_host(core.name(obj), core.namespace(obj))
+            targets[host] = str(core.spec(obj).get("externalName") or "").rstrip(".").lower()
+            keys[host] = core.name(obj), core.namespace(obj)
+    found: dict[str, list[tuple[str, str]]] = {}
+    for host in sorted(keys):
+        end, steps = targets[host], 0
+        while end in targets and steps < _LONGEST_CHAIN:
+            end, steps = targets[end], steps + 1
+        found.setdefault(end, []).append(keys[host])
+    return {host: tuple(names) for host, names in found.items()}
+
+
+_LONGEST_CHAIN = 8

@@ -70,7 +70,7 @@ def _http_route(source: ObjectRef, index: int, rule: api.HTTPRoute) -> model.Htt
         matches=tuple(_http_match(item, source.namespace) for item in rule.match),
         name=rule.name,
         timeout_seconds=optional_seconds(rule.timeout),
-        retries=_retries(rule.retries),
+        retries=http_retries(rule.retries),
         fault=_fault(rule.fault),
         mirrors=_mirrors(rule, source.namespace),
         cors=_cors(rule.cors_policy),
@@ -201,7 +201,8 @@ def _header_changes(operations: api.HeaderOperations | None) -> model.HeaderChan
     return model.HeaderChanges(_pairs(operations.set), _pairs(operations.add), tuple(operations.remove))
 
 
-def _retries(retries: api.HTTPRetry | None) -> model.Retries | None:
+def http_retries(retries: api.HTTPRetry | None) -> model.Retries | None:
+    """How requests are tried again, as a route or the mesh config says it."""
     if retries is None:
         return None
     return model.Retries(

@@ -37,15 +37,13 @@ class Resolution(StrEnum):
     """How the endpoints of a service are found.
 
     `STATIC`: they are known addresses; `NONE`: the address the client meant; `DNS`: every address a name has;
-    `DNS_ROUND_ROBIN`: whichever address a name has when a connection is made; `DYNAMIC_DNS`: the addresses of the very
-    name a client calls, of the many a wildcard stands for.
+    `DNS_ROUND_ROBIN`: whichever address a name has when a connection is made.
     """
 
     STATIC = "STATIC"
     NONE = "NONE"
     DNS = "DNS"
     DNS_ROUND_ROBIN = "DNS_ROUND_ROBIN"
-    DYNAMIC_DNS = "DYNAMIC_DNS"
 
     @property
     def is_dns(self) -> bool:
@@ -68,7 +66,7 @@ class Service:
 
     `hostname` is the full name (`reviews.default.svc.cluster.local`); `addresses` are virtual IPs, empty when headless;
     `selector` picks the pods behind it, sorted. `export_to` are the namespaces that see it (`*`: all). `subnets`
-    are ranges of addresses that mean it too.
+    are ranges of addresses that mean it too; `aliases` are (name, namespace) of ExternalName Services that lead to it.
     """
 
     hostname: str
@@ -83,6 +81,7 @@ class Service:
     automatic_addresses: tuple[str, ...] = ()
     subnets: tuple[str, ...] = ()
     subject_alternative_names: tuple[str, ...] = ()
+    aliases: tuple[tuple[str, str], ...] = ()
 
     @property
     def called_at(self) -> tuple[str, ...]:
@@ -140,4 +139,5 @@ class ServiceEntry:
     selector: tuple[tuple[str, str], ...] = ()
     automatic: tuple[str, ...] = ()
     held_addresses: tuple[tuple[str, str], ...] = ()
+    written_resolution: str = ""
     created: str = ""

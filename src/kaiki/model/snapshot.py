@@ -16,6 +16,7 @@ from kaiki.model.gateway import Gateway
 from kaiki.model.mesh import DEFAULT_SETTINGS, MeshSettings
 from kaiki.model.policy.destination import DestinationPolicy
 from kaiki.model.policy.telemetry import TelemetryPolicy
+from kaiki.model.proxy_settings import ProxyConfigRule
 from kaiki.model.route import VirtualService
 from kaiki.model.service import Endpoint, Service
 from kaiki.model.sidecar import Sidecar
@@ -38,7 +39,7 @@ class MeshSnapshot:
     - `gateways`: the oldest first;
     - `entries`: host name → the ServiceEntry it comes from; hosts of Kubernetes' Services are not among them;
     - `telemetry`: the Telemetry objects, the oldest first;
-    - `sidecars`, `workload_entries`: the oldest first;
+    - `sidecars`, `workload_entries`, `proxy_configs`: the oldest first;
     - `credentials`: (namespace, name) → what is known of a Secret some Gateway names;
     - `services_by_workload`: (namespace, pod name) → the services that select it, the oldest first.
     """
@@ -59,6 +60,7 @@ class MeshSnapshot:
     settings: MeshSettings = DEFAULT_SETTINGS
     telemetry: tuple[TelemetryPolicy, ...] = ()
     sidecars: tuple[Sidecar, ...] = ()
+    proxy_configs: tuple[ProxyConfigRule, ...] = ()
     workload_entries: tuple[WorkloadEntry, ...] = ()
 
 

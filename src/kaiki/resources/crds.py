@@ -9,6 +9,7 @@ from kaiki.resources.istio.common import ApiType
 from kaiki.resources.istio.destination_rule import DestinationRuleSpec
 from kaiki.resources.istio.envoy_filter import EnvoyFilterSpec
 from kaiki.resources.istio.gateway import GatewaySpec
+from kaiki.resources.istio.proxy_config import ProxyConfigSpec
 from kaiki.resources.istio.service_entry import ServiceEntrySpec, WorkloadEntry
 from kaiki.resources.istio.sidecar import SidecarSpec
 from kaiki.resources.istio.telemetry import TelemetrySpec
@@ -55,6 +56,7 @@ _KINDS = (
         WorkloadEntry,
         (("Address", ".spec.address", "Where the workload is."),),
     ),
+    _Kind("ProxyConfig", "proxyconfigs", "pc", ProxyConfigSpec, (), versions=("v1beta1",)),
     _Kind("WorkloadGroup", "workloadgroups", "wg", WorkloadGroupSpec, ()),
     _Kind("Sidecar", "sidecars", "sidecar", SidecarSpec, ()),
     _Kind(

@@ -25,6 +25,7 @@ _TYPES: dict[str, ResourceType] = {
         resource.SERVICE_ENTRIES,
         resource.WORKLOAD_ENTRIES,
         resource.WORKLOAD_GROUPS,
+        resource.PROXY_CONFIGS,
         resource.SIDECARS,
         resource.ENVOY_FILTERS,
         resource.AUTHORIZATION_POLICIES,

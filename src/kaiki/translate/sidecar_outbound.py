@@ -345,7 +345,9 @@ def _plain_hosts(scope: Scope) -> dict[int, tuple[list[_PlainHost], frozenset[st
             taken.update(domains)
             if domains:
                 name, target = f"{service.hostname}:{number}", scope.port_target(service, number)
-                entries.append(_PlainHost(service, domains, scope.memo.get(plain_host, name, domains, target)))
+                retries = scope.snapshot.settings.defaults.retries
+                body = scope.memo.get(plain_host, name, domains, target, retries)
+                entries.append(_PlainHost(service, domains, body))
         found[number] = entries, frozenset(taken)
     return found
 
@@ -376,4 +378,5 @@ def service_host(scope: Scope, service: Service, number: int, taken: set[str]) -
     routes = scope.mesh_routes_of(service.hostname)
     if routes is not None and routes.http:
         return routed_host(name, domains, routes.http, MESH_GATEWAY, scope, number)
-    return scope.memo.get(plain_host, name, domains, scope.port_target(service, number))
+    target, retries = scope.port_target(service, number), scope.snapshot.settings.defaults.retries
+    return scope.memo.get(plain_host, name, domains, target, retries)

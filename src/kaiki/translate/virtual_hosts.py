@@ -19,6 +19,7 @@ from kaiki.model.route import (
     HttpMatch,
     HttpRoute,
     Redirect,
+    Retries,
     WeightedDestination,
 )
 from kaiki.model.service import Service
@@ -43,11 +44,16 @@ _VIRTUAL_HOSTS_FIELD = 2
 
 def service_domains(service: Service, namespace: str) -> tuple[str, ...]:
     """The names by which clients in a namespace call a service; ports in Host headers are ignored."""
+    aliases = (domain for alias in service.aliases for domain in _names(*alias, namespace))
     if service.is_entry:
-        return (service.hostname, *service.called_at)
-    name = f"{service.name}.{service.namespace}"
-    near = (service.name,) if namespace == service.namespace else ()
-    return (service.hostname, *near, name, f"{name}.svc", *service.addresses)
+        return (service.hostname, *service.called_at, *aliases)
+    return (*_names(service.name, service.namespace, namespace), *service.called_at, *aliases)
+
+
+def _names(name: str, namespace: str, near: str) -> tuple[str, ...]:
+    """The forms of the name of a Service of Kubernetes, the full one first."""
+    place = f"{name}.{namespace}"
+    return (f"{place}.svc.cluster.local", *((name,) if namespace == near else ()), place, f"{place}.svc")
 
 
 def destinations_of(routes: Iterable[HttpRoute]) -> Iterable[Destination]:
@@ -105,14 +111,14 @@ def _routed_host(
     return serialize(host)
 
 
-def plain_host(name: str, domains: tuple[str, ...], target: Target) -> bytes:
+def plain_host(name: str, domains: tuple[str, ...], target: Target, retries: Retries | None = None) -> bytes:
     """The virtual host of a service nobody routes: everything goes to its port."""
     host = route_components_pb2.VirtualHost(name=name, domains=domains, include_request_attempt_count=True)
     route = host.routes.add(name="default")
     route.match.prefix = "/"
     route.decorator.operation = f"{name}/*"
     _forward_to(route, target)
-    set_retries(route.route, None)
+    set_retries(route.route, retries)
     return serialize(host)
 
 

@@ -22,6 +22,12 @@ def entry_findings(snapshot: MeshSnapshot, item: ServiceEntry) -> Iterator[Findi
             message = f"{service.hostname} has no address that could be looked up; the host is not in force."
             hint = "Hosts with a wildcard need the resolution NONE, or endpoints."
             yield Finding("KAI0502", Severity.WARNING, item.source, path, message, hint)
+    if item.written_resolution == "DYNAMIC_DNS":
+        message = (
+            "proxies do not look such names up themselves: connections go where their clients mean to, as with NONE."
+        )
+        hint = "For pods with a sidecar that is the same; a gateway needs hosts it can look up."
+        yield Finding("KAI0510", Severity.WARNING, item.source, "spec.resolution", message, hint)
     yield from _addresses(item)
     yield from _endpoints(item)
     yield from _selected(snapshot, item)

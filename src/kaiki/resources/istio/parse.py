@@ -22,6 +22,7 @@ from kaiki.resources.istio.common import ApiType, StringMatch
 from kaiki.resources.istio.destination_rule import DestinationRuleSpec
 from kaiki.resources.istio.envoy_filter import EnvoyFilterSpec, ProxyMatch
 from kaiki.resources.istio.gateway import GatewaySpec
+from kaiki.resources.istio.proxy_config import ProxyConfigSpec
 from kaiki.resources.istio.service_entry import ServiceEntrySpec, WorkloadEntry
 from kaiki.resources.istio.sidecar import SidecarSpec
 from kaiki.resources.istio.telemetry import TelemetrySpec
@@ -44,6 +45,7 @@ SPECS: Mapping[str, type[ApiType]] = {
     "WorkloadEntry": WorkloadEntry,
     "EnvoyFilter": EnvoyFilterSpec,
     "WorkloadGroup": WorkloadGroupSpec,
+    "ProxyConfig": ProxyConfigSpec,
 }
 GROUPS: Mapping[str, str] = {"Telemetry": "telemetry.istio.io"}
 """Kinds of other groups than `GROUP`."""

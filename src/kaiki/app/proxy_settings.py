@@ -1,0 +1,39 @@
+"""Joins ProxyConfigs and injection: how the proxy of one pod is to run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from kaiki.inject.settings import InjectionSettings
+from kaiki.interpret.proxy_configs import ANNOTATION, settings_of
+from kaiki.model.snapshot import MeshSnapshot
+
+logger = logging.getLogger(__name__)
+
+
+def injection_of(pod: Mapping[str, Any], snapshot: MeshSnapshot, settings: InjectionSettings) -> InjectionSettings:
+    """The installation's settings with what ProxyConfigs, the pod's annotation and the mesh config say of its proxy."""
+    metadata = pod.get("metadata") or {}
+    namespace, annotations = str(metadata.get("namespace") or ""), metadata.get("annotations") or {}
+    wish, problem = settings_of(snapshot, namespace, metadata.get("labels") or {}, annotations.get(ANNOTATION, ""))
+    if problem:
+        name = metadata.get("name") or metadata.get("generateName")
+        logger.warning("Pod %s/%s: annotation %s: %s It is not in force.", namespace, name, ANNOTATION, problem)
+    return replace(
+        settings,
+        concurrency=settings.concurrency if wish.concurrency is None else wish.concurrency,
+        environment=(*settings.environment, *wish.environment),
+        proxy_image=with_image_type(settings.proxy_image, wish.image_type),
+        drain_seconds=settings.drain_seconds if wish.drain_seconds is None else max(1, round(wish.drain_seconds)),
+    )
+
+
+def with_image_type(image: str, image_type: str) -> str:
+    """Envoy's images have their type before the version: `envoy:distroless-v1.40.0`."""
+    if image_type in ("", "default"):
+        return image
+    name, _, tag = image.rpartition(":")
+    return f"{name}:{image_type}-{tag}"

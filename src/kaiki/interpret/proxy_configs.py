@@ -1,0 +1,76 @@
+"""ProxyConfigs → how a pod's proxy is to run. The nearest wins (Istio's order):
+
+ProxyConfig with a selector ▸ annotation proxy.istio.io/config ▸ the namespace's ▸ the mesh's ▸ defaultConfig
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from kaiki.model.finding import ObjectRef
+from kaiki.model.proxy_settings import NO_SETTINGS, ProxyConfigRule, ProxySettings
+from kaiki.model.snapshot import MeshSnapshot
+from kaiki.resources.istio import proxy_config as api
+from kaiki.resources.istio.common import optional_seconds
+
+ANNOTATION = "proxy.istio.io/config"
+ROOT_NAMESPACE = "istio-system"
+
+
+def proxy_config(source: ObjectRef, spec: api.ProxyConfigSpec, created: str) -> ProxyConfigRule:
+    """Translate one spec."""
+    settings = ProxySettings(
+        concurrency=spec.concurrency,
+        environment=tuple(sorted(spec.environment_variables.items())),
+        image_type=spec.image.image_type if spec.image else "",
+    )
+    selector = spec.selector.match_labels if spec.selector else {}
+    return ProxyConfigRule(source, settings, tuple(sorted(selector.items())), created)
+
+
+def proxy_defaults(value: object) -> tuple[ProxySettings, str]:
+    """The settings of a mapping such as `defaultConfig`, and what is wrong with it."""
+    try:
+        spec = msgspec.convert(value or {}, api.ProxyDefaults)
+    except msgspec.ValidationError as error:
+        return NO_SETTINGS, f"this is not what the field takes: {error}."
+    settings = ProxySettings(
+        concurrency=spec.concurrency,
+        environment=tuple(sorted(spec.proxy_metadata.items())),
+        image_type=spec.image.image_type if spec.image else "",
+        drain_seconds=optional_seconds(spec.drain_duration),
+    )
+    return settings, ""
+
+
+def annotated_settings(text: str) -> tuple[ProxySettings, str]:
+    """The settings of the annotation's YAML, and what is wrong with it."""
+    import yaml
+
+    try:
+        document: Any = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return NO_SETTINGS, "this is not YAML."
+    return proxy_defaults(document)
+
+
+def settings_of(
+    snapshot: MeshSnapshot, namespace: str, labels: Mapping[str, str], annotation: str = ""
+) -> tuple[ProxySettings, str]:
+    """How the proxy of a pod runs, and what is wrong with its annotation."""
+    rules = snapshot.proxy_configs
+    own = [rule for rule in rules if rule.source.namespace == namespace]
+    pairs = set(labels.items())
+    nearest = _first(rule for rule in own if rule.selector and set(rule.selector) <= pairs)
+    of_namespace = _first(rule for rule in own if not rule.selector)
+    of_mesh = _first(rule for rule in rules if rule.source.namespace == ROOT_NAMESPACE and not rule.selector)
+    written, problem = annotated_settings(annotation) if annotation else (NO_SETTINGS, "")
+    found = nearest.over(written).over(of_namespace).over(of_mesh).over(snapshot.settings.proxy)
+    return found, problem
+
+
+def _first(rules: Iterable[ProxyConfigRule]) -> ProxySettings:
+    return next((rule.settings for rule in rules), NO_SETTINGS)

@@ -1,0 +1,39 @@
+"""How proxies themselves run, as several objects say it: what is not said is left to the next in line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kaiki.model.finding import ObjectRef
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySettings:
+    """One level of settings. `concurrency` counts worker threads (0: one per core); None and empty are not said."""
+
+    concurrency: int | None = None
+    environment: tuple[tuple[str, str], ...] = ()
+    image_type: str = ""
+    drain_seconds: float | None = None
+
+    def over(self, other: ProxySettings) -> ProxySettings:
+        """These settings, and where they say nothing the other's. Environments add up."""
+        return ProxySettings(
+            concurrency=other.concurrency if self.concurrency is None else self.concurrency,
+            environment=tuple(sorted({**dict(other.environment), **dict(self.environment)}.items())),
+            image_type=self.image_type or other.image_type,
+            drain_seconds=other.drain_seconds if self.drain_seconds is None else self.drain_seconds,
+        )
+
+
+NO_SETTINGS = ProxySettings()
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyConfigRule:
+    """One ProxyConfig: settings for all pods of its namespace (the root namespace: of the mesh), or some by label."""
+
+    source: ObjectRef
+    settings: ProxySettings
+    selector: tuple[tuple[str, str], ...] = ()
+    created: str = ""

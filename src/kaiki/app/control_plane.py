@@ -62,6 +62,7 @@ logger = logging.getLogger(__name__)
 
 MESH_CONFIG = "istio"
 """The ConfigMap with the mesh config, in the control plane's namespace."""
+REPORT_SECONDS = 1.0
 API_RETRY_SECONDS = 0.5
 
 
@@ -175,8 +176,9 @@ class ControlPlane:
         self._mesh_names = MeshNamesWriter(client, self._caches["ServiceEntry"], publish_in)
         self._memo = Memo()
         authenticator = TokenAuthenticator(client.review_token)
+        self._configs = Configs(self._generate, metrics, capture=settings.capture)
         self._discovery = DiscoveryServer(
-            Configs(self._generate, metrics, capture=settings.capture),
+            self._configs,
             authority,
             lambda metadata: _authenticate(authenticator, metadata),
             metrics,
@@ -188,7 +190,10 @@ class ControlPlane:
         webhooks = Webhooks(self._inject, self._namespace_labels, self._check, metrics.count, self._journal.record)
         self._webhooks = WebhookServer(webhooks.application())
         self._monitoring = MonitoringServer(
-            metrics, self._discovery.describe_proxies, lambda: self._source.current is not None
+            metrics,
+            self._discovery.describe_proxies,
+            lambda: self._source.current is not None,
+            self._discovery.describe_objects,
         )
         self._first_snapshot = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -201,6 +206,7 @@ class ControlPlane:
         self._source.subscribe(self._mesh_names.take)
         self._spawn("source", self._source.run())
         self._spawn("status", self._status.run())
+        self._spawn("reports", self._report())
         self._spawn("gateway status", self._gateway_status.run())
         self._spawn("mesh names", self._mesh_names.run())
         self._spawn("journal", self._journal.run())
@@ -245,6 +251,12 @@ class ControlPlane:
         measure_snapshot(snapshot, self._metrics)
         self._metrics.set("pilot_virt_services", len(self._caches["VirtualService"]))
         self._first_snapshot.set()
+
+    async def _report(self) -> None:
+        """Tell the status of objects what proxies made known."""
+        while True:
+            await asyncio.sleep(REPORT_SECONDS)
+            self._status.report(self._configs.findings())
 
     def _generate(self, snapshot: MeshSnapshot, proxy: Proxy) -> ProxyConfig:
         return generate(snapshot, proxy, self._memo)

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kaiki.discovery.metrics import Metrics
+from kaiki.discovery.quarantine import Quarantine
+from kaiki.discovery.watch import Rejection
+from kaiki.model.finding import Finding, ObjectRef, Severity
 from kaiki.model.proxy import Capture, Proxy, ProxyConfig, Resource
 from kaiki.model.snapshot import EMPTY_SNAPSHOT, MeshSnapshot
 from kaiki.model.workload import ProxyKind, WorkloadInstance
@@ -37,14 +40,46 @@ class Configs:
         self._generate = generate
         self._metrics = metrics
         self._capture = capture
+        self._configs: dict[tuple[str, str], ProxyConfig] = {}
+        self._quarantine = Quarantine()
+        self._whole = EMPTY_SNAPSHOT
+        self.on_quarantine: Callable[[], None] = lambda: None
         self._built: dict[tuple[str, str], tuple[int, Proxy, Targets]] = {}
         self.generation = Generation(0, EMPTY_SNAPSHOT, 0.0)
 
     def publish(self, snapshot: MeshSnapshot, changed_at: float) -> None:
         """Take over a snapshot."""
-        self.generation = Generation(self.generation.number + 1, snapshot, changed_at)
+        self._whole = snapshot
+        self._quarantine.publish(snapshot)
+        self._advance(changed_at)
         self._metrics.count("pilot_push_triggers")
         self._metrics.observe("pilot_debounce_time", max(0.0, time.monotonic() - changed_at))
+
+    def _advance(self, changed_at: float) -> None:
+        in_force = self._quarantine.apply(self._whole)
+        self.generation = Generation(self.generation.number + 1, in_force, changed_at)
+
+    def refuse(self, proxy: Proxy, rejection: Rejection) -> None:
+        """A proxy refused a resource: hold back the object behind it, if it can be told, and go on without."""
+        _, _, targets = self._built.get(proxy.key, (0, None, {}))
+        item = targets.get(rejection.type_url, {}).get(rejection.name)
+        if item is None or item.version != rejection.version:
+            return
+        config = self._configs.get(proxy.key)
+        touched = config.touched.get((item.type_url, item.name), ()) if config is not None else ()
+        if self._quarantine.refuse(item, touched, rejection.reason):
+            logger.warning("%s of %s/%s is refused: %s", item.name, *proxy.key, rejection.reason)
+            self._advance(time.monotonic())
+            self.on_quarantine()
+
+    def touched(self, proxy: Proxy) -> Mapping[tuple[str, str], tuple[ObjectRef, ...]]:
+        """Which EnvoyFilters changed the proxy's resources, by type and name."""
+        config = self._configs.get(proxy.key)
+        return config.touched if config is not None else {}
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What proxies made known: objects that are held back, and patches that could not be applied anywhere."""
+        return (*self._quarantine.findings(), *_patch_findings(self._configs.values()))
 
     def find_workload(self, namespace: str, name: str) -> WorkloadInstance | None:
         """The pod of this name, if the snapshot knows it."""
@@ -81,7 +116,8 @@ class Configs:
             return targets
         started = time.perf_counter()
         try:
-            targets = self._generate(self.generation.snapshot, proxy).resources
+            config = self._generate(self.generation.snapshot, proxy)
+            targets, self._configs[proxy.key] = config.resources, config
         except Exception:
             logger.exception("the configuration of %s/%s could not be built; it keeps what it has", *proxy.key)
             self._metrics.count("pilot_xds_push_errors")
@@ -92,3 +128,25 @@ class Configs:
     def forget(self, proxy: Proxy) -> None:
         """Drop what was built for a proxy that is no longer connected."""
         self._built.pop(proxy.key, None)
+        self._configs.pop(proxy.key, None)
+
+
+def _patch_findings(configs: Iterable[ProxyConfig]) -> Iterator[Finding]:
+    """EnvoyFilters whose patches no proxy could take, or that fit nothing in any of the proxies they are for."""
+    counts: dict[tuple[ObjectRef, int], int] = {}
+    errors: dict[tuple[ObjectRef, int], str] = {}
+    for result in (result for config in configs for result in config.patches):
+        key = result.source, result.index
+        counts[key] = counts.get(key, 0) + result.matched
+        if result.error:
+            errors[key] = result.error
+    for (source, index), count in sorted(counts.items()):
+        path, error = f"spec.configPatches[{index}]", errors.get((source, index), "")
+        if error:
+            message = f"the patch cannot be applied: {error.rstrip('.')}."
+            hint = "The rest of the object is in force."
+            yield Finding("KAI0703", Severity.ERROR, source, f"{path}.patch.value", message, hint)
+        elif not count:
+            message = "the patch fits nothing in any of the proxies it is for, so it changes nothing."
+            hint = "Compare its match with the names in the proxy's configuration."
+            yield Finding("KAI0704", Severity.WARNING, source, f"{path}.match", message, hint)

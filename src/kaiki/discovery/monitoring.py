@@ -1,4 +1,4 @@
-"""What the control plane shows of itself over plain HTTP: /metrics, /debug/syncz and /ready."""
+"""What the control plane shows of itself over plain HTTP: /metrics, /debug/syncz, /debug/distribution and /ready."""
 
 from __future__ import annotations
 
@@ -12,17 +12,23 @@ from kaiki.discovery.metrics import Metrics
 
 
 class MonitoringServer:
-    """Serves the three pages. `is_ready` is asked at every request for /ready."""
+    """Serves the pages. `is_ready` is asked at every request for /ready."""
 
     def __init__(
-        self, metrics: Metrics, describe_proxies: Callable[[], list[dict[str, Any]]], is_ready: Callable[[], bool]
+        self,
+        metrics: Metrics,
+        describe_proxies: Callable[[], list[dict[str, Any]]],
+        is_ready: Callable[[], bool],
+        describe_objects: Callable[[], list[dict[str, Any]]] = list,
     ) -> None:
         self._metrics = metrics
         self._describe_proxies = describe_proxies
         self._is_ready = is_ready
+        self._describe_objects = describe_objects
         application = web.Application()
         application.router.add_get("/metrics", self._show_metrics)
         application.router.add_get("/debug/syncz", self._show_proxies)
+        application.router.add_get("/debug/distribution", self._show_objects)
         application.router.add_get("/ready", self._show_readiness)
         self._runner = web.AppRunner(application, access_log=None)
 
@@ -42,6 +48,9 @@ class MonitoringServer:
 
     async def _show_proxies(self, _: web.Request) -> web.Response:
         return web.json_response(self._describe_proxies(), dumps=lambda value: json.dumps(value, indent=2))
+
+    async def _show_objects(self, _: web.Request) -> web.Response:
+        return web.json_response(self._describe_objects(), dumps=lambda value: json.dumps(value, indent=2))
 
     async def _show_readiness(self, _: web.Request) -> web.Response:
         ready = self._is_ready()

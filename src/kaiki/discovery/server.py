@@ -23,6 +23,7 @@ from kaiki.discovery.metrics import Metrics
 from kaiki.discovery.secrets import GatewaySecrets, SecretIssuer
 from kaiki.discovery.session import Session, name_of_type
 from kaiki.discovery.wire import MalformedRequest, parse_request
+from kaiki.model.finding import ObjectRef
 from kaiki.model.proxy import Proxy
 from kaiki.model.snapshot import MeshSnapshot
 
@@ -94,6 +95,7 @@ class DiscoveryServer:
         self._metrics = metrics
         self._serving_pair = serving_pair
         self._gateway_secrets = gateway_secrets
+        configs.on_quarantine = self._wake_all
         self._published = asyncio.Event()
         self._changed = asyncio.Event()
         self._connections: set[_Connection] = set()
@@ -137,6 +139,21 @@ class DiscoveryServer:
             connection.wake.set()
             if number % SESSIONS_PER_TURN == 0:
                 await asyncio.sleep(0)
+
+    def _wake_all(self) -> None:
+        for connection in self._connections:
+            connection.wake.set()
+
+    def describe_objects(self) -> list[dict[str, Any]]:
+        """What /debug/distribution shows: how many of each object's proxies have acknowledged it, of how many."""
+        proxies: dict[ObjectRef, dict[str, bool]] = {}
+        for connection in self._connections:
+            session = connection.session
+            name = f"{session.proxy.name}.{session.proxy.namespace}"
+            for reference, has_it in session.distribution():
+                known = proxies.setdefault(reference, {})
+                known[name] = known.get(name, True) and has_it
+        return [_described(reference, proxies[reference]) for reference in sorted(proxies)]
 
     def describe_proxies(self) -> list[dict[str, Any]]:
         """What /debug/syncz shows, by proxy name."""
@@ -223,6 +240,17 @@ class DiscoveryServer:
                     await connection.wake.wait()
             except TimeoutError:
                 pass
+
+
+def _described(reference: ObjectRef, proxies: dict[str, bool]) -> dict[str, Any]:
+    return {
+        "kind": reference.kind,
+        "namespace": reference.namespace,
+        "name": reference.name,
+        "proxies": len(proxies),
+        "acknowledged": sum(proxies.values()),
+        "waiting": sorted(name for name, has_it in proxies.items() if not has_it),
+    }
 
 
 def _rotating_credentials(serving_pair: Callable[[], ServingPair]) -> Any:

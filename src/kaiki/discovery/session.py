@@ -12,10 +12,12 @@ from typing import Any
 
 from kaiki.discovery.configs import Configs, Targets
 from kaiki.discovery.metrics import Metrics
+from kaiki.discovery.quarantine import origins_of
 from kaiki.discovery.secrets import GatewaySecrets, ProxySecrets, SecretIssuer
 from kaiki.discovery.stream import Moment, Stream
 from kaiki.discovery.watch import Rejection
 from kaiki.discovery.wire import DiscoveryRequest, DiscoveryResponse, encode_response
+from kaiki.model.finding import ObjectRef
 from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE, Proxy
 from kaiki.model.workload import ProxyKind
 
@@ -75,6 +77,7 @@ class Session:
             self.metrics.count("pilot_total_xds_rejects", type=kind)
         if received.rejection is not None:
             self.last_rejection = received.rejection
+            self.configs.refuse(self.proxy, received.rejection)
         if received.acknowledged is not None:
             self._acknowledged[request.type_url] = self._sent.get(request.type_url, "")
         self._waiting_since = self._heard_at if self.stream.is_waiting else None
@@ -136,6 +139,15 @@ class Session:
         if (rotation := self._secrets.seconds_until_rotation()) is not None:
             due.append(rotation)
         return max(min(due), 0.01) if due else None
+
+    def distribution(self) -> Iterator[tuple[ObjectRef, bool]]:
+        """The objects this proxy's configuration comes from, and whether what they make of it is acknowledged."""
+        touched = self.configs.touched(self.proxy)
+        for type_url, resources in self._targets.items():
+            for name, item in resources.items() if type_url in _SYNC_NAMES else ():
+                has_it = self.stream.held_version(type_url, name) == item.version
+                for reference in (*origins_of(item), *touched.get((type_url, name), ())):
+                    yield reference, has_it
 
     def describe(self) -> dict[str, Any]:
         """The state of this proxy for /debug/syncz: generations sent and acknowledged by type, and what was refused."""

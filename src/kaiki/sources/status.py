@@ -59,12 +59,19 @@ class StatusWriter:
         self._may_write = may_write
         self._quiet_seconds = quiet_seconds
         self._findings: tuple[Finding, ...] = ()
+        self._reported: tuple[Finding, ...] = ()
         self._changed = asyncio.Event()
 
     async def take(self, interpretation: Interpretation, _changed_at: float = 0.0) -> None:
         """Subscriber of a SnapshotSource."""
         self._findings = interpretation.findings
         self._changed.set()
+
+    def report(self, findings: tuple[Finding, ...]) -> None:
+        """What proxies made known, besides what interpretation finds."""
+        if findings != self._reported:
+            self._reported = findings
+            self._changed.set()
 
     async def run(self) -> None:
         """Write until cancelled. What cannot be written now is tried again."""
@@ -82,7 +89,7 @@ class StatusWriter:
 
     async def _write_all(self) -> bool:
         by_object: dict[ObjectRef, list[Finding]] = {}
-        for finding in self._findings:
+        for finding in (*self._findings, *self._reported):
             by_object.setdefault(finding.resource, []).append(finding)
         complete = True
         for kind, cache in self._caches.items():

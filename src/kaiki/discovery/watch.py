@@ -144,6 +144,7 @@ class Watch:
         """The next response, which is then pending; None when there is nothing to say."""
         if self.pending is not None or self.clean_for is target:
             return None
+        self._pardon_unknown(target)
         for names in self._groups(target):
             if response := self._build(names, target, nonce, may_remove):
                 return self._send(response)
@@ -152,6 +153,11 @@ class Watch:
         if may_remove or not self._has_stale(target):
             self.clean_for = target
         return None
+
+    def _pardon_unknown(self, target: Target) -> None:
+        """Whatever was refused of a resource that should no longer be there is nobody's trouble any more."""
+        for name in [name for name, one in self.quarantined.items() if one.version != GONE and name not in target]:
+            del self.quarantined[name]
 
     def _send(self, response: DiscoveryResponse) -> DiscoveryResponse:
         self.pending, self.owes_answer = response, False
@@ -202,7 +208,8 @@ class Watch:
         size = 0
         for name in sorted(name for name in names if self.is_wanted(name) and self._is_due(name, target)):
             if (resource := target.get(name)) is None:
-                if may_remove or name not in self.held:
+                # What the proxy waits for it must be told of, or its clusters never become warm.
+                if may_remove or name not in self.held or name in self.forced:
                     removed.append(name)
             elif size < MOST_RESPONSE_BYTES:
                 resources.append(resource)

@@ -198,6 +198,65 @@ def test_a_fault_shows_by_itself(busy: Mesh, page: Page) -> None:
         busy.kubectl("delete", "virtualservice", "details-abort")
 
 
+def config_address(mesh: Mesh, name: str) -> str:
+    place = f"apiVersion=networking.istio.io/v1&kind=VirtualService&namespace=default&name={name}"
+    return f"{mesh.environment['KAIKI_CONSOLE_URL']}/config/object?{place}"
+
+
+def fault_status(mesh: Mesh) -> int:
+    found = json.loads(mesh.kubectl("get", "virtualservice", "details-edited", "-o", "json"))
+    return int(found["spec"]["http"][0]["fault"]["abort"]["httpStatus"])
+
+
+def test_config_is_checked_tried_changed_and_returned_to(busy: Mesh, browser: Browser) -> None:
+    made = json.dumps(DETAILS_ABORT).replace("details-abort", "details-edited").replace('"value": 50', '"value": 0')
+    busy.kubectl("apply", "-f", "-", given=made)
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
+    page = context.new_page()
+    try:
+        # The link of the command carries the user's Kubernetes identity; that of `login_path` does not.
+        page.goto(busy.kaiki("dashboard", "--no-open").split()[-1])
+        page.wait_for_url("**/graph*")
+        page.goto(config_address(busy, "details-edited"))
+        editor = page.get_by_role("textbox", name="YAML of the object")
+        expect(editor).to_contain_text("httpStatus: 503")
+        expect(page.get_by_text("Changes are made as kaiki-admin")).to_be_visible()
+        editor.press("Control+End")
+        page.keyboard.type("    hostz: 1")
+        expect(page.locator(".problem-Error")).to_contain_text("hostz", timeout=PATIENCE_MILLISECONDS)
+        expect(page.get_by_role("button", name="Save")).to_be_disabled()
+        page.get_by_role("button", name="Discard").click()
+        editor.press("Control+End")
+        page.keyboard.type("    timeout: 7s")
+        expect(page.get_by_text("No problems found")).to_be_visible(timeout=PATIENCE_MILLISECONDS)
+        page.get_by_role("button", name="Preview effect").click()
+        expect(page.locator(".effect")).to_contain_text(
+            "details.default.svc.cluster.local:9080", timeout=PATIENCE_MILLISECONDS
+        )
+        page.get_by_role("button", name="Save").click()
+        wait_until(lambda: "7s" in busy.kubectl("get", "virtualservice", "details-edited", "-o", "json"), "saved", 30)
+
+        page.goto(f"{busy.environment['KAIKI_CONSOLE_URL']}/changes?name=details-edited")
+        expect(page.locator("tbody tr")).to_have_count(2, timeout=PATIENCE_MILLISECONDS)
+        page.locator("tbody .link").first.click()
+        expect(page.locator(".diff-added")).to_contain_text("timeout: 7s")
+        page.get_by_role("button", name="Return to before").click()
+        page.get_by_role("button", name="Yes, return to it").click()
+        expect(page.locator("tbody tr")).to_have_count(3, timeout=PATIENCE_MILLISECONDS)
+        assert "7s" not in busy.kubectl("get", "virtualservice", "details-edited", "-o", "json")
+        assert fault_status(busy) == 503
+    finally:
+        busy.kubectl("delete", "virtualservice", "details-edited")
+        context.close()
+
+
+def test_without_an_identity_the_console_only_shows(busy: Mesh, page: Page) -> None:
+    page.goto(config_address(busy, "bookinfo"))
+    expect(page.get_by_text("You can look, but not change")).to_be_visible()
+    expect(page.get_by_role("button", name="Delete")).to_be_disabled()
+
+
 def test_korean(busy: Mesh, browser: Browser) -> None:
     context = browser.new_context(locale="ko-KR")
     page = context.new_page()

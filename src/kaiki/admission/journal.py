@@ -18,7 +18,7 @@ from typing import Any
 
 from kaiki.kube.client import KubeClient
 from kaiki.kube.errors import AlreadyExists, KubeError, NotFound
-from kaiki.kube.resource import CONFIG_MAPS
+from kaiki.kube.resource import CONFIG_MAPS, find_type
 from kaiki.model.journal import JOURNAL_NAME, ChangeEntry, encode_entry, surplus
 
 logger = logging.getLogger(__name__)
@@ -105,17 +105,18 @@ class Journal:
         self._client = client
         self._namespace = namespace
         self._clock = clock
-        self._waiting: asyncio.Queue[ChangeEntry] = asyncio.Queue(MOST_WAITING)
+        self._waiting: asyncio.Queue[tuple[ChangeEntry, str]] = asyncio.Queue(MOST_WAITING)
 
     def record(self, request: Object) -> None:
         """Take note of a request that is about to be stored."""
         entry = entry_of(request)
         if entry is None:
             return
+        uid = str(((request.get("object") or {}).get("metadata") or {}).get("uid") or "")
         now = self._clock()
         identified = replace(entry, id=f"{int(now * 1e6):017d}-{secrets.token_hex(2)}", time=round(now, 3))
         try:
-            self._waiting.put_nowait(identified)
+            self._waiting.put_nowait((identified, uid))
         except asyncio.QueueFull:
             logger.warning("the journal has %d entries waiting; one of %s is lost", MOST_WAITING, entry.name)
 
@@ -126,8 +127,20 @@ class Journal:
             await asyncio.sleep(GATHER_SECONDS)
             while not self._waiting.empty():
                 batch.append(self._waiting.get_nowait())
-            while not await self._write({entry.id: encode_entry(entry) for entry in batch}):
+            made = {entry.id: encode_entry(entry) for entry, uid in batch if await self._was_stored(entry, uid)}
+            while made and not await self._write(made):
                 await asyncio.sleep(RETRY_SECONDS)
+
+    async def _was_stored(self, entry: ChangeEntry, uid: str) -> bool:
+        """Whether a creation is in the API: admission is asked before a taken name is noticed."""
+        kind = find_type(entry.api_version, entry.kind)
+        if entry.operation != "create" or kind is None or not uid:
+            return True
+        try:
+            found = await self._client.find(kind, entry.name, entry.namespace)
+        except KubeError:
+            return True
+        return found is None or found["metadata"].get("uid") == uid
 
     async def _write(self, entries: dict[str, str]) -> bool:
         try:

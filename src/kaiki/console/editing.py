@@ -6,6 +6,7 @@ Reading goes through the console's own identity, every change (and its dry run) 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import Any
 
@@ -35,6 +36,7 @@ GROUPS = (
     "gateway.networking.k8s.io",
 )
 FRESH_SECONDS = 10.0
+_NAMED_FIELD = re.compile(r'field "([^"]+)"')
 _TRY = {"dryRun": "All", "fieldValidation": "Strict"}
 _STORE = {"fieldManager": "kaiki-console", "fieldValidation": "Strict"}
 
@@ -189,6 +191,8 @@ class EditingHandlers:
                 await _store(client, document.object, version, _TRY)
             except Invalid as error:
                 return _causes(error, document)
+            except KubeBadRequest as error:
+                return [_unread(error, document)]
             except Conflict as error:
                 return [Problem("Warning", str(_explain(error)), 1)]
             except KubeError as error:
@@ -296,6 +300,14 @@ def _causes(error: KubeError, document: Document) -> list[Problem]:
         Problem("Error", str(item.get("message")), document.line_of(str(item["field"])), "", str(item["field"]))
         for item in causes
     ]
+
+
+def _unread(error: KubeError, document: Document) -> Problem:
+    """What strict decoding refuses: `unknown field "spec.hostz"`; the field is only in the text."""
+    message = str(error.status.get("message") or error)
+    field = _NAMED_FIELD.search(message)
+    path = field.group(1) if field else ""
+    return Problem("Error", message, document.line_of(path) if path else 1, "", path)
 
 
 def _once(problems: list[Problem]) -> list[Problem]:

@@ -12,11 +12,12 @@ from typing import Any
 
 import msgspec
 
+from kaiki.interpret.gateway_api.objects import KUBERNETES_GATEWAY
 from kaiki.interpret.interpretation import KINDS, interpret
 from kaiki.interpret.mesh_config import MESH_CONFIG
 from kaiki.kube import resource
 from kaiki.kube.client import KubeClient
-from kaiki.kube.errors import NotFound
+from kaiki.kube.errors import Forbidden, NotFound
 from kaiki.model.memo import Memo
 from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, Proxy, ProxyConfig, Resource
 from kaiki.model.snapshot import MeshSnapshot
@@ -28,9 +29,12 @@ Inputs = dict[tuple[str, str, str], Mapping[str, Any]]
 
 MOST_NAMES = 200
 _TYPES = {LISTENER_TYPE: "listener", ROUTE_TYPE: "route", CLUSTER_TYPE: "cluster", ENDPOINT_TYPE: "endpoints"}
-_CORE = {known.kind: known for known in resource.KNOWN_TYPES if known.group in ("", "discovery.k8s.io", "apps")}
+_GATEWAY_API = "gateway.networking.k8s.io"
+_CORE_GROUPS = ("", "discovery.k8s.io", "networking.k8s.io")
+_CORE = {known.kind: known for known in resource.KNOWN_TYPES if known.group in _CORE_GROUPS}
 _MESH = {known.kind: known for known in resource.KNOWN_TYPES if known.group.endswith("istio.io")}
-_OTHER = {known.kind: known for known in resource.KNOWN_TYPES if known.group == "gateway.networking.k8s.io"}
+_OTHER = {known.kind: known for known in resource.KNOWN_TYPES if known.group == _GATEWAY_API}
+_OTHER[KUBERNETES_GATEWAY] = resource.KUBERNETES_GATEWAYS
 
 
 class ChangedResource(msgspec.Struct, frozen=True, rename="camel"):
@@ -63,7 +67,7 @@ class Effect(msgspec.Struct, frozen=True, rename="camel"):
 
 
 async def read_inputs(client: KubeClient) -> Inputs:
-    """Everything interpretation reads, listed now. Kinds that are not installed have no objects."""
+    """Everything interpretation reads, listed now. Kinds not installed, or not to be read, have no objects."""
     inputs: Inputs = {}
     for kind in KINDS:
         known = _MESH.get(kind) or _CORE.get(kind) or _OTHER.get(kind)
@@ -75,7 +79,7 @@ async def read_inputs(client: KubeClient) -> Inputs:
                 objects = [found] if found is not None else []
             else:
                 objects = await client.list(known)
-        except NotFound:
+        except (NotFound, Forbidden):
             continue
         for obj in objects:
             inputs[_key(obj)] = obj
@@ -84,7 +88,10 @@ async def read_inputs(client: KubeClient) -> Inputs:
 
 def _key(obj: Mapping[str, Any]) -> tuple[str, str, str]:
     metadata = obj["metadata"]
-    return str(obj["kind"]), str(metadata.get("namespace") or ""), str(metadata["name"])
+    kind = str(obj["kind"])
+    if kind == "Gateway" and str(obj.get("apiVersion")).startswith(_GATEWAY_API):
+        kind = KUBERNETES_GATEWAY
+    return kind, str(metadata.get("namespace") or ""), str(metadata["name"])
 
 
 def tell_effect(inputs: Inputs, obj: Object, *, deleted: bool = False) -> Effect:

@@ -23,6 +23,13 @@ export type Pod = Schemas["Pod"];
 export type ProxyState = Schemas["ProxyState"];
 export type ConfigObjects = Schemas["ConfigObjects"];
 export type ConfigObject = Schemas["ConfigObject"];
+export type Me = Schemas["Me"];
+export type Problem = Schemas["Problem"];
+export type ObjectDocument = Schemas["ObjectDocument"];
+export type Check = Schemas["Check"];
+export type Effect = Schemas["Effect"];
+export type ConfigChange = Schemas["ConfigChange"];
+export type ChangeDetails = Schemas["ConfigChangeDetails"];
 
 export class ApiError extends Error {
   constructor(
@@ -43,14 +50,19 @@ async function get<Answer>(path: string, parameters: Parameters, signal?: AbortS
 }
 
 /** An answer of 2xx; everything else is an ApiError. */
-async function ask(path: string, parameters: Parameters, accepted: string, signal?: AbortSignal): Promise<Response> {
+async function ask(path: string, parameters: Parameters, accepted: string, signal?: AbortSignal, sent?: unknown): Promise<Response> {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) {
     if (value !== undefined && value !== "" && value !== false) query.set(name, String(value));
   }
   let response: Response;
   try {
-    response = await fetch(`${path}?${query.toString()}`, { signal: signal ?? null, headers: { Accept: accepted } });
+    response = await fetch(`${path}?${query.toString()}`, {
+      signal: signal ?? null,
+      ...(sent === undefined
+        ? { headers: { Accept: accepted } }
+        : { method: "POST", body: JSON.stringify(sent), headers: { Accept: accepted, "Content-Type": "application/json" } }),
+    });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new ApiError("consoleUnreachable", "", "", 0);
@@ -110,3 +122,28 @@ export const fetchWorkload = (namespace: string, name: string, signal?: AbortSig
 export async function fetchLogs(place: { namespace: string; pod: string; container: string }, tail: number, signal?: AbortSignal): Promise<string> {
   return (await ask("/api/logs", { ...place, tail }, "text/plain", signal)).text();
 }
+
+async function post<Answer>(path: string, body: unknown, parameters: Parameters = {}, signal?: AbortSignal): Promise<Answer> {
+  return (await (await ask(path, parameters, "application/json", signal, body)).json()) as Answer;
+}
+
+type Place = Pick<ConfigObject, "apiVersion" | "kind" | "namespace" | "name">;
+
+export const fetchMe = (signal?: AbortSignal): Promise<Me> => get("/api/me", {}, signal);
+export const giveIdentity = (token: string): Promise<Me> => post("/api/identity", { token });
+export const fetchObject = ({ apiVersion, kind, namespace, name }: Place, signal?: AbortSignal): Promise<ObjectDocument> =>
+  get("/api/config/object", { apiVersion, kind, namespace, name }, signal);
+export const fetchSchema = ({ apiVersion, kind }: Pick<Place, "apiVersion" | "kind">, signal?: AbortSignal): Promise<Schemas["ObjectSchema"]> =>
+  get("/api/config/schema", { apiVersion, kind }, signal);
+export const checkObject = (
+  text: { yaml: string; resourceVersion: string; deleted?: boolean },
+  effect: boolean,
+  signal?: AbortSignal,
+): Promise<Check> => post("/api/config/check", text, { effect }, signal);
+/** Without a version the object is created. */
+export const saveObject = (yaml: string, resourceVersion: string): Promise<ObjectDocument> => post("/api/config/save", { yaml, resourceVersion });
+export const deleteObject = ({ apiVersion, kind, namespace, name }: Place, resourceVersion: string): Promise<Schemas["Deleted"]> =>
+  post("/api/config/delete", { apiVersion, kind, namespace, name, resourceVersion });
+export const fetchChanges = (filters: Record<string, string | number | undefined>, signal?: AbortSignal): Promise<Schemas["ConfigChanges"]> =>
+  get("/api/changes", filters, signal);
+export const fetchChange = (id: string, signal?: AbortSignal): Promise<ChangeDetails> => get(`/api/changes/${id}`, {}, signal);

@@ -10,12 +10,15 @@ const WorkloadsPage = lazy(() => import("../features/workloads/WorkloadsPage"));
 const WorkloadPage = lazy(() => import("../features/workloads/WorkloadPage"));
 const ServicesPage = lazy(() => import("../features/services/ServicesPage"));
 const ConfigPage = lazy(() => import("../features/config/ConfigPage"));
+const ObjectPage = lazy(() => import("../features/config/ObjectPage"));
+const ChangesPage = lazy(() => import("../features/config/ChangesPage"));
 
-const PAGES: readonly { path: string; text: TextKey; icon: "graph" | "workload" | "service" | "config" }[] = [
+const PAGES: readonly { path: string; text: TextKey; icon: "graph" | "workload" | "service" | "config" | "clock" }[] = [
   { path: "/graph", text: "graph", icon: "graph" },
   { path: "/workloads", text: "workloads", icon: "workload" },
   { path: "/services", text: "services", icon: "service" },
   { path: "/config", text: "config", icon: "config" },
+  { path: "/changes", text: "configChanges", icon: "clock" },
 ];
 
 export function App() {
@@ -55,6 +58,9 @@ export function App() {
             <Route path="/workloads/:namespace/:name" element={<WorkloadPage />} />
             <Route path="/services" element={<ServicesPage />} />
             <Route path="/config" element={<ConfigPage />} />
+            <Route path="/config/object" element={<ObjectPage />} />
+            <Route path="/config/new" element={<ObjectPage fresh />} />
+            <Route path="/changes" element={<ChangesPage />} />
             <Route path="*" element={<Navigate to="/graph" replace />} />
           </Routes>
         </Suspense>

@@ -12,9 +12,10 @@ interface Properties<Item> {
   searchText: (item: Item) => string;
   row: (item: Item) => ReactNode;
   side?: ReactNode;
+  tools?: ReactNode;
 }
 
-export function ListPage<Item>({ title, items, error, columns, searchText, row, side }: Properties<Item>) {
+export function ListPage<Item>({ title, items, error, columns, searchText, row, side, tools }: Properties<Item>) {
   const t = useText();
   const [filter, setFilter] = useState("");
   useEffect(() => {
@@ -32,6 +33,7 @@ export function ListPage<Item>({ title, items, error, columns, searchText, row, 
           <span className="hidden">{t("filter")}</span>
           <input type="search" value={filter} placeholder={t("filter")} onChange={(event) => setFilter(event.target.value)} />
         </label>
+        {tools}
       </header>
       {error !== null && <FailureBanner error={error} />}
       <div className="list-body">

@@ -10,14 +10,24 @@ export interface PlotLine {
   dash?: number[];
 }
 
+const NO_MARKS: readonly PlotMark[] = [];
+
 interface Properties {
   title: string;
   times: number[];
   lines: PlotLine[];
   format: (value: number) => string;
+  /** Moments to mark, with what happened then. */
+  marks?: readonly PlotMark[] | undefined;
 }
 
-export default function PlotView({ title, times, lines, format }: Properties) {
+export interface PlotMark {
+  time: number;
+  label: string;
+}
+
+export default function PlotView({ title, times, lines, format, marks = NO_MARKS }: Properties) {
+  const shownMarks = useRef(marks);
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [theme, setTheme] = useState(0);
@@ -51,6 +61,7 @@ export default function PlotView({ title, times, lines, format }: Properties) {
           { ...axis, size: 26, space: 70, values: [[60, "{HH}:{mm}", null, null, null, null, null, null, 1], [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1]] },
           { ...axis, size: 46, space: 34, values: (_, splits) => splits.map((value) => format(value)) },
         ],
+        hooks: { draw: [(drawn) => drawMarks(drawn, shownMarks.current, color("--soft"))] },
         series: [
           { value: (_, value: number | null) => (value === null ? "" : new Date(value * 1000).toLocaleTimeString(undefined, { hour12: false })) },
           ...lines.map((line) => ({
@@ -83,17 +94,48 @@ export default function PlotView({ title, times, lines, format }: Properties) {
   }, [shape]);
 
   useEffect(() => {
+    shownMarks.current = marks;
     plot.current?.setData([times, ...lines.map((line) => line.values)]);
-  }, [times, lines]);
+  }, [times, lines, marks]);
 
+  const [first, last] = [times[0] ?? Infinity, times[times.length - 1] ?? -Infinity];
+  const within = marks.filter((mark) => mark.time >= first && mark.time <= last).slice(0, 4);
   return (
     <figure className="plot">
       <figcaption>{title}</figcaption>
       <div ref={place} />
+      {within.length > 0 && (
+        <p className="plot-marks">
+          {within.map((mark) => (
+            <span key={`${mark.time} ${mark.label}`}>
+              ┆ {new Date(mark.time * 1000).toLocaleTimeString(undefined, { hour12: false })} {mark.label}
+            </span>
+          ))}
+        </p>
+      )}
     </figure>
   );
 }
 
 function newest(values: ArrayLike<number | null | undefined> | undefined): number | null | undefined {
   return Array.from(values ?? []).findLast((value) => value !== null && value !== undefined);
+}
+
+/** A dashed line for each moment. */
+function drawMarks(drawn: uPlot, marks: readonly PlotMark[], color: string): void {
+  const { ctx, bbox } = drawn;
+  const { min, max } = drawn.scales["x"] ?? {};
+  ctx.save();
+  ctx.strokeStyle = color;
+  ctx.lineWidth = 1.5 * devicePixelRatio;
+  ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
+  for (const { time } of marks) {
+    if (min === undefined || max === undefined || time < (min ?? 0) || time > (max ?? 0)) continue;
+    const x = drawn.valToPos(time, "x", true);
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.restore();
 }

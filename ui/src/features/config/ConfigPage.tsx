@@ -1,57 +1,91 @@
 import { useQuery } from "@tanstack/react-query";
-import { useSearchParams } from "react-router";
+import { Link, useSearchParams } from "react-router";
 import { fetchConfig, type ConfigObject } from "../../api/client";
-import { useText } from "../../app/language";
-import { writeYaml } from "../../domain/yaml";
+import { useLanguage } from "../../app/language";
+import { objectAddress } from "../../domain/configAddress";
+import { Icon } from "../../shared/icons";
 import { ListPage } from "../../shared/ListPage";
 
-const objectKey = (item: ConfigObject) => `${item.kind}.${item.apiVersion}/${item.namespace}/${item.name}`;
-
 export default function ConfigPage() {
-  const t = useText();
+  const { t, language } = useLanguage();
   const [parameters, setParameters] = useSearchParams();
   const query = useQuery({ queryKey: ["config"], queryFn: ({ signal }) => fetchConfig(signal), refetchInterval: 5000 });
-  const chosen = query.data?.items.find((item) => objectKey(item) === parameters.get("object"));
+  const [kind, namespace] = [parameters.get("kind") ?? "", parameters.get("namespace") ?? ""];
+  const onlyFindings = parameters.get("findings") === "true";
+  const all = query.data?.items;
+  const shown = all?.filter(
+    (item) => (kind === "" || item.kind === kind) && (namespace === "" || item.namespace === namespace) && (!onlyFindings || countFindings(item) > 0),
+  );
+  const choose = (name: string, value: string) =>
+    setParameters((before) => {
+      const next = new URLSearchParams(before);
+      if (value === "") next.delete(name);
+      else next.set(name, value);
+      return next;
+    });
   return (
     <ListPage
       title={t("config")}
-      items={query.data?.items}
+      items={shown}
       error={query.error}
-      columns={[t("kind"), t("name"), t("namespace")]}
+      columns={[t("kind"), t("name"), t("namespace"), t("findings"), t("created")]}
       searchText={(item) => `${item.kind} ${item.name} ${item.namespace}`}
+      tools={
+        <>
+          <Choice label={t("kind")} value={kind} options={unique(all?.map((item) => item.kind))} onChange={(value) => choose("kind", value)} />
+          <Choice label={t("namespace")} value={namespace} options={unique(all?.map((item) => item.namespace))} onChange={(value) => choose("namespace", value)} />
+          <button type="button" className="control" aria-pressed={onlyFindings} onClick={() => choose("findings", onlyFindings ? "" : "true")}>
+            <Icon name="warning" size={15} /> {t("withFindings")}
+          </button>
+          <Link className="control" to="/config/new">
+            <Icon name="plus" size={15} /> {t("newObject")}
+          </Link>
+        </>
+      }
       row={(item) => (
-        <tr key={objectKey(item)} className={item === chosen ? "selected" : ""}>
+        <tr key={`${item.kind}.${item.apiVersion}/${item.namespace}/${item.name}`}>
           <td>{item.kind}</td>
           <td>
-            <button type="button" className="link" onClick={() => setParameters({ object: objectKey(item) })}>
-              {item.name}
-            </button>
+            <Link to={objectAddress(item)}>{item.name}</Link>
           </td>
           <td>{item.namespace}</td>
+          <td>
+            {countFindings(item) === 0 ? (
+              <span className="soft">–</span>
+            ) : (
+              <span className="with-icon finding-mark">
+                <Icon name="warning" size={15} /> {countFindings(item)}
+              </span>
+            )}
+          </td>
+          <td className="soft">{item.created === "" ? "–" : new Date(item.created).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" })}</td>
         </tr>
       )}
-      side={
-        <aside className="panel" aria-label={chosen?.name ?? t("config")}>
-          {chosen === undefined ? <p className="soft">{t("configHint")}</p> : <ObjectText item={chosen} />}
-        </aside>
-      }
     />
   );
 }
 
-function ObjectText({ item }: { item: ConfigObject }) {
-  const { apiVersion, kind, namespace, name, spec, status } = item;
-  const whole = { apiVersion, kind, metadata: { name, namespace }, spec, ...(Object.keys(status).length > 0 ? { status } : {}) };
+function Choice({ label, value, options, onChange }: { label: string; value: string; options: string[]; onChange: (value: string) => void }) {
+  const { t } = useLanguage();
   return (
-    <>
-      <header className="panel-head">
-        <span className="panel-kind">{kind}</span>
-        <h2>{name}</h2>
-        <p className="soft">{namespace}</p>
-      </header>
-      <pre className="source" tabIndex={0}>
-        <code>{writeYaml(whole)}</code>
-      </pre>
-    </>
+    <label className="choice">
+      <span>{label}</span>
+      <select value={value} onChange={(event) => onChange(event.target.value)}>
+        <option value="">{t("all")}</option>
+        {options.map((option) => (
+          <option key={option} value={option}>
+            {option}
+          </option>
+        ))}
+      </select>
+    </label>
   );
+}
+
+const unique = (values: string[] | undefined) => [...new Set(values ?? [])].filter((value) => value !== "").sort();
+
+/** What the control plane has written into the object's status. */
+function countFindings(item: ConfigObject): number {
+  const messages = item.status["validationMessages"];
+  return Array.isArray(messages) ? messages.length : 0;
 }

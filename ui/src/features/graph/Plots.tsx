@@ -1,7 +1,7 @@
 /** The last ten minutes of a node or edge, asked again every five seconds while live. */
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { lazy, Suspense } from "react";
-import { fetchPlot, type PlotSubject } from "../../api/client";
+import { lazy, Suspense, useMemo } from "react";
+import { fetchChanges, fetchPlot, type PlotSubject } from "../../api/client";
 import { useText } from "../../app/language";
 import { formatBytes, formatNumber } from "../../domain/format";
 
@@ -20,6 +20,18 @@ export function Plots({ subject, until }: { subject: PlotSubject; until: number 
     refetchInterval: until === null ? STEP_SECONDS * 1000 : false,
     placeholderData: keepPreviousData,
   });
+  const [first, last] = [data?.times[0], data?.times.at(-1)];
+  const changes = useQuery({
+    queryKey: ["changes", "plot", until],
+    queryFn: ({ signal }) => fetchChanges({ from: first, to: until ?? undefined }, signal),
+    enabled: first !== undefined && last !== undefined,
+    refetchInterval: until === null ? STEP_SECONDS * 1000 : false,
+    placeholderData: keepPreviousData,
+  });
+  const marks = useMemo(
+    () => changes.data?.items.map((item) => ({ time: item.time, label: `${item.kind} ${item.name} ${t(`operation.${item.operation}`)}` })),
+    [changes.data, t],
+  );
   if (error !== null) return <p className="soft">{error.message}</p>;
   if (data === undefined) return <p className="soft">{t("loading")}</p>;
   const rates = data.requestsPerSecond;
@@ -36,6 +48,7 @@ export function Plots({ subject, until }: { subject: PlotSubject; until: number 
           <PlotView
             title={t("plot.requests")}
             times={data.times}
+            marks={marks}
             format={formatNumber}
             lines={[
               { label: t("plot.success"), color: "--healthy", values: rates.success },
@@ -48,6 +61,7 @@ export function Plots({ subject, until }: { subject: PlotSubject; until: number 
           <PlotView
             title={t("plot.latency")}
             times={data.times}
+            marks={marks}
             format={formatNumber}
             lines={[
               { label: "p50", color: "--accent", values: latency.p50 },
@@ -60,6 +74,7 @@ export function Plots({ subject, until }: { subject: PlotSubject; until: number 
           <PlotView
             title={t("plot.bytes")}
             times={data.times}
+            marks={marks}
             format={formatBytes}
             lines={[
               { label: t("sent"), color: "--accent", values: bytes.sent },

@@ -251,6 +251,26 @@ def test_config_is_checked_tried_changed_and_returned_to(busy: Mesh, browser: Br
         context.close()
 
 
+def test_a_wizard_writes_yaml_that_is_reviewed_and_created(busy: Mesh, browser: Browser) -> None:
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
+    page = context.new_page()
+    try:
+        page.goto(busy.kaiki("dashboard", "--no-open").split()[-1])
+        page.wait_for_url("**/graph*")
+        page.goto(f"{busy.environment['KAIKI_CONSOLE_URL']}/config/wizard?service=default/ratings&wizard=timeout")
+        page.get_by_label("Timeout, seconds").fill("9")
+        page.get_by_role("button", name="Review and create VirtualService").click()
+        expect(page.get_by_text("No problems found")).to_be_visible(timeout=PATIENCE_MILLISECONDS)
+        page.get_by_role("button", name="Create").click()
+        page.wait_for_url("**/config/object?**name=ratings*")
+        made = json.loads(busy.kubectl("get", "virtualservice", "ratings", "-o", "json"))
+        assert made["spec"]["http"][0]["timeout"] == "9s"
+    finally:
+        busy.kubectl("delete", "virtualservice", "ratings", "--ignore-not-found")
+        context.close()
+
+
 def test_without_an_identity_the_console_only_shows(busy: Mesh, page: Page) -> None:
     page.goto(config_address(busy, "bookinfo"))
     expect(page.get_by_text("You can look, but not change")).to_be_visible()

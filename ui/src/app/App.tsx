@@ -11,6 +11,7 @@ const WorkloadPage = lazy(() => import("../features/workloads/WorkloadPage"));
 const ServicesPage = lazy(() => import("../features/services/ServicesPage"));
 const ConfigPage = lazy(() => import("../features/config/ConfigPage"));
 const ObjectPage = lazy(() => import("../features/config/ObjectPage"));
+const WizardPage = lazy(() => import("../features/config/WizardPage"));
 const ChangesPage = lazy(() => import("../features/config/ChangesPage"));
 
 const PAGES: readonly { path: string; text: TextKey; icon: "graph" | "workload" | "service" | "config" | "clock" }[] = [
@@ -59,6 +60,7 @@ export function App() {
             <Route path="/services" element={<ServicesPage />} />
             <Route path="/config" element={<ConfigPage />} />
             <Route path="/config/object" element={<ObjectPage />} />
+            <Route path="/config/wizard" element={<WizardPage />} />
             <Route path="/config/new" element={<ObjectPage fresh />} />
             <Route path="/changes" element={<ChangesPage />} />
             <Route path="*" element={<Navigate to="/graph" replace />} />

@@ -37,6 +37,9 @@ export default function ConfigPage() {
           <button type="button" className="control" aria-pressed={onlyFindings} onClick={() => choose("findings", onlyFindings ? "" : "true")}>
             <Icon name="warning" size={15} /> {t("withFindings")}
           </button>
+          <Link className="control" to="/config/wizard">
+            <Icon name="route" size={15} /> {t("wizard")}
+          </Link>
           <Link className="control" to="/config/new">
             <Icon name="plus" size={15} /> {t("newObject")}
           </Link>

@@ -104,8 +104,8 @@ REQUESTS: list[tuple[str, str, bytes, int]] = [
     ("POST", PODS, b'{"metadata":{"name":"p"},"spec":{"containers":null,"volumes":[null]}}', 422),
     ("POST", PODS, b'{"metadata":{"name":"p"},"spec":{"containers":[null]}}', 422),
     ("POST", PODS + "/none/eviction", b'{"deleteOptions":5}', 400),
-    ("GET", PODS + "/none/exec?command=ls", b"", 501),
-    ("POST", PODS + "/none/portforward", b"", 501),
+    ("GET", PODS + "/none/exec?command=ls", b"", 404),
+    ("POST", PODS + "/none/portforward", b"", 404),
     ("POST", "/api/v1/namespaces/default/serviceaccounts/none/token", b'{"spec":{"audiences":5}}', 400),
     ("PUT", "/apis/apps/v1/namespaces/default/deployments/none/scale", b'{"spec":5}', 404),
 ]

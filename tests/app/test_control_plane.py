@@ -121,6 +121,11 @@ class AdsClient:
         await self._send(type_url=response.type_url, response_nonce=response.nonce)
         return response
 
+    async def read_until_told(self, *type_urls: str) -> None:
+        """Read until something of each type is there; a loaded machine is silent for a while before it answers."""
+        while not all(type_url in self.held for type_url in type_urls):
+            await self.next()
+
     async def read_until_quiet(self, seconds: float = 0.3) -> list[Any]:
         responses = []
         with contextlib.suppress(TimeoutError):
@@ -203,11 +208,13 @@ async def test_a_proxy_is_told_what_changes_and_nothing_after_a_restart(mesh: Me
     await mesh.client.create(service("web"))
     async with connected(mesh, token) as proxy:
         await subscribe(proxy)
+        await proxy.read_until_told(CLUSTER_TYPE, SECRET_TYPE)
         await proxy.read_until_quiet()
         assert "outbound|80||web.shop.svc.cluster.local" in proxy.held[CLUSTER_TYPE]
         assert set(proxy.held[SECRET_TYPE]) == {"default", "ROOTCA"}
         assert b"BEGIN PRIVATE KEY" in proxy.held[SECRET_TYPE]["default"][1]
         await proxy.ask(ROUTE_TYPE, "80")
+        await proxy.read_until_told(ROUTE_TYPE)
         await proxy.read_until_quiet()
 
         delays = []

@@ -184,6 +184,6 @@ def test_the_console_uses_the_prometheus_it_is_told(bookinfo: Mesh, prometheus: 
     newest = 'max(timestamp(istio_requests_total{job="kubernetes-pods"}))'
     wait_until(lambda: answers(bookinfo, f"{ours}/-/ready"), "the embedded process is back")
     assert time.time() - next(iter(ask(bookinfo, prometheus, newest).values())) < 60
-    assert not ask(bookinfo, ours, "rate(istio_requests_total[5s])"), "the embedded store does not scrape"
+    wait_until(lambda: not ask(bookinfo, ours, "rate(istio_requests_total[5s])"), "the embedded store scrapes no more")
     bookinfo.kaiki("install", "-y")
     wait_until(lambda: bool(ask(bookinfo, ours, "rate(istio_requests_total[10s])")), "it scrapes again")

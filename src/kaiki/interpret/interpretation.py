@@ -26,7 +26,7 @@ from kaiki.interpret.inputs import InputTable
 from kaiki.interpret.mesh_config import MESH_CONFIG, mesh_settings
 from kaiki.interpret.object_defaults import with_defaults
 from kaiki.interpret.proxy_configs import proxy_config
-from kaiki.interpret.references import references
+from kaiki.interpret.references import Thing, references
 from kaiki.interpret.references.reports import provider_findings
 from kaiki.interpret.registry import Registry, registry
 from kaiki.interpret.service_entries import service_entry
@@ -90,18 +90,6 @@ KINDS = (
 )
 """The kinds interpretation reads; others among the inputs are ignored. Of ConfigMaps, only the mesh's is needed."""
 
-Interpreted = (
-    VirtualService
-    | DestinationPolicy
-    | Gateway
-    | ServiceEntry
-    | TelemetryPolicy
-    | Sidecar
-    | WorkloadEntry
-    | EnvoyFilter
-    | ProxyConfigRule
-)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Interpretation:
@@ -156,13 +144,13 @@ def _by_kind(inputs: Inputs) -> Mapping[str, list[core.Object]]:
     return (inputs if isinstance(inputs, InputTable) else InputTable(inputs)).by_kind
 
 
-def _thing(obj: core.Object, defaults: ObjectDefaults) -> tuple[Interpreted | None, tuple[Finding, ...]]:
+def _thing(obj: core.Object, defaults: ObjectDefaults) -> tuple[Thing | None, tuple[Finding, ...]]:
     """One Istio object with the defaults of the mesh."""
     thing, found = _as_written(obj)
     return (None if thing is None else with_defaults(thing, obj, defaults)), found
 
 
-def _as_written(obj: core.Object) -> tuple[Interpreted | None, tuple[Finding, ...]]:
+def _as_written(obj: core.Object) -> tuple[Thing | None, tuple[Finding, ...]]:
     """One Istio object in the model's words; None if it cannot be read or an error makes it meaningless."""
     parsed = parse(obj)
     if not isinstance(parsed, Parsed):
@@ -195,9 +183,9 @@ def _as_written(obj: core.Object) -> tuple[Interpreted | None, tuple[Finding, ..
 
 def _things(
     by_kind: Mapping[str, list[core.Object]], memo: Memo, defaults: ObjectDefaults
-) -> tuple[tuple[Interpreted, ...], list[Finding]]:
+) -> tuple[tuple[Thing, ...], list[Finding]]:
     """All Istio objects, the oldest first (then by name): the order in which conflicts are decided."""
-    things: list[Interpreted] = []
+    things: list[Thing] = []
     findings: list[Finding] = []
     for kind in (
         "VirtualService",
@@ -220,7 +208,7 @@ def _things(
 
 
 def _snapshot(
-    by_kind: Mapping[str, list[core.Object]], things: Iterable[Interpreted], memo: Memo, defaults: ObjectDefaults
+    by_kind: Mapping[str, list[core.Object]], things: Iterable[Thing], memo: Memo, defaults: ObjectDefaults
 ) -> MeshSnapshot:
     things = tuple(things)
     selectable = tuple(thing for thing in things if isinstance(thing, WorkloadEntry))

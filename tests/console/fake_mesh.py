@@ -233,6 +233,8 @@ class FakeKubernetes:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         parts = request.match_info["path"].split("/")
         if parts[-1] == "log":
+            if parts[-2].startswith("productpage"):
+                return web.Response(text=access_log())
             lines = [f"{parts[-2]} {request.query['container']} line {number}\n" for number in range(2000)]
             return web.Response(text="".join(lines[-int(request.query.get("tailLines", "10")) :]))
         if "namespaces" in parts[:-2]:
@@ -252,6 +254,16 @@ class FakeKubernetes:
     @staticmethod
     def _missing() -> web.Response:
         return web.json_response({"kind": "Status", "code": 404, "reason": "NotFound"}, status=404)
+
+
+def access_log() -> str:
+    """A line that was answered and one that no route fits, in Envoy's default format."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
+    rest = '0 0 3 - "-" "curl" "id" "reviews:9080" "-" {} - 10.96.0.9:9080 10.97.0.9:4711 - -\n'
+    cluster = "outbound|9080||reviews.default.svc.cluster.local"
+    answered = f'[{now}] "GET /reviews/1 HTTP/1.1" 200 - via_upstream - "-" ' + rest.format(cluster)
+    missing = f'[{now}] "GET /none HTTP/1.1" 404 NR route_not_found - "-" ' + rest.format("-")
+    return "[info] starting\n" + answered + missing
 
 
 @asynccontextmanager

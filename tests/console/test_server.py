@@ -344,6 +344,29 @@ async def test_only_known_containers_have_logs(console: Console, place: str) -> 
     await console.ask(f"/api/logs?namespace=default&{place}", 404)
 
 
+async def test_access_logs_are_searched(console: Console) -> None:
+    await console.wait_for_kubernetes()
+    everything = await console.ask("/api/requests")
+    assert (everything["found"], everything["logged"], everything["pods"]) == (2, 2, 8)
+    answer = await console.ask("/api/requests?namespaces=default&workload=productpage-v1&codes=4xx&flags=NR&path=/none")
+    (item,) = answer["items"]
+    assert (item["workload"], item["side"], item["entry"]["response_code"]) == ("productpage-v1", "outbound", 404)
+    assert [(one["flag"], one["text"]) for one in item["reasons"]] == [("NR", "No route matches the request.")]
+    assert [(one["kind"], one["name"], one["cause"]) for one in item["responsible"]] == [
+        ("VirtualService", "reviews", "noRule")
+    ]
+    korean = await console.ask("/api/requests?flags=NR&language=ko")
+    assert not korean["items"][0]["reasons"][0]["text"].isascii()
+    assert (await console.ask("/api/requests?workload=ratings-v1"))["logged"] == 0
+    assert (await console.ask("/api/requests?codes=200&most=1"))["found"] == 1
+    for wrong in ("codes=4", "codes=abc", "language=fr", "duration=x", "from=never", "most=-1"):
+        await console.ask(f"/api/requests?{wrong}", 400)
+
+
+async def test_a_store_that_finds_nothing_wrong_has_no_notice(console: Console) -> None:
+    assert (await console.ask("/api/cardinality"))["state"] == ""
+
+
 async def test_proxies_of_the_control_plane() -> None:
     entries: Any = [{"proxy": "a-1.shop", "synced": True, "rejected": [REJECTED]}]
 

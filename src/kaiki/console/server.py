@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from aiohttp import web
 
 from kaiki.console.access import Access
+from kaiki.console.cardinality import CardinalityHandlers
 from kaiki.console.changes import ChangeHandlers
 from kaiki.console.control_plane import ControlPlaneClient
 from kaiki.console.details import DetailHandlers
@@ -25,6 +26,7 @@ from kaiki.console.kiali import KialiHandlers
 from kaiki.console.metrics import MetricsClient
 from kaiki.console.pages import Pages
 from kaiki.console.protection import build_protection
+from kaiki.console.request_log import RequestLogHandlers
 from kaiki.console.settings import ConsoleSettings, TokenSecret
 from kaiki.console.traces import TraceHandlers, TracesClient
 from kaiki.kube.client import KubeClient
@@ -93,6 +95,8 @@ def build_application(
     application.add_routes(DetailHandlers(metrics, inventory, control_plane).routes())
     application.add_routes(KialiHandlers(metrics, inventory).routes())
     application.add_routes(TraceHandlers(traces).routes())
+    application.add_routes(RequestLogHandlers(inventory).routes())
+    application.add_routes(CardinalityHandlers(metrics).routes())
     identities = Identities(access, settings.kube, settings.session_seconds)
     application.add_routes(EditingHandlers(client, identities).routes())
     application.add_routes(ChangeHandlers(client).routes())

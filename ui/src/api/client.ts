@@ -29,6 +29,9 @@ export type ObjectDocument = Schemas["ObjectDocument"];
 export type Check = Schemas["Check"];
 export type Effect = Schemas["Effect"];
 export type ConfigChange = Schemas["ConfigChange"];
+export type LoggedRequest = Schemas["LoggedRequest"];
+export type LoggedRequests = Schemas["LoggedRequests"];
+export type Cardinality = Schemas["Cardinality"];
 export type ChangeDetails = Schemas["ConfigChangeDetails"];
 
 export class ApiError extends Error {
@@ -147,3 +150,7 @@ export const deleteObject = ({ apiVersion, kind, namespace, name }: Place, resou
 export const fetchChanges = (filters: Record<string, string | number | undefined>, signal?: AbortSignal): Promise<Schemas["ConfigChanges"]> =>
   get("/api/changes", filters, signal);
 export const fetchChange = (id: string, signal?: AbortSignal): Promise<ChangeDetails> => get(`/api/changes/${id}`, {}, signal);
+
+export const fetchRequests = (filters: Record<string, string | number | undefined>, signal?: AbortSignal): Promise<LoggedRequests> =>
+  get("/api/requests", filters, signal);
+export const fetchCardinality = (signal?: AbortSignal): Promise<Cardinality> => get("/api/cardinality", {}, signal);

@@ -1296,6 +1296,137 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Search the proxies' access logs */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Comma-separated. Default: all. */
+                    namespaces?: string;
+                    /** @description Only the pods of this workload. */
+                    workload?: string;
+                    /** @description Comma-separated response codes, such as 503 or 5xx. */
+                    codes?: string;
+                    /** @description Comma-separated response flags; `-` is none. */
+                    flags?: string;
+                    /** @description A part of the host and path. */
+                    path?: string;
+                    /** @description The HTTP method. */
+                    method?: string;
+                    /** @description How far back, such as 15m. Default 1h. */
+                    duration?: string;
+                    /** @description Instead of duration: Unix seconds or RFC 3339. */
+                    from?: string;
+                    /** @description Unix seconds or RFC 3339. Default: now. */
+                    to?: string;
+                    /** @description Entries, at most 2000. Default 300. */
+                    most?: number;
+                    /** @description Of the reasons. Default en. */
+                    language?: "en" | "ko";
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Newest first. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["LoggedRequests"];
+                    };
+                };
+                /** @description A parameter is wrong. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Not logged in. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cardinality": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the metrics store has too many series, and by which label */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description An empty state: nothing is wrong. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Cardinality"];
+                    };
+                };
+                /** @description Not logged in. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The metrics store does not answer. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1664,6 +1795,72 @@ export interface components {
         };
         Deleted: {
             deleted: boolean;
+        };
+        LogEntry: {
+            time: number;
+            method: string;
+            path: string;
+            protocol: string;
+            response_code: number;
+            response_flags: string;
+            response_code_details: string;
+            connection_termination_details: string;
+            upstream_transport_failure_reason: string;
+            bytes_received: number;
+            bytes_sent: number;
+            duration: number;
+            upstream_service_time: string;
+            x_forwarded_for: string;
+            user_agent: string;
+            request_id: string;
+            authority: string;
+            upstream_host: string;
+            upstream_cluster: string;
+            downstream_local_address: string;
+            downstream_remote_address: string;
+            requested_server_name: string;
+            route_name: string;
+        };
+        FlagReason: {
+            flag: string;
+            text: string;
+        };
+        Responsible: {
+            apiVersion: string;
+            kind: string;
+            namespace: string;
+            name: string;
+            field: string;
+            cause: string;
+            text: string;
+        };
+        LoggedRequest: {
+            namespace: string;
+            workload: string;
+            pod: string;
+            /** @enum {string} */
+            side: "inbound" | "outbound";
+            entry: components["schemas"]["LogEntry"];
+            reasons: components["schemas"]["FlagReason"][];
+            responsible: components["schemas"]["Responsible"][];
+        };
+        LoggedRequests: {
+            items: components["schemas"]["LoggedRequest"][];
+            found: number;
+            logged: number;
+            pods: number;
+            podsLeftOut: number;
+            flags: components["schemas"]["FlagReason"][];
+        };
+        Cardinality: {
+            /** @enum {string} */
+            state: "" | "full" | "nearlyFull" | "manyValues";
+            label: string;
+            values: number;
+            metric: string;
+            series: number;
+            limit: number;
+            rejected: number;
         };
     };
     responses: never;

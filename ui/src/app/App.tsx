@@ -1,6 +1,7 @@
 import { lazy, Suspense } from "react";
 import { Navigate, NavLink, Route, Routes } from "react-router";
 import { GraphPage } from "../features/graph/GraphPage";
+import { CardinalityNotice } from "../shared/CardinalityNotice";
 import { Icon, Sailboat } from "../shared/icons";
 import { useLanguage } from "./language";
 import type { TextKey } from "./texts";
@@ -12,12 +13,14 @@ const ServicesPage = lazy(() => import("../features/services/ServicesPage"));
 const ConfigPage = lazy(() => import("../features/config/ConfigPage"));
 const ObjectPage = lazy(() => import("../features/config/ObjectPage"));
 const WizardPage = lazy(() => import("../features/config/WizardPage"));
+const RequestsPage = lazy(() => import("../features/requests/RequestsPage"));
 const ChangesPage = lazy(() => import("../features/config/ChangesPage"));
 
-const PAGES: readonly { path: string; text: TextKey; icon: "graph" | "workload" | "service" | "config" | "clock" }[] = [
+const PAGES: readonly { path: string; text: TextKey; icon: "graph" | "workload" | "service" | "config" | "clock" | "table" }[] = [
   { path: "/graph", text: "graph", icon: "graph" },
   { path: "/workloads", text: "workloads", icon: "workload" },
   { path: "/services", text: "services", icon: "service" },
+  { path: "/requests", text: "requestLog", icon: "table" },
   { path: "/config", text: "config", icon: "config" },
   { path: "/changes", text: "configChanges", icon: "clock" },
 ];
@@ -52,12 +55,14 @@ export function App() {
         </div>
       </header>
       <main id="content" tabIndex={-1}>
+        <CardinalityNotice />
         <Suspense fallback={<p className="page-note">{t("loading")}</p>}>
           <Routes>
             <Route path="/graph" element={<GraphPage />} />
             <Route path="/workloads" element={<WorkloadsPage />} />
             <Route path="/workloads/:namespace/:name" element={<WorkloadPage />} />
             <Route path="/services" element={<ServicesPage />} />
+            <Route path="/requests" element={<RequestsPage />} />
             <Route path="/config" element={<ConfigPage />} />
             <Route path="/config/object" element={<ObjectPage />} />
             <Route path="/config/wizard" element={<WizardPage />} />

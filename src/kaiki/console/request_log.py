@@ -1,0 +1,154 @@
+"""Searching the proxies' access logs: what was asked, what became of it, why, and which object is behind it.
+
+The logs are read where they are, at the ends of the proxies' outputs (`kubectl logs -c istio-proxy`), a bounded number
+of them at a time; nothing is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from typing import Any
+
+from aiohttp import web
+
+from kaiki.console.access_log import LogEntry, Search, read_lines
+from kaiki.console.answers import answer_json, read_count, read_duration, read_names, read_time
+from kaiki.console.errors import BadRequest, UnknownObject
+from kaiki.console.inventory import Inventory
+from kaiki.console.response_flags import LANGUAGES, REASONS, explain_flag, explain_flags
+from kaiki.console.responsible import Place, find_responsible
+from kaiki.console.workloads import PROXY_CONTAINER, owner_of
+
+MOST_PODS = 60
+MOST_LINES = 3000
+MOST_BYTES_PER_POD = 1 << 20
+MOST_ENTRIES = 2000
+DEFAULT_ENTRIES = 300
+_AT_ONCE = 8
+_CODE = re.compile(r"[0-9]{3}|[0-9]xx|0")
+Object = dict[str, Any]
+
+
+class RequestLogHandlers:
+    """The operation over all access logs."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._reading = asyncio.Semaphore(_AT_ONCE)
+
+    def routes(self) -> list[web.AbstractRouteDef]:
+        """What to mount."""
+        return [web.get("/api/requests", self.requests)]
+
+    async def requests(self, request: web.Request) -> web.Response:
+        """The newest entries that fit, newest first, each with its reasons and the objects responsible."""
+        search, language = _read_search(request), _read_language(request)
+        most = min(read_count(request, "most") or DEFAULT_ENTRIES, MOST_ENTRIES)
+        pods = self._pods(read_names(request, "namespaces"), request.query.get("workload", ""))
+        read = pods[:MOST_PODS]
+        found = await asyncio.gather(*(self._entries(pod) for pod in read))
+        entries = [(entry, pod) for pod, logged in zip(read, found, strict=True) for entry in logged]
+        chosen = [(entry, pod) for entry, pod in entries if search.accepts(entry)]
+        chosen.sort(key=lambda item: item[0].time, reverse=True)
+        objects = await self._objects() if any(_failed(entry) for entry, _ in chosen[:most]) else []
+        return answer_json(
+            {
+                "items": [_describe(entry, pod, objects, language) for entry, pod in chosen[:most]],
+                "found": len(chosen),
+                "logged": len(entries),
+                "pods": len(read),
+                "podsLeftOut": len(pods) - len(read),
+                "flags": [{"flag": flag, "text": explain_flag(flag, language)} for flag in sorted(REASONS)],
+            }
+        )
+
+    def _pods(self, namespaces: frozenset[str], workload: str) -> list[Object]:
+        """The pods with a proxy, gateways among them; of the whole mesh at most so many are read."""
+        found = [
+            pod
+            for pod in self._inventory.objects("pods")
+            if (not namespaces or pod["metadata"].get("namespace") in namespaces)
+            and (not workload or owner_of(pod)[1] == workload)
+            and PROXY_CONTAINER in _containers_of(pod)
+        ]
+        return sorted(found, key=lambda pod: (str(pod["metadata"].get("namespace")), str(pod["metadata"]["name"])))
+
+    async def _entries(self, pod: Object) -> list[LogEntry]:
+        metadata = pod["metadata"]
+        async with self._reading:
+            try:
+                text = await self._inventory.logs(
+                    str(metadata.get("namespace", "")),
+                    str(metadata["name"]),
+                    PROXY_CONTAINER,
+                    tail_lines=MOST_LINES,
+                    most_bytes=MOST_BYTES_PER_POD,
+                    previous=False,
+                )
+            except UnknownObject:  # It has not started, or is gone.
+                return []
+        return await asyncio.to_thread(read_lines, text.decode(errors="replace").splitlines())
+
+    async def _objects(self) -> list[Object]:
+        services = ({"kind": "Service", **service} for service in self._inventory.objects("services"))
+        return [*await self._inventory.configs(), *services]
+
+
+def _containers_of(pod: Object) -> list[str]:
+    spec = pod.get("spec", {})
+    return [item["name"] for item in (*spec.get("containers", ()), *spec.get("initContainers", ()))]
+
+
+def _failed(entry: LogEntry) -> bool:
+    return entry.response_flags != "-" or entry.response_code >= 400 or entry.response_code_details == "direct_response"
+
+
+def _describe(entry: LogEntry, pod: Object, objects: list[Object], language: str) -> Object:
+    metadata = pod["metadata"]
+    labels = metadata.get("labels") or {}
+    gateway = labels.get("istio", "").endswith("gateway") or "gateway.networking.k8s.io/gateway-name" in labels
+    place = Place(metadata.get("namespace", ""), labels, gateway, pod.get("status", {}).get("podIP", ""))
+    found = find_responsible(entry, place, objects) if _failed(entry) else []
+    return {
+        "namespace": place.namespace,
+        "workload": owner_of(pod)[1],
+        "pod": metadata["name"],
+        "side": "inbound" if _is_inbound(entry, place) else "outbound",
+        "entry": entry.as_json(),
+        "reasons": explain_flags(
+            entry.response_flags,
+            entry.response_code_details + entry.connection_termination_details
+            if entry.response_code_details in ("", "-")
+            else entry.response_code_details,
+            language,
+        ),
+        "responsible": [one.as_json(language) for one in found],
+    }
+
+
+def _is_inbound(entry: LogEntry, place: Place) -> bool:
+    if place.gateway:
+        return False
+    local = entry.downstream_local_address.rpartition(":")[0]
+    return entry.upstream_cluster.startswith("inbound|") or (bool(local) and local == place.address)
+
+
+def _read_search(request: web.Request) -> Search:
+    codes = read_names(request, "codes")
+    for code in codes:
+        if _CODE.fullmatch(code) is None:
+            raise BadRequest(f"codes={code!r} is not a response code", "Write for example 503 or 5xx.")
+    now = time.time()
+    end = read_time(request, "to", lambda: now + 60)
+    start = read_time(request, "from", lambda: now - read_duration(request, "duration", 3600))
+    query = request.query
+    return Search(codes, read_names(request, "flags"), query.get("path", ""), query.get("method", ""), start, end)
+
+
+def _read_language(request: web.Request) -> str:
+    language = request.query.get("language", "en")
+    if language not in LANGUAGES:
+        raise BadRequest(f"language={language!r} is unknown", f"Use one of {', '.join(LANGUAGES)}.")
+    return language

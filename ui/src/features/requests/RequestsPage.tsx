@@ -1,0 +1,274 @@
+/** The proxies' access logs, searched: by workload, time, code, flag and path; why a request failed, and through which object. */
+import { useQuery } from "@tanstack/react-query";
+import { useState, type ReactNode } from "react";
+import { Link, useSearchParams } from "react-router";
+import { fetchNamespaces, fetchRequests, fetchWorkloads, type LoggedRequest, type LoggedRequests } from "../../api/client";
+import { useLanguage } from "../../app/language";
+import { objectAddress } from "../../domain/configAddress";
+import { Command } from "../../shared/Command";
+import { FailureBanner } from "../../shared/failure";
+
+const WINDOWS = ["5m", "15m", "1h", "6h", "1d"] as const;
+const FILTERS = ["namespaces", "workload", "codes", "flags", "path"] as const;
+type Filter = (typeof FILTERS)[number] | "duration";
+const EXAMPLE = "kubectl apply -f samples/telemetry/log-failures.yaml";
+
+export default function RequestsPage() {
+  const { t, language } = useLanguage();
+  const [parameters, setParameters] = useSearchParams();
+  const [chosen, setChosen] = useState("");
+  const filters = Object.fromEntries(FILTERS.map((name) => [name, parameters.get(name) ?? ""])) as Record<Filter, string>;
+  filters.duration = parameters.get("duration") ?? "1h";
+  const set = (name: Filter, value: string) =>
+    setParameters(
+      (before) => {
+        const next = new URLSearchParams(before);
+        if (value === "") next.delete(name);
+        else next.set(name, value);
+        return next;
+      },
+      { replace: true },
+    );
+  const query = useQuery({
+    queryKey: ["requests", filters, language],
+    queryFn: ({ signal }) => fetchRequests({ ...filters, language }, signal),
+    refetchInterval: 5000,
+    placeholderData: (before) => before,
+  });
+  const items = query.data?.items ?? [];
+  const selected = items.find((item) => keyOf(item) === chosen);
+  return (
+    <div className="list-page">
+      <title>{`${t("requestLog")} · Kaiki`}</title>
+      <header className="list-head">
+        <h1>{t("requestLog")}</h1>
+        <Filters filters={filters} set={set} answer={query.data} />
+      </header>
+      {query.error !== null && <FailureBanner error={query.error} />}
+      <div className="list-body">
+        <div className="table-scroll" tabIndex={0} role="region" aria-label={t("requestLog")}>
+          <State answer={query.data} failed={query.error !== null} />
+          {items.length > 0 && <Table items={items} chosen={chosen} choose={setChosen} />}
+        </div>
+        <aside className="panel panel-wide" aria-label={t("why")}>
+          {selected === undefined ? <p className="soft">{t("requestLogHint")}</p> : <Details item={selected} />}
+        </aside>
+      </div>
+    </div>
+  );
+}
+
+const keyOf = (item: LoggedRequest) => `${item.namespace}/${item.pod}/${item.entry.time}/${item.entry.request_id}/${item.entry.downstream_remote_address}`;
+
+interface FiltersProperties {
+  filters: Record<Filter, string>;
+  set: (name: Filter, value: string) => void;
+  answer: LoggedRequests | undefined;
+}
+
+function Filters({ filters, set, answer }: FiltersProperties) {
+  const { t } = useLanguage();
+  const namespaces = useQuery({ queryKey: ["namespaces"], queryFn: ({ signal }) => fetchNamespaces(signal) });
+  const workloads = useQuery({ queryKey: ["workloads"], queryFn: ({ signal }) => fetchWorkloads(signal) });
+  const names = (workloads.data?.items ?? []).filter((item) => filters.namespaces === "" || item.namespace === filters.namespaces);
+  return (
+    <>
+      <Choice label={t("namespace")} value={filters.namespaces} choose={(value) => set("namespaces", value)}>
+        <option value="">{t("allNamespaces")}</option>
+        {(namespaces.data?.items ?? []).map((item) => (
+          <option key={item.name}>{item.name}</option>
+        ))}
+      </Choice>
+      <Choice label={t("workloads")} value={filters.workload} choose={(value) => set("workload", value)}>
+        <option value="">{t("anyFlag")}</option>
+        {[...new Set([...names.map((item) => item.name), filters.workload])].filter(Boolean).map((name) => (
+          <option key={name}>{name}</option>
+        ))}
+      </Choice>
+      <Choice label={t("window")} value={filters.duration} choose={(value) => set("duration", value)}>
+        {[...new Set([...WINDOWS, filters.duration])].map((window) => (
+          <option key={window}>{window}</option>
+        ))}
+      </Choice>
+      <Choice label={t("responseFlag")} value={filters.flags} choose={(value) => set("flags", value)}>
+        <option value="">{t("anyFlag")}</option>
+        <option value="-">{t("noFlag")}</option>
+        {(answer?.flags ?? []).map((item) => (
+          <option key={item.flag} value={item.flag} title={item.text}>
+            {item.flag}
+          </option>
+        ))}
+      </Choice>
+      <Words label={t("responseCode")} hint={t("codesHint")} value={filters.codes} set={(value) => set("codes", value)} size={7} valid={/^\s*(\d{3}|\dxx|0)?(\s*,\s*(\d{3}|\dxx|0))*\s*$/} />
+      <Words label={t("pathContains")} hint="/" value={filters.path} set={(value) => set("path", value)} size={16} />
+    </>
+  );
+}
+
+function Choice({ label, value, choose, children }: { label: string; value: string; choose: (value: string) => void; children: ReactNode }) {
+  return (
+    <label className="choice">
+      <span>{label}</span>
+      <select value={value} onChange={(event) => choose(event.target.value)}>
+        {children}
+      </select>
+    </label>
+  );
+}
+
+interface WordsProperties {
+  label: string;
+  hint: string;
+  value: string;
+  set: (value: string) => void;
+  size: number;
+  valid?: RegExp;
+}
+
+/** What is being typed is asked for as soon as it can be meant. */
+function Words({ label, hint, value, set, size, valid }: WordsProperties) {
+  const [text, setText] = useState(value);
+  const wrong = valid !== undefined && !valid.test(text);
+  return (
+    <label className="find">
+      <span>{label}</span>
+      <input
+        type="search"
+        size={size}
+        value={text}
+        placeholder={hint}
+        aria-invalid={wrong}
+        onChange={(event) => {
+          setText(event.target.value);
+          if (valid?.test(event.target.value) ?? true) set(event.target.value.trim());
+        }}
+      />
+    </label>
+  );
+}
+
+function State({ answer, failed }: { answer: LoggedRequests | undefined; failed: boolean }) {
+  const { t } = useLanguage();
+  if (answer === undefined) return failed ? null : <p className="page-note">{t("loading")}</p>;
+  return (
+    <>
+      {answer.logged === 0 ? (
+        <div className="page-note">
+          <p>{t("requestLogNone")}</p>
+          <Command text={EXAMPLE} />
+          <p className="soft">{t("requestLogTelemetry")}</p>
+        </div>
+      ) : (
+        <p className="page-note" role="status">
+          {answer.found === 0 ? t("requestLogNothing") : t("requestLogCount", { shown: answer.items.length, found: answer.found, pods: answer.pods })}
+        </p>
+      )}
+      {answer.podsLeftOut > 0 && <p className="page-note">{t("requestLogLeftOut", { count: answer.podsLeftOut })}</p>}
+    </>
+  );
+}
+
+function Table({ items, chosen, choose }: { items: LoggedRequest[]; chosen: string; choose: (key: string) => void }) {
+  const { t, language } = useLanguage();
+  return (
+    <table>
+      <thead>
+        <tr>
+          {[t("time"), t("workloads"), t("requestPath"), t("responseCode"), t("responseFlag"), t("duration"), t("why")].map((column) => (
+            <th key={column} scope="col">
+              {column}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {items.map((item) => {
+          const { entry } = item;
+          const key = keyOf(item);
+          return (
+            <tr key={key} className={key === chosen ? "selected" : ""}>
+              <td className="when">{new Date(entry.time * 1000).toLocaleTimeString(language, { hour12: false, fractionalSecondDigits: 3 })}</td>
+              <td>
+                {item.workload} <span className="soft">{t(`side.${item.side}`)}</span>
+              </td>
+              <td>
+                <button type="button" className="link request-link" onClick={() => choose(key)}>
+                  {entry.method === "" ? entry.upstream_cluster || entry.downstream_local_address : `${entry.method} ${entry.authority}${entry.path}`}
+                </button>
+              </td>
+              <td>{entry.response_code}</td>
+              <td>
+                <code>{entry.response_flags}</code>
+              </td>
+              <td>{entry.duration} ms</td>
+              <td>
+                {item.reasons.map((reason) => reason.text).join(" ")}
+                {item.responsible.slice(0, 1).map((one) => ` ${one.kind} ${one.namespace}/${one.name}`)}
+              </td>
+            </tr>
+          );
+        })}
+      </tbody>
+    </table>
+  );
+}
+
+function Details({ item }: { item: LoggedRequest }) {
+  const { t, language } = useLanguage();
+  const { entry } = item;
+  return (
+    <>
+      <header className="panel-head">
+        <span className="panel-kind">
+          {t(`side.${item.side}`)} · {item.namespace}/{item.pod}
+        </span>
+        <h2 className="request-title">
+          {entry.method} {entry.path} {entry.response_code}
+        </h2>
+        <p className="soft">{new Date(entry.time * 1000).toLocaleString(language, { hour12: false })}</p>
+      </header>
+      <h3>{t("why")}</h3>
+      {item.reasons.length === 0 && <p>{t("noReason")}</p>}
+      <ul className="request-reasons">
+        {item.reasons.map((reason) => (
+          <li key={reason.flag}>
+            {reason.flag !== "" && <code>{reason.flag}</code>} {reason.text}
+          </li>
+        ))}
+      </ul>
+      {item.responsible.length > 0 && (
+        <>
+          <h3>{t("responsibleObject")}</h3>
+          <ul className="request-reasons">
+            {item.responsible.map((one) => (
+              <li key={`${one.kind}/${one.namespace}/${one.name}/${one.field}`}>
+                {one.kind === "Service" ? (
+                  <Link to="/services">
+                    {one.kind} {one.namespace}/{one.name}
+                  </Link>
+                ) : (
+                  <Link to={objectAddress(one)}>
+                    {one.kind} {one.namespace}/{one.name}
+                  </Link>
+                )}{" "}
+                {one.field !== "" && <code>{one.field}</code>} {one.text}
+              </li>
+            ))}
+          </ul>
+          <p className="soft">{t("responsibleNow")}</p>
+        </>
+      )}
+      <h3>{t("logDetails")}</h3>
+      <dl className="request-fields">
+        {Object.entries(entry)
+          .filter(([name, value]) => name !== "time" && value !== "")
+          .map(([name, value]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>{String(value)}</dd>
+            </div>
+          ))}
+      </dl>
+    </>
+  );
+}

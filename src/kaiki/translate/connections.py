@@ -50,7 +50,8 @@ def _manager(role: Role, reporter: Reporter, statistics: str) -> http.HttpConnec
     manager.use_remote_address.value = role is Role.GATEWAY
     manager.stream_idle_timeout.SetInParent()
     manager.upgrade_configs.add(upgrade_type="websocket")
-    manager.server_name = "istio-envoy"
+    if role is not Role.OUTBOUND:  # a caller is answered by its own proxy, which calls itself `envoy`, as in Istio
+        manager.server_name = "istio-envoy"
     if role is Role.INBOUND:
         manager.server_header_transformation = http.HttpConnectionManager.PASS_THROUGH
         # HTTP/1.0 clients exist, and the application decides what it thinks of them.

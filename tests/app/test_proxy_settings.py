@@ -61,6 +61,9 @@ def test_an_annotation_that_cannot_be_read_changes_nothing() -> None:
 
 
 def test_the_settings_reach_the_container() -> None:
+    matcher = "proxyStatsMatcher: {inclusionPrefixes: [cluster.outbound], inclusionRegexps: ['.*rq_[0-9]xx']}"
+    wish = injection_of(_pod(matcher), _mesh(), SETTINGS).statistics
+    assert wish == (("prefix", "cluster.outbound"), ("regex", ".*rq_[0-9]xx"))
     settings = injection_of(_pod("concurrency: 0\nproxyMetadata: {A: b}\ndrainDuration: 45s"), _mesh(), SETTINGS)
     injected = inject_pod(_pod() | {"metadata": {"labels": {"sidecar.istio.io/inject": "true"}}}, {}, settings)
     assert injected is not None

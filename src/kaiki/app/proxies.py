@@ -27,6 +27,7 @@ def render_bootstrap(request: BootstrapRequest) -> dict[str, Any]:
             metrics_port=metrics.port if metrics else 0,
             service=request.workload.canonical_service,
             metrics_path=metrics.path if metrics else "/metrics",
+            statistics=request.statistics,
         )
     )
 
@@ -42,13 +43,13 @@ def app_probe(target: ProbeTarget) -> AppProbe:
     )
 
 
-def gateway_arguments(capture: Capture, istio_namespace: str) -> tuple[str, ...]:
-    """Envoy's command line in an ingress gateway."""
+def gateway_arguments(capture: Capture, istio_namespace: str, service: str = GATEWAY_NAME) -> tuple[str, ...]:
+    """Envoy's command line in a gateway that is installed: the ingress gateway, or the one named."""
     settings = BootstrapSettings(
         kind=ProxyKind.GATEWAY,
         capture=capture,
         discovery_host=f"istiod.{istio_namespace}.svc",
         telemetry_host=f"kaiki-telemetry.{istio_namespace}.svc",
-        service=GATEWAY_NAME,
+        service=service,
     )
     return tuple(proxy_arguments(bootstrap(settings), GATEWAY_CONCURRENCY, "warning"))

@@ -27,6 +27,7 @@ def injection_of(pod: Mapping[str, Any], snapshot: MeshSnapshot, settings: Injec
         concurrency=settings.concurrency if wish.concurrency is None else wish.concurrency,
         environment=(*settings.environment, *wish.environment),
         proxy_image=with_image_type(settings.proxy_image, wish.image_type),
+        statistics=wish.statistics,
         drain_seconds=settings.drain_seconds if wish.drain_seconds is None else max(1, round(wish.drain_seconds)),
     )
 

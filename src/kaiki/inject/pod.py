@@ -77,6 +77,7 @@ def _bootstrap_request(
         trust_domain=settings.trust_domain,
         probes=probes,
         application_metrics=metrics,
+        statistics=tuple((kind, text.replace("$", "$$")) for kind, text in settings.statistics),
     )
 
 

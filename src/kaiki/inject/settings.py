@@ -53,6 +53,7 @@ class BootstrapRequest:
     trust_domain: str
     probes: tuple[ProbeTarget, ...] = ()
     application_metrics: ApplicationMetrics | None = None
+    statistics: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ class InjectionSettings:
 
     `concurrency` counts Envoy's worker threads (0: one per core); `environment` is for the proxy's container; requests
     are Kubernetes quantities. `probe_kinds` are the probes the bootstrap can answer; others are left as they are: a
-    probe that nobody answers would keep its pod from starting.
+    probe that nobody answers would keep its pod from starting. `statistics` are further ones the proxy keeps: pairs of
+    `prefix`, `suffix` or `regex` and a text.
     """
 
     version: str
@@ -78,6 +80,7 @@ class InjectionSettings:
     log_level: str = "warning"
     environment: tuple[tuple[str, str], ...] = ()
     drain_seconds: int = 5
+    statistics: tuple[tuple[str, str], ...] = ()
     cpu_request: str = "10m"
     memory_request: str = "64Mi"
     ignored_namespaces: frozenset[str] = frozenset({"kube-system", "kube-public", "kube-node-lease"})

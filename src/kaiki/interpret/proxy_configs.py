@@ -42,8 +42,20 @@ def proxy_defaults(value: object) -> tuple[ProxySettings, str]:
         environment=tuple(sorted(spec.proxy_metadata.items())),
         image_type=spec.image.image_type if spec.image else "",
         drain_seconds=optional_seconds(spec.drain_duration),
+        statistics=_statistics(spec.proxy_stats_matcher),
     )
     return settings, ""
+
+
+def _statistics(matcher: api.StatsMatcher | None) -> tuple[tuple[str, str], ...]:
+    if matcher is None:
+        return ()
+    kinds = {
+        "prefix": matcher.inclusion_prefixes,
+        "suffix": matcher.inclusion_suffixes,
+        "regex": matcher.inclusion_regexps,
+    }
+    return tuple((kind, text) for kind, texts in kinds.items() for text in texts)
 
 
 def annotated_settings(text: str) -> tuple[ProxySettings, str]:

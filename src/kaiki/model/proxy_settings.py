@@ -9,12 +9,16 @@ from kaiki.model.finding import ObjectRef
 
 @dataclass(frozen=True, slots=True)
 class ProxySettings:
-    """One level of settings. `concurrency` counts worker threads (0: one per core); None and empty are not said."""
+    """One level of settings. `concurrency` counts worker threads (0: one per core); None and empty are not said.
+
+    `statistics` are what the proxy keeps beside what the mesh needs: pairs of `prefix`, `suffix` or `regex` and a text.
+    """
 
     concurrency: int | None = None
     environment: tuple[tuple[str, str], ...] = ()
     image_type: str = ""
     drain_seconds: float | None = None
+    statistics: tuple[tuple[str, str], ...] = ()
 
     def over(self, other: ProxySettings) -> ProxySettings:
         """These settings, and where they say nothing the other's. Environments add up."""
@@ -23,6 +27,7 @@ class ProxySettings:
             environment=tuple(sorted({**dict(other.environment), **dict(self.environment)}.items())),
             image_type=self.image_type or other.image_type,
             drain_seconds=other.drain_seconds if self.drain_seconds is None else self.drain_seconds,
+            statistics=self.statistics or other.statistics,
         )
 
 

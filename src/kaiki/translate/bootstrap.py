@@ -71,7 +71,8 @@ class BootstrapSettings:
 
     `probes` are the application's HTTP probes; `metrics_port` (0: none) and `metrics_path` are where the application
     serves metrics of its own, which are then reached at 15020 `/app-metrics`. `service` is the canonical service,
-    which Zipkin's spans are said to be of.
+    which Zipkin's spans are said to be of. `statistics` are kept beside what the mesh needs: pairs of `prefix`,
+    `suffix` or `regex` and a text.
     """
 
     kind: ProxyKind
@@ -86,6 +87,7 @@ class BootstrapSettings:
     metrics_port: int = 0
     metrics_path: str = "/metrics"
     service: str = ""
+    statistics: tuple[tuple[str, str], ...] = ()
 
 
 def bootstrap(settings: BootstrapSettings) -> dict[str, Any]:
@@ -95,7 +97,7 @@ def bootstrap(settings: BootstrapSettings) -> dict[str, Any]:
         "admin": {"address": _address("127.0.0.1", ADMIN_PORT)},
         "dynamic_resources": _dynamic_resources(settings),
         "static_resources": {"listeners": _listeners(settings), "clusters": _clusters(settings)},
-        "stats_config": _stats_config(),
+        "stats_config": _stats_config(settings.statistics),
         "stats_flush_interval": "2s",
         "stats_eviction_interval": "3600s",
         "layered_runtime": {"layers": [{"name": "static", "static_layer": _RUNTIME}]},
@@ -170,10 +172,13 @@ def _discovery_service(settings: BootstrapSettings) -> dict[str, Any]:
     }
 
 
-def _stats_config() -> dict[str, Any]:
+def _stats_config(more: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     prefixes = ("wasmcustom.", "cluster_manager", "listener_manager", "server", "control_plane")
     suffixes = ("ssl.fail_verify_san", "ssl.handshake", "ssl.fail_verify_error")
-    patterns = [{"prefix": prefix} for prefix in prefixes] + [{"suffix": suffix} for suffix in suffixes]
+    patterns: list[dict[str, Any]] = [{"prefix": prefix} for prefix in prefixes] + [
+        {"suffix": suffix} for suffix in suffixes
+    ]
+    patterns += [{"safe_regex": {"regex": text}} if kind == "regex" else {kind: text} for kind, text in more]
     return {
         "use_all_default_tags": False,
         "stats_matcher": {"inclusion_list": {"patterns": patterns}},

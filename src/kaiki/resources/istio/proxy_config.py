@@ -26,6 +26,14 @@ class ProxyConfigSpec(ApiType, frozen=True):
     image: ProxyImage | None = None
 
 
+class StatsMatcher(ApiType, frozen=True):
+    """Which further statistics the proxy keeps: by the beginning of their names, their end, or an expression (RE2)."""
+
+    inclusion_prefixes: tuple[str, ...] = ()
+    inclusion_suffixes: tuple[str, ...] = ()
+    inclusion_regexps: tuple[str, ...] = ()
+
+
 class ProxyDefaults(ApiType, frozen=True):
     """The same in the annotation `proxy.istio.io/config` and in the mesh config's `defaultConfig`."""
 
@@ -33,3 +41,4 @@ class ProxyDefaults(ApiType, frozen=True):
     proxy_metadata: dict[str, str] = {}
     image: ProxyImage | None = None
     drain_duration: Duration | None = None
+    proxy_stats_matcher: StatsMatcher | None = None

@@ -128,7 +128,11 @@ class ProxySecrets:
 def _shared_secret(store: GatewaySecrets, name: str, reader: str) -> Resource | None:
     owner, _, plain = name.removeprefix(SHARED_SECRETS).partition("/")
     pair = store.pair(owner, plain) if store.is_shared(owner, plain, reader) else None
-    return versioned_secret(name, certificate_secret(*pair, name)) if pair is not None else None
+    if pair is not None:
+        return versioned_secret(name, certificate_secret(*pair, name))
+    base = plain.removesuffix(ROOTS_SUFFIX)
+    roots = store.roots(owner, base) if base != plain and store.is_shared(owner, base, reader) else None
+    return root_secret(roots, name) if roots is not None else None
 
 
 def _acknowledged(version: str) -> Resource:

@@ -44,7 +44,12 @@ def shared_credentials(snapshot: MeshSnapshot) -> frozenset[tuple[str, str, str]
 
 def _placed(item: Gateway) -> list[tuple[str, str]]:
     found = (server.tls for server in item.servers)
-    return [(tls.credential_namespace, tls.credential) for tls in found if tls is not None and tls.credential_namespace]
+    return [
+        (tls.credential_namespace, name)
+        for tls in found
+        if tls is not None and tls.credential_namespace
+        for name in (roots_names(tls.roots_from) if tls.roots_from else (tls.credential,))
+    ]
 
 
 def _policy_secrets(snapshot: MeshSnapshot) -> set[tuple[str, str]]:
@@ -76,7 +81,7 @@ def _names(item: Gateway) -> set[str]:
         tls = server.tls
         if tls is not None and tls.needs_pair and tls.credential and not tls.credential_namespace:
             found.add(tls.credential)
-        if tls is not None and tls.roots_from:
+        if tls is not None and tls.roots_from and not tls.credential_namespace:
             found.update(roots_names(tls.roots_from))
     # A name with a slash is no Secret's.
     return {name for name in found if "/" not in name}

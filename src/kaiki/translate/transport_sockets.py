@@ -136,7 +136,10 @@ def _verify_clients(common: tls_pb2.CommonTlsContext, tls: ServerTls) -> None:
             verified.trust_chain_verification = common_pb2.CertificateValidationContext.ACCEPT_UNTRUSTED
     elif tls.roots_from:
         combined = common.combined_validation_context
-        combined.validation_context_sds_secret_config.CopyFrom(_secret(gateway_secret(tls.roots_from, roots=True)))
+        roots = (
+            f"{_server_secret(tls)}{ROOTS_SUFFIX}" if tls.credential_namespace else gateway_secret(tls.roots_from, True)
+        )
+        combined.validation_context_sds_secret_config.CopyFrom(_secret(roots))
         verified = combined.default_validation_context
     else:
         verified.trusted_ca.filename = tls.ca_certificates

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from kaiki.interpret.gateway_api.backend_tls import AS_IT_CAME
 from kaiki.interpret.gateway_api.backends import Backends, Origin, shares
 from kaiki.interpret.gateway_api.filters import Entrance
-from kaiki.interpret.gateway_api.listeners import Listener, misdirected, more_special
+from kaiki.interpret.gateway_api.listeners import VERIFYING_MODES, Listener, misdirected, more_special
 from kaiki.interpret.gateway_api.objects import KUBERNETES_GATEWAY, Object, age, covers
 from kaiki.interpret.gateway_api.rules import Rule, in_order, not_found, route_rules
 from kaiki.model.finding import ObjectRef
@@ -97,6 +97,8 @@ def _tls(item: Listener) -> ServerTls | None:
     roots, mode = item.roots, ServerTlsMode.SIMPLE
     if roots is not None and roots.pem:
         mode = ServerTlsMode.OPTIONAL_MUTUAL if roots.insecure else ServerTlsMode.MUTUAL
+    elif item.asked_mode in VERIFYING_MODES:
+        mode = ServerTlsMode(item.asked_mode)
     return ServerTls(
         mode=mode,
         credential=name,

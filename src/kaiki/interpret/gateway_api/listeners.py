@@ -18,7 +18,7 @@ from kaiki.interpret.gateway_api.objects import (
     reference,
 )
 from kaiki.interpret.gateway_api.selectors import from_namespaces
-from kaiki.model.credential import Credentials
+from kaiki.model.credential import Credentials, find_roots
 from kaiki.resources import core
 
 _KINDS = {
@@ -28,6 +28,9 @@ _KINDS = {
     ("TLS", "Terminate"): ("TLSRoute", "TCPRoute"),
     ("TCP", ""): ("TCPRoute",),
 }
+MODE_OPTION = "gateway.istio.io/tls-terminate-mode"
+_MODES = ("", "SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL")
+VERIFYING_MODES = ("MUTUAL", "OPTIONAL_MUTUAL")
 _RESERVED = (15000, 15001, 15006, 15020, 15021, 15090)
 _LAYERS = {"HTTP": "HTTP", "HTTPS": "TLS", "TLS": "TLS", "TCP": "TCP"}
 
@@ -75,6 +78,11 @@ class Listener:
         return str((self.spec.get("tls") or {}).get("mode") or "Terminate")
 
     @property
+    def asked_mode(self) -> str:
+        """What ending TLS asks of clients (Istio's option): `SIMPLE`, `MUTUAL` or `OPTIONAL_MUTUAL`; empty if unsaid."""
+        return str(((self.spec.get("tls") or {}).get("options") or {}).get(MODE_OPTION) or "")
+
+    @property
     def is_http(self) -> bool:
         return self.protocol in ("HTTP", "HTTPS")
 
@@ -106,6 +114,7 @@ def listeners_of(
         _read_certificates(item, grants, credentials)
         if item.protocol == "HTTPS":
             _read_roots(item, grants, pem_of)
+        _check_mode(item, credentials)
     _find_conflicts(found)
     return found
 
@@ -164,6 +173,22 @@ def _read_roots(item: Listener, grants: Grants, pem_of: Mapping[Any, bytes]) -> 
         item.unresolved = item.unresolved or item.roots.problem
         if not item.roots.pem:
             item.unaccepted = item.unaccepted or Problem("NoValidCACertificate", item.roots.problem.message)
+
+
+def _check_mode(item: Listener, credentials: Credentials) -> None:
+    """Clients are verified by the `ca.crt` of the listener's own Secret."""
+    if item.asked_mode not in _MODES:
+        known = ", ".join(_MODES[1:])
+        item.unaccepted = item.unaccepted or Problem(
+            "Invalid", f"{MODE_OPTION} is {item.asked_mode}, not one of {known}."
+        )
+    if item.asked_mode not in VERIFYING_MODES or not item.certificates:
+        return
+    owner, name = item.certificates[0]
+    known_roots = find_roots(credentials, owner, name)
+    if known_roots is not None and known_roots.roots_problem and item.unresolved is None:
+        message = f"{MODE_OPTION} is {item.asked_mode}, and Secret {owner}/{name} has no ca.crt to verify clients by: "
+        item.unresolved = Problem("InvalidCertificateRef", f"{message}{known_roots.roots_problem}.")
 
 
 def _find_conflicts(found: list[Listener]) -> None:

@@ -7,11 +7,13 @@ import contextlib
 import itertools
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 from dnslib import RCODE
 
 from kaiki.names.answer import Elsewhere, Lookup, answer, ask, fit_datagram, join, refuse
+from kaiki.names.hosts import HostsFile
 from kaiki.names.mesh import MeshNames, parse_mesh_names
 from kaiki.names.table import NameTable, build_table
 from kaiki.names.upstream import Upstream
@@ -23,8 +25,9 @@ _TCP_IDLE_SECONDS = 10.0
 class DnsServer:
     """Answers for the cluster's names from a table, for others through `upstream`."""
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, upstream: Upstream, hosts: HostsFile | None = None) -> None:
         self._upstream = upstream
+        self._hosts = hosts or HostsFile(None)
         self._table: NameTable = build_table((), ())
         self._turns = itertools.count()
         self._mesh = MeshNames()
@@ -64,9 +67,9 @@ class DnsServer:
 
     def _lookup(self, client: str | None) -> Lookup:
         if client is None:
-            return lambda _: ()
+            return self._hosts.addresses
         namespace = self._namespace_of(client) or ""
-        return lambda name: self._mesh.addresses(name, namespace)
+        return lambda name: self._mesh.addresses(name, namespace) or self._hosts.addresses(name)
 
     async def stop(self) -> None:
         """Close."""
@@ -140,8 +143,11 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._server.respond(data, lambda reply: transport.sendto(reply, address), client)
 
 
-async def start(address: str, port: int, new_socket: Callable[[], Awaitable[socket.socket]]) -> DnsServer:
-    """A running server; `new_socket` gives UDP sockets that reach the host's resolvers. Raises OSError."""
-    server = DnsServer(Upstream(new_socket))
+async def start(
+    address: str, port: int, new_socket: Callable[[], Awaitable[socket.socket]], hosts: Path | None = None
+) -> DnsServer:
+    """A running server; `new_socket` gives UDP sockets that reach the host's resolvers; `hosts` is a file of names that
+    are asked of nobody. Raises OSError."""
+    server = DnsServer(Upstream(new_socket), HostsFile(hosts))
     await server.listen(address, port)
     return server

@@ -32,6 +32,7 @@ _READ = select.EPOLLIN | select.EPOLLRDHUP
 _WRITE = select.EPOLLOUT
 _RESET = struct.pack("ii", 1, 0)
 HOST_ALIAS = "10.97.255.254"
+_HOST_ALIASES = "10.97.255."
 
 
 def _reset(connection: socket.socket) -> None:
@@ -218,7 +219,7 @@ class Relay:
         except OSError:
             _reset(connection)
             return
-        self._waiting.append((connection, ("127.0.0.1" if address == HOST_ALIAS else address, port)))
+        self._waiting.append((connection, (_host_address(address), port)))
 
     def _take_host_socket(self, _: int) -> None:
         data, descriptors, _, _ = socket.recv_fds(self._host_sockets, 16, 1)
@@ -258,6 +259,13 @@ class Relay:
             self.forget(upstream)
             _reset(connection)
             upstream.close()
+
+
+def _host_address(address: str) -> str:
+    """What a pod's address for something on the host's loopback means there (see `kaiki.names.hosts`)."""
+    if address == HOST_ALIAS:
+        return "127.0.0.1"
+    return address.replace(_HOST_ALIASES, "127.0.0.", 1) if address.startswith(_HOST_ALIASES) else address
 
 
 def main(control: socket.socket, host_sockets: socket.socket) -> None:

@@ -16,7 +16,8 @@ from kaiki.runtime import enter, links, nft, rules, syscalls
 from kaiki.runtime.netlink import NetlinkSocket
 
 GATEWAY = "10.97.0.1"
-HOST_ALIAS = "10.97.255.254"
+HOST_ALIASES = "10.97.255.0/24"
+"""Where pods find the host's loopback: .254 is 127.0.0.1, .N is 127.0.0.N."""
 MESH_NAMES = "10.97.0.53"
 """Where applications with a sidecar ask for names: those only the mesh knows are answered there too."""
 SERVICE_PREFIX = "10.96.0.0/16"
@@ -83,7 +84,7 @@ class Network:
                 links.add_address(links.LOOPBACK_INDEX, GATEWAY),
                 links.add_address(links.LOOPBACK_INDEX, MESH_NAMES),
                 links.add_local_route(SERVICE_PREFIX),
-                links.add_local_route(f"{HOST_ALIAS}/32"),
+                links.add_local_route(HOST_ALIASES),
             ]
         )
 

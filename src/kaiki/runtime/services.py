@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from kaiki.runtime import rules
-from kaiki.runtime.sandbox import GATEWAY, HOST_ALIAS, MESH_PREFIX
+from kaiki.runtime.sandbox import GATEWAY, HOST_ALIASES, MESH_PREFIX
 
 Object = Mapping[str, Any]
 
@@ -117,7 +117,7 @@ def proxy_table(ports: Iterable[ServicePort], egress_port: int, api_address: tup
     jumps.append(rules.Rule(api, rules.Translate(*api_address)))
     egress = rules.Translate(GATEWAY, egress_port)
     leaving = (
-        rules.Rule((rules.Destination(HOST_ALIAS), rules.Protocol("tcp")), egress),
+        rules.Rule((rules.Destination(HOST_ALIASES), rules.Protocol("tcp")), egress),
         rules.Rule((rules.Destination(MESH_PREFIX, negated=True), rules.Protocol("tcp")), egress),
     )
     # A pod that reaches itself through its service must see another source, or it would answer itself directly.

@@ -5,7 +5,17 @@ from typing import Any
 
 import pytest
 
-from kaiki.runtime.images import BUILT_IN, ImageEntry, ImageMap, ImageMapError, Launch, compose, read_image_map
+from kaiki.runtime.images import (
+    BUILT_IN,
+    ImageEntry,
+    ImageMap,
+    ImageMapError,
+    Launch,
+    compose,
+    find_program,
+    program_script,
+    read_image_map,
+)
 
 PLACES = {"python": "/py", "envoy": "/envoy", "samples": "/s"}
 ENTRY = ImageEntry(
@@ -40,6 +50,18 @@ def test_composition_is_dockers() -> None:
     assert compose(ENTRY, {"command": ["c"]}, PLACES).command == ("c",)
     assert compose(ENTRY, {"command": ["c"], "args": ["a"]}, PLACES).command == ("c", "a")
     assert compose(ENTRY, {}, PLACES).environment == {"A": "/s/a"}
+
+
+def test_programs_of_an_image_are_found_by_name_and_by_path(tmp_path: Path) -> None:
+    mine = tmp_path / "images.yaml"
+    mine.write_text('- image: "load:*"\n  command: [serve]\n  programs: {fortio: ["{python}", fortio.py]}\n')
+    found = find(tmp_path, "load:1", command=["/usr/bin/fortio", "load"])
+    assert found and found.command == ("/py", "fortio.py", "load")
+    assert found.programs == {"fortio": ("/py", "fortio.py")}
+    assert find_program(found.programs, ["fortio", "x y"]) == ("/py", "fortio.py", "x y")
+    assert find_program(found.programs, ["/opt/fortio"]) == ("/opt/fortio",)
+    assert find_program(found.programs, ["sh", "-c", "fortio"]) == ("sh", "-c", "fortio")
+    assert program_script(("/py", "a b.py")) == "#!/bin/sh\nexec /py 'a b.py' \"$@\"\n"
 
 
 def test_the_users_file_is_first_and_read_again(tmp_path: Path) -> None:

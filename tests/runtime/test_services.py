@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kaiki.runtime.loopback import Wanted, wanted_ports
+from kaiki.runtime.loopback import Wanted, own_address, wanted_ports
 from kaiki.runtime.rules import as_text
 from kaiki.runtime.services import proxy_table, ready_pods, service_ports
 from kaiki.runtime.settings import Forward
@@ -36,7 +36,7 @@ def test_endpoints_share_by_chance() -> None:
 
 def test_the_rest_leaves_by_the_relay() -> None:
     text = as_text(proxy_table((), 4000, API))
-    assert "ip daddr 10.97.255.254 meta l4proto tcp dnat to 10.97.0.1:4000" in text
+    assert "ip daddr 10.97.255.0/24 meta l4proto tcp dnat to 10.97.0.1:4000" in text
     assert "ip daddr != 10.96.0.0/15 meta l4proto tcp dnat to 10.97.0.1:4000" in text
     assert "ip daddr 10.96.0.1 tcp dport 443 dnat to 10.97.0.1:6443" in text
 
@@ -67,7 +67,14 @@ def test_load_balancer_ports() -> None:
         {"port": 22},
         {"port": 53, "protocol": "UDP"},
     ]
-    wanted = wanted_ports([service(type="LoadBalancer", ports=ports)], [])
+    found = wanted_ports([service(type="LoadBalancer", ports=ports)], [], "a machine")
+    own = [one for one in found if one.address != "127.0.0.1"]
+    assert [(one.port, one.candidates, one.exact) for one in own] == [
+        (number, (number,), True) for number in (80, 443, 15021, 22)
+    ]
+    assert {one.address for one in own} == {own_address(("default", "web"), "a machine")}
+    assert own_address(("default", "web"), "a machine") != own_address(("default", "web"), "another")
+    wanted = [one for one in found if one not in own]
     assert [(one.port, one.candidates, one.exact) for one in wanted] == [
         (80, (8080,), False),
         (80, (31000,), True),
@@ -80,7 +87,8 @@ def test_load_balancer_ports() -> None:
 def test_a_forward_serves_the_load_balancer_too() -> None:
     forward = Forward("gateway", "default", "web", 80, 8080)
     wanted = wanted_ports([service(type="LoadBalancer", ports=[{"port": 80}])], [forward])
-    assert wanted == (Wanted("forward:gateway", ("default", "web"), 80, (8080,)),)
+    assert wanted[0] == Wanted("forward:gateway", ("default", "web"), 80, (8080,))
+    assert [one.address for one in wanted[1:]] == [own_address(("default", "web"))]
 
 
 def test_cluster_services_have_no_loopback_port() -> None:

@@ -54,9 +54,10 @@ class NameServer(Protocol):
 
 
 StartNameServer: TypeAlias = Callable[
-    [str, int, Callable[[], Awaitable[socket.socket]]], Coroutine[Any, Any, NameServer]
+    [str, int, Callable[[], Awaitable[socket.socket]], Path], Coroutine[Any, Any, NameServer]
 ]
-"""Answers on an address and port (UDP and TCP). The third argument gives UDP sockets of the host, for names outside."""
+"""Answers on an address and port (UDP and TCP). The third argument gives UDP sockets of the host, for names outside;
+the fourth is the user's own file of names."""
 
 
 class Agent:
@@ -93,7 +94,7 @@ class Agent:
             machine=machine_resources(),
             user=settings.user or _DEFAULT_USER,
         )
-        self.loopback = Loopback(sockets, self._order, self._note_taken, self._note_ports)
+        self.loopback = Loopback(sockets, self._order, self._note_taken, self._note_ports, str(settings.home))
         self._services: tuple[Object, ...] = ()
         self._runners: dict[str, PodRunner] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -107,7 +108,7 @@ class Agent:
             self._egress_port = listener.getsockname()[1]
             self._order({"op": "listen", "name": "egress"}, (listener.fileno(),))
         if self._start_names:
-            self._names = await self._start_names(GATEWAY, 53, self._sockets.datagram)
+            self._names = await self._start_names(GATEWAY, 53, self._sockets.datagram, self.settings.home / "hosts")
             await self._names.listen_for_mesh(MESH_NAMES, 53, self._namespace_of)
         await self.apply_services((), ())
 
@@ -210,7 +211,7 @@ class Agent:
         if self._names:
             self._names.update(self._services, slices)
         self._note_ready_pods(ready_pods(slices))
-        await self.loopback.apply(wanted_ports(self._services, self.settings.forwards), ports)
+        await self.loopback.apply(wanted_ports(self._services, self.settings.forwards, str(self.settings.home)), ports)
 
     def _note_ready_pods(self, uids: frozenset[str]) -> None:
         withdrawn = self.node.ready_pods - uids

@@ -15,7 +15,7 @@ from typing import Any
 
 from kaiki.runtime import health, redirect, rules, sandbox
 from kaiki.runtime.environment import PodFacts, build_environment, expand
-from kaiki.runtime.images import Launch
+from kaiki.runtime.images import PROGRAMS_FOLDER, Launch, find_program
 from kaiki.runtime.logs import ContainerLog
 from kaiki.runtime.node import Node
 from kaiki.runtime.plan import Ending
@@ -59,6 +59,7 @@ class Run:
         self._started_at = 0.0
         self._privileged = False
         self._command: Command | None = None
+        self._programs: Mapping[str, tuple[str, ...]] = {}
         self.log: ContainerLog | None = None
         self.input: int | None = None
         self.identity = f"{pod['metadata']['uid'][:8]}-{container['name']}-{time.time_ns():x}"
@@ -66,6 +67,11 @@ class Run:
     def command(self, launch: Launch, facts: PodFacts, volumes: PodVolumes, network: int) -> Command:
         """The process that is this container; raises MissingReference."""
         base = {**self._node.environment, "HOSTNAME": host_name(self._pod), **launch.environment}
+        binds = volumes.binds(self._container)
+        if launch.programs:
+            base["PATH"] = f"{PROGRAMS_FOLDER}:{base.get('PATH', '/usr/bin:/bin')}"
+            programs = str(self._node.programs_folder(launch.programs))
+            binds = [*binds, {"source": programs, "target": PROGRAMS_FOLDER, "read_only": True}]
         environment = build_environment(facts, self._container, base, self._node.cluster, self._node.machine)
         arguments = [expand(word, environment) for word in launch.command]
         if not arguments:
@@ -78,7 +84,7 @@ class Run:
             network=network,
             view={
                 "hidden": [str(self._node.home), "/run"],
-                "binds": volumes.binds(self._container),
+                "binds": binds,
                 "staging": str(self._node.sandbox_folder / "root"),
             },
             user=None if launch.privileged else self._user(),
@@ -98,6 +104,7 @@ class Run:
         self._callbacks.event("Normal", "Pulled", f'Image "{self._container.get("image", "")}" is on this machine')
         self._started_at = time.time()
         self._privileged = launch.privileged
+        self._programs = launch.programs
         loop = asyncio.get_running_loop()
         if launch.builtin == "redirect":
             self._process = self._redirect(launch, network, restart)
@@ -253,7 +260,7 @@ class Run:
         if not isinstance(process, Process) or process.number is None or process.exited.done() or own is None:
             return None
         return Command(
-            tuple(arguments),
+            find_program(self._programs, arguments),
             {**own.environment, "TERM": "xterm"} if terminal else own.environment,
             directory=own.directory,
             isolated=False,

@@ -7,7 +7,8 @@ they change, so that a pod waiting for its image starts as soon as an entry is t
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -17,6 +18,9 @@ import msgspec
 import yaml
 
 BUILT_IN = Path(__file__).with_name("images.yaml")
+PROGRAMS_FOLDER = "/run/kaiki/bin"
+"""Where a container finds its image's programs; the first folder of its PATH."""
+_PROGRAM_FOLDERS = ("/bin", "/usr/bin", "/usr/local/bin", "/sbin", "/usr/sbin")
 _REGISTRY_PREFIXES = ("docker.io/library/", "docker.io/", "index.docker.io/")
 
 
@@ -33,6 +37,7 @@ class ImageEntry(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fie
     privileged: bool = False
     builtin: str = ""
     builtins: tuple[str, ...] = ()
+    programs: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
 
 
 class ImageMapError(ValueError):
@@ -48,6 +53,7 @@ class Launch:
     directory: str = ""
     privileged: bool = False
     builtin: str = ""
+    programs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_image_map(path: Path) -> tuple[ImageEntry, ...]:
@@ -90,17 +96,32 @@ def compose(entry: ImageEntry, container: Mapping[str, Any], places: Mapping[str
     """Join an entry and a container as Docker joins an image and a container: `command` drops the image's arguments."""
     own_command = () if entry.ignore_command else tuple(container.get("command") or ())
     own_arguments = () if entry.ignore_args else tuple(container.get("args") or ())
+    programs = {name: tuple(fill(word, places) for word in words) for name, words in entry.programs.items()}
     image_command = tuple(fill(word, places) for word in entry.command)
     image_arguments = tuple(fill(word, places) for word in entry.args)
     if own_command:
-        command = own_command + own_arguments
+        command = find_program(programs, own_command + own_arguments)
     else:
         command = image_command + (own_arguments or image_arguments)
     builtin = entry.builtin
     if own_arguments and own_arguments[0] in entry.builtins:
         builtin, command = own_arguments[0], own_arguments[1:]
     environment = {name: fill(value, places) for name, value in entry.env.items()}
-    return Launch(command, environment, fill(entry.working_dir, places), entry.privileged, builtin)
+    return Launch(command, environment, fill(entry.working_dir, places), entry.privileged, builtin, programs)
+
+
+def find_program(programs: Mapping[str, tuple[str, ...]], command: Sequence[str]) -> tuple[str, ...]:
+    """A command line whose program may be one of the image's: called by its name, or by its path in a `bin` folder."""
+    first, *rest = command or ("",)
+    folder, _, name = first.rpartition("/")
+    if name in programs and (not folder or folder in _PROGRAM_FOLDERS):
+        return (*programs[name], *rest)
+    return tuple(command)
+
+
+def program_script(command: Sequence[str]) -> str:
+    """A program of an image as a file, for shells inside the container."""
+    return f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n'
 
 
 class ImageMap:

@@ -2,9 +2,9 @@
 
 Wanted are the forwards of the settings, the node ports of NodePort and LoadBalancer Services, and every port of a
 LoadBalancer: as itself if it is 1024 or higher, 80 as 8080 and 443 as 8443, and where that is taken as any free one. A
-port that a forward leads to already is not opened twice. The Service of a Gateway of the Gateway API also gets a
-loopback address of its own (127.x.y.z) with its very ports, where the machine lets us have them (80 and 443 need a
-right).
+port that a forward leads to already is not opened twice. A LoadBalancer also gets a loopback address of its own
+(127.x.y.z) with its very ports, where the machine lets us have them (80 and 443 need a right): what guides read from
+its status, and put before a colon and its port, leads to it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ Object = Mapping[str, Any]
 ServiceKey: TypeAlias = tuple[str, str]
 logger = logging.getLogger(__name__)
 
-GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 _FAMILIAR = {80: 8080, 443: 8443}
 _FIRST_FREE_PORT = 1024
 
@@ -41,8 +40,9 @@ class Wanted:
     address: str = LOOPBACK
 
 
-def wanted_ports(services: Iterable[Object], forwards: Iterable[Forward]) -> tuple[Wanted, ...]:
-    """All loopback ports that should be open. Of a service port only TCP can be forwarded."""
+def wanted_ports(services: Iterable[Object], forwards: Iterable[Forward], machine: str = "") -> tuple[Wanted, ...]:
+    """All loopback ports that should be open. Of a service port only TCP can be forwarded. `machine` tells meshes apart
+    that run side by side: each has addresses of its own."""
     found = [
         Wanted(
             f"forward:{one.name}",
@@ -54,11 +54,13 @@ def wanted_ports(services: Iterable[Object], forwards: Iterable[Forward]) -> tup
     ]
     forwarded = {(one.service, one.port) for one in found}
     for service in sorted(services, key=key_of):
-        found.extend(one for one in _wanted_by(service) if one.exact or (one.service, one.port) not in forwarded)
+        found.extend(
+            one for one in _wanted_by(service, machine) if one.exact or (one.service, one.port) not in forwarded
+        )
     return tuple(found)
 
 
-def _wanted_by(service: Object) -> Iterable[Wanted]:
+def _wanted_by(service: Object, machine: str) -> Iterable[Wanted]:
     spec = service.get("spec") or {}
     key = key_of(service)
     kind = spec.get("type")
@@ -72,15 +74,15 @@ def _wanted_by(service: Object) -> Iterable[Wanted]:
             preferred = _FAMILIAR.get(number, number if number >= _FIRST_FREE_PORT else 0)
             name = f"service:{key[0]}/{key[1]}:{number}"
             yield Wanted(name, key, number, (preferred,) if preferred else ())
-            if GATEWAY_NAME in (service["metadata"].get("labels") or {}):
-                yield Wanted(f"own:{key[0]}/{key[1]}:{number}", key, number, (number,), True, own_address(key))
+            own = own_address(key, machine)
+            yield Wanted(f"own:{key[0]}/{key[1]}:{number}", key, number, (number,), True, own)
         if node_port := int(port.get("nodePort") or 0):
             yield Wanted(f"node:{key[0]}/{key[1]}:{number}", key, number, (node_port,), exact=True)
 
 
-def own_address(service: ServiceKey) -> str:
-    """The loopback address of one Service, always the same."""
-    digest = hashlib.sha256("/".join(service).encode()).digest()
+def own_address(service: ServiceKey, machine: str = "") -> str:
+    """The loopback address of one Service of a machine, always the same."""
+    digest = hashlib.sha256("/".join((*service, machine)).encode()).digest()
     return f"127.{64 + digest[0] % 128}.{digest[1]}.{1 + digest[2] % 254}"
 
 
@@ -99,11 +101,13 @@ class Loopback:
         order: Callable[[dict[str, Any], tuple[int, ...]], None],
         on_taken: Callable[[Wanted, str], None],
         on_change: Callable[[Mapping[str, int]], None],
+        machine: str = "",
     ) -> None:
         self._sockets = sockets
         self._order = order
         self._on_taken = on_taken
         self._on_change = on_change
+        self._machine = machine
         self._open: dict[str, tuple[Wanted, int]] = {}
         self._refused: dict[str, Wanted] = {}
         self._targets: dict[str, tuple[tuple[str, int], ...]] = {}
@@ -117,7 +121,7 @@ class Loopback:
 
     def address(self, service: ServiceKey) -> str:
         """The address a LoadBalancer is reached at: its own, if all its ports could be opened there."""
-        own = own_address(service)
+        own = own_address(service, self._machine)
         wanted = (*(one for one, _ in self._open.values()), *self._refused.values())
         mine = [one for one in wanted if one.service == service and one.address == own]
         return own if mine and not any(one.name in self._refused for one in mine) else LOOPBACK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kaiki.runtime.cluster import Cluster
-from kaiki.runtime.images import ImageMap
+from kaiki.runtime.images import ImageMap, program_script
 from kaiki.runtime.processes import ProcessKeeper
 from kaiki.runtime.sandbox import Network
 
@@ -39,6 +40,19 @@ class Node:
         metadata = pod["metadata"]
         folder = f"{metadata.get('namespace', 'default')}_{metadata['name']}_{metadata['uid']}"
         return self.home / "logs" / folder / container / f"{restart}.log"
+
+    def programs_folder(self, programs: Mapping[str, tuple[str, ...]]) -> Path:
+        """A folder with an image's programs as scripts; written once for all containers that have the same."""
+        texts = {name: program_script(command) for name, command in programs.items()}
+        digest = hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()[:16]
+        folder = self.sandbox_folder / "programs" / digest
+        for name, text in texts.items():
+            path = folder / name
+            if not path.exists():
+                folder.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+                path.chmod(0o755)
+        return folder
 
     def pod_folder(self, pod: Mapping[str, Any]) -> Path:
         """Where a pod's files are while it lives: on a tmpfs of the node's own."""

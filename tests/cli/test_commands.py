@@ -12,7 +12,7 @@ import pytest
 
 from kaiki.app.guest import Guest, deployment, escape
 from kaiki.app.home import Home, HomeError
-from kaiki.cli.install import parse_settings
+from kaiki.cli.install import Choices, parse_settings
 from kaiki.cli.main import COMMANDS, INTERNAL
 from kaiki.cli.status import summarise_pods
 
@@ -53,7 +53,18 @@ def test_wrong_usage_exits_with_2(tmp_path: Path) -> None:
 
 
 def test_settings_are_parsed() -> None:
-    assert parse_settings(("profile=minimal",)) == {"profile": "minimal"}
+    assert parse_settings(("profile=minimal",)) == Choices("minimal")
+    asked = parse_settings(
+        (
+            "profile=default",
+            "meshConfig.accessLogFile=/dev/stdout",
+            "meshConfig.outboundTrafficPolicy.mode=REGISTRY_ONLY",
+            "components.egressGateways[0].name=istio-egressgateway",
+            "components.egressGateways[0].enabled=true",
+        )
+    )
+    mesh = {"accessLogFile": "/dev/stdout", "outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}
+    assert asked == Choices("default", True, mesh)
 
 
 def test_a_home_that_cannot_be_written_names_the_variable() -> None:

@@ -74,7 +74,29 @@ def test_profiles_contain_each_other() -> None:
         objects = install_manifests(replace(CLUSTER, profile=profile))
         kinds[profile] = [one["metadata"]["name"] for one in objects if one["kind"] == "Deployment"]
         assert named(objects, "Secret", "kaiki-console")["stringData"] == {"token": "not-a-secret"}
-    assert kinds == {Profile.DEFAULT: list(WORKLOADS), Profile.MINIMAL: ["istiod"], Profile.EMPTY: []}
+    assert kinds == {
+        Profile.DEFAULT: list(WORKLOADS),
+        Profile.DEMO: list(WORKLOADS),
+        Profile.MINIMAL: ["istiod"],
+        Profile.EMPTY: [],
+    }
+
+
+def test_the_demo_has_an_egress_gateway_tcp_ports_and_access_logs() -> None:
+    settings = replace(
+        LOCAL, profile=Profile.DEMO, egress_arguments=("--concurrency", "1"), mesh_config={"enableTracing": False}
+    )
+    objects = install_manifests(settings)
+    for one in objects:
+        kubernetes_validate.validate(one, "1.32", strict=True)
+    ingress = named(objects, "Service", "istio-ingressgateway")["spec"]
+    assert {port["name"]: port["port"] for port in ingress["ports"]}["tcp"] == 31400
+    egress = named(objects, "Service", "istio-egressgateway")["spec"]
+    assert "type" not in egress and egress["selector"]["istio"] == "egressgateway"
+    container = named(objects, "Deployment", "istio-egressgateway")["spec"]["template"]["spec"]["containers"][0]
+    assert container["args"] == ["--concurrency", "1"]
+    mesh = yaml.safe_load(named(objects, "ConfigMap", "istio")["data"]["mesh"])
+    assert mesh["accessLogFile"] == "/dev/stdout" and mesh["enableTracing"] is False
 
 
 def test_definitions_are_installed_before_anything_uses_them() -> None:

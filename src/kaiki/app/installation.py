@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import kaiki
 from kaiki.app.definitions import definitions
@@ -14,6 +15,7 @@ from kaiki.app.proxies import gateway_arguments
 from kaiki.kube.client import KubeClient
 from kaiki.kube.manifest import Progress, apply_objects
 from kaiki.kube.resource import Object
+from kaiki.manifests.gateway import EGRESS_NAME
 from kaiki.manifests.install import install_manifests
 from kaiki.manifests.settings import InstallSettings, Platform, Profile
 from kaiki.names.table import HOST_ALIAS_NAME
@@ -38,7 +40,12 @@ def seen_from_pods(url: str) -> str:
 
 
 def local_settings(
-    home: Home, profile: Profile = Profile.DEFAULT, metrics_url: str = "", tracing_url: str = ""
+    home: Home,
+    profile: Profile = Profile.DEFAULT,
+    metrics_url: str = "",
+    tracing_url: str = "",
+    mesh_config: Mapping[str, Any] | None = None,
+    egress_gateway: bool = False,
 ) -> InstallSettings:
     """The installation of this machine: metrics and traces are in a folder of the home, or with servers named here."""
     settings = InstallSettings(
@@ -50,8 +57,14 @@ def local_settings(
         metrics_folder=str(home.metrics),
         metrics_url=seen_from_pods(metrics_url),
         tracing_url=seen_from_pods(tracing_url),
+        mesh_config=mesh_config or {},
     )
-    return replace(settings, gateway_arguments=gateway_arguments(settings.capture, settings.namespace))
+    egress = egress_gateway or profile is Profile.DEMO
+    return replace(
+        settings,
+        gateway_arguments=gateway_arguments(settings.capture, settings.namespace),
+        egress_arguments=gateway_arguments(settings.capture, settings.namespace, EGRESS_NAME) if egress else (),
+    )
 
 
 async def install(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 PARTS = {
     "istiod": "Control plane",
     "istio-ingressgateway": "Ingress gateway",
+    "istio-egressgateway": "Egress gateway",
     "prometheus": "Metrics store",
     "kiali": "Console",
 }
@@ -48,18 +50,52 @@ tracing_url_option = click.option(
 )
 
 
-def parse_settings(values: tuple[str, ...]) -> dict[str, str]:
-    """`--set` values as a mapping; only the keys this version has are accepted."""
-    known = {"profile": ("default", "minimal", "empty")}
-    settings = {}
+_PROFILES = ("default", "demo", "minimal", "empty")
+_EGRESS = "components.egressGateways[0]."
+_TRUTHS = {"true": True, "false": False}
+
+
+@dataclass
+class Choices:
+    """What `--set` asks for."""
+
+    profile: str = "default"
+    egress_gateway: bool = False
+    mesh_config: dict[str, Any] = field(default_factory=dict)
+
+
+def parse_settings(values: tuple[str, ...]) -> Choices:
+    """`--set` values, in istioctl's form; only the keys this version has are accepted."""
+    choices = Choices()
     for value in values:
         key, equals, text = value.partition("=")
-        if not equals or key not in known:
-            raise click.UsageError(f"--set {value}: known settings are " + ", ".join(f"{name}=…" for name in known))
-        if text not in known[key]:
-            raise click.UsageError(f"--set {value}: {key} is one of {', '.join(known[key])}")
-        settings[key] = text
-    return settings
+        if equals and key == "profile":
+            if text not in _PROFILES:
+                raise click.UsageError(f"--set {value}: profile is one of {', '.join(_PROFILES)}")
+            choices.profile = text
+        elif equals and key.startswith("meshConfig."):
+            _put(choices.mesh_config, key.split(".")[1:], text)
+        elif equals and key.startswith(_EGRESS):
+            _choose_egress(choices, value, key.removeprefix(_EGRESS), text)
+        else:
+            raise click.UsageError(
+                f"--set {value}: known settings are profile=…, meshConfig.<field>=…, {_EGRESS}name=istio-egressgateway "
+                f"and {_EGRESS}enabled=true"
+            )
+    return choices
+
+
+def _put(document: dict[str, Any], path: list[str], text: str) -> None:
+    for name in path[:-1]:
+        document = document.setdefault(name, {})
+    document[path[-1]] = _TRUTHS.get(text, int(text) if text.isdigit() else text)
+
+
+def _choose_egress(choices: Choices, value: str, name: str, text: str) -> None:
+    if name == "enabled" and text in _TRUTHS:
+        choices.egress_gateway = _TRUTHS[text]
+    elif (name, text) != ("name", "istio-egressgateway"):
+        raise click.UsageError(f"--set {value}: there is enabled=true or false, and name=istio-egressgateway")
 
 
 async def run_install(kubeconfig: Path, settings: InstallSettings) -> None:
@@ -91,11 +127,14 @@ def command(values: tuple[str, ...], skip_confirmation: bool, metrics_url: str, 
     home = current_home()
     with explained():
         require_running(home)
-        profile = settings.get("profile", "default")
+        profile = settings.profile
         if not skip_confirmation:
             click.confirm(f"Install the profile '{profile}' into the mesh of {home.path}?", abort=True)
         from kaiki.app.installation import local_settings
         from kaiki.manifests.settings import Profile
 
-        asyncio.run(run_install(home.kubeconfig, local_settings(home, Profile(profile), metrics_url, tracing_url)))
+        chosen = local_settings(
+            home, Profile(profile), metrics_url, tracing_url, settings.mesh_config, settings.egress_gateway
+        )
+        asyncio.run(run_install(home.kubeconfig, chosen))
     click.echo("✔ Installation complete")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
 from kaiki.manifests.objects import MANAGED, Object, metadata
-from kaiki.manifests.settings import InstallSettings
+from kaiki.manifests.settings import InstallSettings, Profile
 
 CONSOLE_SECRET = "kaiki-console"
 _TRACER = "otel-tracing"
@@ -29,7 +30,7 @@ def base_manifests(settings: InstallSettings) -> list[Object]:
 
 def _mesh_config(settings: InstallSettings) -> Object:
     mesh: dict[str, Any] = {
-        "accessLogFile": settings.access_log_file,
+        "accessLogFile": settings.access_log_file or ("/dev/stdout" if settings.profile is Profile.DEMO else ""),
         "defaultProviders": {"metrics": ["prometheus"]},
         "enableTracing": True,
         # Known, and used by nobody until a Telemetry object names it: Envoy's tracers cost every request an eighth of
@@ -48,8 +49,20 @@ def _mesh_config(settings: InstallSettings) -> Object:
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": metadata("istio", {"istio.io/rev": settings.revision}, settings.namespace),
-        "data": {"mesh": yaml.safe_dump(mesh, sort_keys=True), "meshNetworks": "networks: {}\n"},
+        "data": {
+            "mesh": yaml.safe_dump(_laid_over(mesh, settings.mesh_config), sort_keys=True),
+            "meshNetworks": "networks: {}\n",
+        },
     }
+
+
+def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Mappings are joined, anything else is replaced."""
+    found = dict(below)
+    for name, value in above.items():
+        old = found.get(name)
+        found[name] = _laid_over(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return found
 
 
 def _console_secret(settings: InstallSettings) -> Object:

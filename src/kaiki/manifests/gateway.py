@@ -1,30 +1,59 @@
-"""The ingress gateway: one Envoy as a router. It has no application, so nothing is redirected and it needs no rights.
+"""The ingress gateway, and an egress gateway where one is asked for: an Envoy as a router each. They have no
+application, so nothing is redirected and they need no rights.
 
 The container reads its credentials where every sidecar does; its bootstrap, which names the same paths, is part of
-`InstallSettings.gateway_arguments`.
+`InstallSettings.gateway_arguments` and `egress_arguments`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from kaiki.manifests.objects import Object, deployment, requests, security, service, service_account
-from kaiki.manifests.settings import InstallSettings, Platform
+from kaiki.manifests.settings import InstallSettings, Platform, Profile
 from kaiki.model.identity import UNKNOWN
 
 NAME = "istio-ingressgateway"
 ACCOUNT = "istio-ingressgateway-service-account"
 _SELECTOR = {"app": NAME, "istio": "ingressgateway"}
 _PORTS = (("status-port", 15021, 15021), ("http2", 80, 8080), ("https", 443, 8443))
+_DEMO_PORTS = (("tcp", 31400, 31400), ("tls", 15443, 15443))
+EGRESS_NAME = "istio-egressgateway"
+_EGRESS_ACCOUNT = "istio-egressgateway-service-account"
+_EGRESS_SELECTOR = {"app": EGRESS_NAME, "istio": "egressgateway"}
+_EGRESS_PORTS = (("http2", 80, 8080), ("https", 443, 8443))
 _TOKEN_SECONDS = 43_200
 
 
 def gateway_manifests(settings: InstallSettings) -> list[Object]:
-    """Account, service, deployment."""
+    """Account, service, deployment of the ingress gateway."""
+    ports = (*_PORTS, *(_DEMO_PORTS if settings.profile is Profile.DEMO else ()))
+    return [
+        service_account(ACCOUNT, settings, _SELECTOR),
+        service(NAME, settings, _SELECTOR, _SELECTOR, ports, "LoadBalancer"),
+        _deployment(NAME, ACCOUNT, settings, _SELECTOR, settings.gateway_arguments),
+    ]
+
+
+def egress_manifests(settings: InstallSettings) -> list[Object]:
+    """The same of an egress gateway, which only the mesh reaches; nothing where none is asked for."""
+    if not settings.egress_arguments:
+        return []
+    return [
+        service_account(_EGRESS_ACCOUNT, settings, _EGRESS_SELECTOR),
+        service(EGRESS_NAME, settings, _EGRESS_SELECTOR, _EGRESS_SELECTOR, _EGRESS_PORTS),
+        _deployment(EGRESS_NAME, _EGRESS_ACCOUNT, settings, _EGRESS_SELECTOR, settings.egress_arguments),
+    ]
+
+
+def _deployment(
+    name: str, account: str, settings: InstallSettings, selector: Mapping[str, str], arguments: tuple[str, ...]
+) -> Object:
     labels = {
-        **_SELECTOR,
+        **selector,
         "istio.io/rev": settings.revision,
-        "service.istio.io/canonical-name": NAME,
+        "service.istio.io/canonical-name": name,
         "service.istio.io/canonical-revision": "latest",
     }
     annotations = {
@@ -32,28 +61,24 @@ def gateway_manifests(settings: InstallSettings) -> list[Object]:
         "prometheus.io/port": "15020",
         "prometheus.io/path": "/stats/prometheus",
     }
-    return [
-        service_account(ACCOUNT, settings, _SELECTOR),
-        service(NAME, settings, _SELECTOR, _SELECTOR, _PORTS, "LoadBalancer"),
-        deployment(
-            NAME,
-            settings,
-            gateway_container(settings, NAME),
-            labels,
-            _SELECTOR,
-            account=ACCOUNT,
-            annotations=annotations,
-            volumes=gateway_volumes(),
-        ),
-    ]
+    return deployment(
+        name,
+        settings,
+        gateway_container(settings, name, arguments),
+        labels,
+        selector,
+        account=account,
+        annotations=annotations,
+        volumes=gateway_volumes(),
+    )
 
 
-def gateway_container(settings: InstallSettings, name: str) -> Object:
-    """Envoy as the gateway `name`."""
+def gateway_container(settings: InstallSettings, name: str, arguments: tuple[str, ...] = ()) -> Object:
+    """Envoy as the gateway `name`, started as the ingress gateway unless it has arguments of its own."""
     return {
         "name": "istio-proxy",
         "image": settings.proxy_image,
-        "args": list(settings.gateway_arguments),
+        "args": list(arguments or settings.gateway_arguments),
         "env": _environment(settings, name),
         "ports": [
             {"name": "status-port", "containerPort": 15021, "protocol": "TCP"},

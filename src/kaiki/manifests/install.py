@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kaiki.manifests.base import base_manifests
-from kaiki.manifests.gateway import gateway_manifests
+from kaiki.manifests.gateway import egress_manifests, gateway_manifests
 from kaiki.manifests.istiod import istiod_manifests
 from kaiki.manifests.objects import Object
 from kaiki.manifests.observability import console_manifests, metrics_manifests
@@ -22,10 +22,11 @@ def install_manifests(settings: InstallSettings) -> list[Object]:
         return objects
     objects += istiod_manifests(settings)
     if settings.profile is Profile.MINIMAL:
-        return objects
+        return [*objects, *egress_manifests(settings)]
     return [
         *objects,
         *gateway_manifests(settings),
+        *egress_manifests(settings),
         *metrics_manifests(settings),
         *console_manifests(settings),
     ]

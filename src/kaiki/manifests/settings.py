@@ -19,9 +19,14 @@ class Platform(StrEnum):
 
 
 class Profile(StrEnum):
-    """How much is installed: everything; the control plane alone; or only what both need (namespace, CRDs, config)."""
+    """How much is installed: everything; the control plane alone; or only what both need (namespace, CRDs, config).
+
+    `demo` is everything, with what guides show beside it: an egress gateway, the ingress gateway's ports for TCP, and
+    access logs.
+    """
 
     DEFAULT = "default"
+    DEMO = "demo"
     MINIMAL = "minimal"
     EMPTY = "empty"
 
@@ -35,7 +40,8 @@ class InstallSettings:
     `metrics_folder` is the host's folder for the metrics store; empty means one that lives as long as the pod.
     `metrics_url` is a Prometheus-compatible server of the user's that takes the place of the embedded store.
     `tracing_url` is a backend of the user's that the console asks for traces (Jaeger's query API).
-    `access_log_file` and `outbound_traffic_policy` go into the mesh config as Istio names them.
+    `access_log_file` and `outbound_traffic_policy` go into the mesh config as Istio names them; `mesh_config` is laid
+    over it. `egress_arguments` is Envoy's command line for an egress gateway; without it there is none.
     """
 
     version: str
@@ -55,6 +61,8 @@ class InstallSettings:
     tracing_url: str = ""
     access_log_file: str = ""
     outbound_traffic_policy: str = "ALLOW_ANY"
+    mesh_config: Mapping[str, Any] = field(default_factory=dict)
+    egress_arguments: tuple[str, ...] = ()
 
     @property
     def kaiki_image(self) -> str:

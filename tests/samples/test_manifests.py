@@ -12,15 +12,18 @@ import pytest
 import yaml
 
 from kaiki.app.definitions import definitions
+from kaiki.runtime.images import find_entry, read_image_map
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 FILES = sorted(
     [
         *(SAMPLES / "bookinfo").rglob("*.yaml"),
-        *(SAMPLES / "tcp-echo").glob("*.yaml"),
+        *(SAMPLES / "tcp-echo").rglob("*.yaml"),
         *(SAMPLES / "echo").glob("*.yaml"),
+        *(path for name in ("httpbin", "curl", "sleep", "helloworld") for path in (SAMPLES / name).rglob("*.yaml")),
     ]
 )
+ENTRIES = read_image_map(SAMPLES / "images.yaml")
 IMAGES: list[dict[str, Any]] = yaml.safe_load((SAMPLES / "images.yaml").read_text())
 
 
@@ -45,7 +48,7 @@ def test_every_image_has_a_command_on_this_machine(path: Path) -> None:
     for one in documents(path):
         if one["kind"] == "Deployment":
             for container in one["spec"]["template"]["spec"]["containers"]:
-                assert any(fnmatch.fnmatch(container["image"], entry["image"]) for entry in IMAGES), container["image"]
+                assert find_entry(ENTRIES, container["image"]), container["image"]
 
 
 def test_routes_of_the_gateway_api_name_services_that_exist() -> None:
@@ -64,7 +67,8 @@ def test_routes_of_the_gateway_api_name_services_that_exist() -> None:
 
 def test_programs_of_the_image_map_exist() -> None:
     for entry in IMAGES:
-        for part in entry.get("command", []):
+        programs = [part for words in entry.get("programs", {}).values() for part in words]
+        for part in [*entry.get("command", []), *programs]:
             if part.startswith("{samples}/"):
                 assert (SAMPLES / part.removeprefix("{samples}/")).is_file(), part
 

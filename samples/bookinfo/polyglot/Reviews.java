@@ -80,7 +80,7 @@ public final class Reviews {
     if (stars.find()) {
       return "{\"stars\": " + stars.group(1) + ", \"color\": " + quote(COLOR) + "}";
     }
-    return "{\"error\": \"the stars can't be had at the moment\"}";
+    return "{\"error\": \"Ratings service is currently unavailable\"}";
   }
 
   /** Asks ratings; the empty text when they can't be had: a review is worth showing without its stars. */

@@ -93,8 +93,8 @@ def _details(details: Mapping[str, object] | None) -> str:
 def _reviews(reviews: Mapping[str, object] | None) -> str:
     found = reviews.get("reviews") if reviews else None
     if reviews is None or not isinstance(found, list):
-        error = "The reviews service did not answer in time. Everything else on this page still works."
-        return f'<section><h2>No reviews at the moment</h2><p class="error">{error}</p></section>'
+        error = "Sorry, product reviews are currently unavailable for this book."
+        return f'<section><h2>Error fetching product reviews!</h2><p class="error">{error}</p></section>'
     quotes = "".join(_quote(review) for review in found)
     served = f'<p class="served">Reviews served by {_text(reviews.get("podname", "unknown"))}</p>'
     return f"<section><h2>Book Reviews</h2>{quotes}{served}</section>"

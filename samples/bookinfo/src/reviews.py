@@ -53,7 +53,7 @@ def _review(reviewer: str, ratings: dict[str, int] | None) -> dict[str, object]:
     if reviewer in ratings:
         review["rating"] = {"stars": ratings[reviewer], "color": _COLOR}
     else:
-        review["rating"] = {"error": "the stars can't be had at the moment"}
+        review["rating"] = {"error": "Ratings service is currently unavailable"}
     return review
 
 

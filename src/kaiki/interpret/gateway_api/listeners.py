@@ -79,7 +79,7 @@ class Listener:
 
     @property
     def asked_mode(self) -> str:
-        """What ending TLS asks of clients (Istio's option): `SIMPLE`, `MUTUAL` or `OPTIONAL_MUTUAL`; empty if unsaid."""
+        """What ending TLS asks of clients (Istio's option): SIMPLE, MUTUAL or OPTIONAL_MUTUAL; empty if unsaid."""
         return str(((self.spec.get("tls") or {}).get("options") or {}).get(MODE_OPTION) or "")
 
     @property

@@ -124,6 +124,11 @@ def test_the_control_plane_measures_itself(bookinfo: Mesh) -> None:
         'apiserver_request_total{verb="LIST",resource="pods",code="200"}',
         'apiserver_request_duration_seconds_bucket{verb="PATCH"}',
         'apiserver_longrunning_requests{verb="WATCH"}',
+        'kaiki_runtime_pods{phase="Running",job="kubernetes-nodes"}',
+        'kaiki_runtime_containers{state="running"}',
+        "kaiki_runtime_sandbox_start_seconds_count",
+        "kaiki_runtime_pod_ready_seconds_count",
+        "kaiki_runtime_captures_total",
     ):
         wait_until(lambda name=name: bookinfo.value(f"sum({name})") > 0, name)
     assert bookinfo.value("sum(pilot_xds_lds_reject + pilot_xds_cds_reject + pilot_xds_rds_reject)") == 0

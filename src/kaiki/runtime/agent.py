@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -176,6 +177,13 @@ class Agent:
         restart = runner.state.container(container).restart_count - (1 if previous else 0)
         path = self.node.log_path(runner.pod, container, restart)
         return (path, None if previous else runner.live_log(container)) if path.exists() else None
+
+    def render_measurements(self) -> str:
+        """The node's metrics, as text."""
+        runners = list(self._runners.values())
+        states = Counter(one.phase.value for runner in runners for one in runner.state.containers.values())
+        phases = [runner.phase for runner in runners]
+        return self.node.measurements.render(phases, dict(sorted(states.items())), len(self._services))
 
     async def watch_images(self) -> None:
         """Read the image map again whenever a file of it changes."""

@@ -164,6 +164,7 @@ class Run:
             table = rules.capture_table(capture)
             sandbox.apply_in_network(network, table)
             log.write(rules.as_text(table))
+            self._node.measurements.captures += 1
             done.exited.set_result(0)
         except (redirect.RedirectError, OSError) as error:
             log.write(f"redirect: {error}")

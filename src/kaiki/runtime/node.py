@@ -11,6 +11,7 @@ from typing import Any
 
 from kaiki.runtime.cluster import Cluster
 from kaiki.runtime.images import ImageMap, program_script
+from kaiki.runtime.measurements import Measurements
 from kaiki.runtime.processes import ProcessKeeper
 from kaiki.runtime.sandbox import Network
 
@@ -34,6 +35,7 @@ class Node:
     machine: Mapping[str, str]
     user: tuple[int, int]
     ready_pods: set[str] = field(default_factory=set)
+    measurements: Measurements = field(default_factory=Measurements)
 
     def log_path(self, pod: Mapping[str, Any], container: str, restart: int) -> Path:
         """Where a run's output goes."""

@@ -1,9 +1,13 @@
-"""The node's own HTTP, on a unix socket: logs of containers and streams into them, as the kubelet serves them."""
+"""The node's own HTTP, on a unix socket: logs of containers and streams into them, as the kubelet serves them.
+
+Its metrics, and nothing else, are on a port that pods reach too.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from pathlib import Path
 
 from aiohttp import web
@@ -11,6 +15,8 @@ from aiohttp import web
 from kaiki.runtime.agent import Agent
 from kaiki.runtime.logs import LogQuery, read_log
 from kaiki.runtime.streams import PodStreams
+
+logger = logging.getLogger(__name__)
 
 
 def _number(request: web.Request, name: str) -> int | None:
@@ -38,6 +44,7 @@ class NodeHttp:
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
         self._runner: web.AppRunner | None = None
+        self._metrics: web.AppRunner | None = None
 
     async def start(self, path: Path) -> None:
         """Listen on a unix socket."""
@@ -50,13 +57,29 @@ class NodeHttp:
         await self._runner.setup()
         await web.UnixSite(self._runner, str(path)).start()
 
+    async def start_metrics(self, address: str, port: int) -> None:
+        """Listen for scrapes; without the port the node does without."""
+        app = web.Application()
+        app.router.add_get("/metrics", self._serve_metrics)
+        self._metrics = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5)
+        await self._metrics.setup()
+        try:
+            await web.TCPSite(self._metrics, address, port).start()
+        except OSError as error:
+            logger.warning("the node's metrics are not served: %s", error)
+
     async def stop(self) -> None:
         """Close."""
-        if self._runner:
-            await self._runner.cleanup()
+        for runner in (self._runner, self._metrics):
+            if runner:
+                await runner.cleanup()
 
     async def _serve_health(self, _: web.Request) -> web.Response:
         return web.Response(text="ok")
+
+    async def _serve_metrics(self, _: web.Request) -> web.Response:
+        headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        return web.Response(text=self._agent.render_measurements(), headers=headers)
 
     async def _serve_logs(self, request: web.Request) -> web.StreamResponse:
         place = request.match_info

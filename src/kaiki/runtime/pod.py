@@ -77,6 +77,8 @@ class PodRunner:
         self._refill = asyncio.Event()
         self._exists = True
         self._stop_at = math.inf
+        self._seen_at = time.monotonic()
+        self._was_ready = False
         self._written: Object | None = None
         self._note_deletion()
 
@@ -241,12 +243,15 @@ class PodRunner:
     # Sandbox and volumes
 
     def _make_sandbox(self) -> None:
+        measured, begun = self._node.measurements, time.monotonic()
         try:
             self._sandbox = self._node.network.make_sandbox()
         except OSError as error:
+            measured.sandbox_failures += 1
             self._event("Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
             self.state = replace(self.state, failure=("FailedCreatePodSandBox", str(error)))
         else:
+            measured.sandbox_seconds.observe(time.monotonic() - begun)
             self.state = replace(self.state, address=self._sandbox.address)
         self._wake()
 
@@ -302,6 +307,8 @@ class PodRunner:
         except (MissingReference, CannotRun, OSError) as error:
             self._note_failure(name, error, restart)
             return
+        self._node.measurements.container_starts += 1
+        self._node.measurements.container_restarts += restart > 0
         self._set(
             name,
             phase=Phase.RUNNING,
@@ -338,6 +345,7 @@ class PodRunner:
 
     def _note_end(self, name: str, ending: Ending) -> None:
         found = self.state.container(name)
+        self._node.measurements.container_failures += ending.exit_code != 0
         lived = ending.finished_at - ending.started_at
         failures = 1 if lived >= BACKOFF_RESET_SECONDS else found.failures + 1
         delay = backoff_seconds(failures)
@@ -384,6 +392,18 @@ class PodRunner:
             self._sandbox = None
         self._volumes.remove()
 
+    def _note_ready(self, status: Object) -> None:
+        """Measure once how long the pod took to be ready."""
+        conditions = status.get("conditions") or ()
+        if not self._was_ready and any(one["type"] == "Ready" and one["status"] == "True" for one in conditions):
+            self._was_ready = True
+            self._node.measurements.ready_seconds.observe(time.monotonic() - self._seen_at)
+
+    @property
+    def phase(self) -> str:
+        """The phase written last."""
+        return str((self._written or {}).get("phase") or "Pending")
+
     async def _write_statuses(self) -> None:
         """One write for all that changed while the last was under way."""
         while True:
@@ -397,6 +417,7 @@ class PodRunner:
                 status = pod_status({**self.pod, "status": self._written}, self.state, time.time())
             if status == self._written:
                 continue
+            self._note_ready(status)
             try:
                 await self._node.cluster.write_status(self.pod, status)
                 self._written = status

@@ -15,6 +15,7 @@ from kaiki import __version__
 from kaiki.kube.client import KubeClient
 from kaiki.kube.errors import KubeError, NotFound
 from kaiki.kube.resource import LEASES, NODES
+from kaiki.runtime.measurements import METRICS_PORT
 from kaiki.runtime.node import NODE_NAME
 from kaiki.runtime.sandbox import GATEWAY
 from kaiki.runtime.status import time_text
@@ -66,6 +67,7 @@ def node_status(machine: Mapping[str, str], since: float, now: float) -> dict[st
         "allocatable": resources,
         "conditions": [*conditions, ready],
         "addresses": [{"type": "InternalIP", "address": GATEWAY}, {"type": "Hostname", "address": NODE_NAME}],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": METRICS_PORT}},
         "nodeInfo": info,
     }
 

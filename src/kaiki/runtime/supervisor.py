@@ -28,10 +28,12 @@ from kaiki.runtime.host_sockets import SocketTaker
 from kaiki.runtime.inside import Inheritance, first_process, take_inheritance
 from kaiki.runtime.kube_cluster import KubeCluster
 from kaiki.runtime.loopback import load_balancer_status
+from kaiki.runtime.measurements import METRICS_PORT
 from kaiki.runtime.node import NODE_NAME
 from kaiki.runtime.node_http import NodeHttp
 from kaiki.runtime.processes import Command, ProcessKeeper
 from kaiki.runtime.registration import keep_registered
+from kaiki.runtime.sandbox import GATEWAY
 from kaiki.runtime.settings import NodeSettings
 
 logger = logging.getLogger(__name__)
@@ -185,6 +187,7 @@ async def _serve(inheritance: Inheritance) -> int:
         feed = Feed(client, agent, cluster)
         http = NodeHttp(agent)
         await http.start(settings.run_folder / "node.sock")
+        await http.start_metrics(GATEWAY, METRICS_PORT)
         background = [
             server.keep_running() if settings.apiserver_arguments else asyncio.sleep(0),
             cluster.run_events(),

@@ -12,9 +12,15 @@ from dataclasses import dataclass
 
 from kaiki.telemetry.errors import ExpositionError
 
-_SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(.*)\})?\s*(\S+)(?:\s+(-?\d+))?\s*$")
+_SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(.*)\})?\s*(\S+)(?:\s+(\S+))?\s*$")
+_WHOLE = re.compile(r"-?\d+")
 _LABEL = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(?:,|$)')
 _PLAIN_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="([^"\\]*)",?')
+_INNER = r'(?:[^"{}]|"(?:[^"\\]|\\.)*")*'
+_EXEMPLAR = re.compile(
+    rf"(?P<sample>[a-zA-Z_:][a-zA-Z0-9_:]*(?:\{{{_INNER}\}})?[^#\"]*)"
+    rf" # \{{(?P<labels>{_INNER})\}} (?P<value>\S+)(?: (?P<time>\S+))?$"
+)
 _ESCAPE = re.compile(r"\\(.)")
 _FOREIGN_PREFIX = re.compile(r"^(?:envoy_)?wasmcustom_(?=istio_)")
 _HISTOGRAM_SUFFIX = re.compile(r"_(?:bucket|sum|count)$")
@@ -30,8 +36,8 @@ class SampleLine:
     time_ms: int | None
 
 
-def parse_sample(line: str) -> SampleLine:
-    """Reads one sample line. Raises ExpositionError.
+def parse_sample(line: str, *, open_metrics: bool = False) -> SampleLine:
+    """Reads one sample line; in OpenMetrics its time is in seconds, else in milliseconds. Raises ExpositionError.
 
     A `wasmcustom_` prefix before Istio's names is taken away: it is an artifact of how Envoy names custom statistics.
     """
@@ -47,8 +53,39 @@ def parse_sample(line: str) -> SampleLine:
         _FOREIGN_PREFIX.sub("", name),
         _parse_labels(labels, line) if labels else (),
         number,
-        int(time) if time else None,
+        _parse_time(time, line, open_metrics) if time else None,
     )
+
+
+def _parse_time(text: str, line: str, open_metrics: bool) -> int:
+    if not open_metrics and _WHOLE.fullmatch(text) is None:
+        raise ExpositionError(line, f"{text!r} is not a time in milliseconds")
+    try:
+        return round(float(text) * 1000) if open_metrics else int(text)
+    except (ValueError, OverflowError):
+        raise ExpositionError(line, f"{text!r} is not a time in seconds") from None
+
+
+@dataclass(frozen=True, slots=True)
+class ExemplarText:
+    """An exemplar as written; `time_ms` is None when it has no time of its own."""
+
+    labels: tuple[tuple[str, str], ...]
+    value: float
+    time_ms: int | None
+
+
+def split_exemplar(line: str) -> tuple[str, ExemplarText | None]:
+    """An OpenMetrics line without its exemplar, and the exemplar. Raises ExpositionError."""
+    match = _EXEMPLAR.fullmatch(line)
+    if match is None:
+        return line, None
+    try:
+        value, time = float(match["value"]), match["time"]
+        time_ms = None if time is None else round(float(time) * 1000)
+    except (ValueError, OverflowError):
+        raise ExpositionError(line, "the exemplar's value or time is not a number") from None
+    return match["sample"], ExemplarText(_parse_labels(match["labels"], line), value, time_ms)
 
 
 def _parse_labels(text: str, line: str) -> tuple[tuple[str, str], ...]:
@@ -102,6 +139,8 @@ class Declarations:
         kind = self.types.get(name)
         if kind is not None:
             return kind == "counter"
+        if name.endswith("_total") and self.types.get(name.removesuffix("_total")) == "counter":
+            return True  # OpenMetrics declares counters without the suffix.
         return self.types.get(_HISTOGRAM_SUFFIX.sub("", name)) == "histogram"
 
 

@@ -35,6 +35,7 @@ def render_own_metrics(store: SeriesStore) -> str:
             "Samples dropped because the series had a later one.",
             statistics.out_of_order_samples,
         ),
+        ("kaiki_store_exemplars", "gauge", "Exemplars in memory.", len(store.exemplars)),
         ("process_cpu_seconds_total", "counter", "CPU time used.", usage.ru_utime + usage.ru_stime),
         ("process_resident_memory_bytes", "gauge", "Resident memory.", _resident_bytes(usage)),
         ("kaiki_store_time_seconds", "gauge", "The store's clock.", time.time()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import secrets
 import signal
@@ -178,7 +179,8 @@ async def running(settings: MetricsSettings) -> AsyncIterator[tuple[str, int]]:
                 + accounts.render(totals=asking != identity)
             )
 
-        discovery = DiscoveryRoutes(lambda: [target for target, _ in scraper.targets()], scraper.fetch, interval)
+        fetch = functools.partial(scraper.fetch, plain=True)
+        discovery = DiscoveryRoutes(lambda: [target for target, _ in scraper.targets()], fetch, interval)
         parts = (receiver, RuleRoutes(operations.rules.groups), discovery)
         sources = _status_sources(settings, scraper, operations)
         api = Api(store, ApiSettings(), sources, exposition, parts=parts, middlewares=(discovery.forward,))
@@ -223,16 +225,16 @@ async def _start_discovery(
 
 
 async def _scrape_api(client: KubeClient, scraper: Scraper, server: str) -> None:
-    """Add the embedded API to the targets as soon as it answers."""
+    """Add the embedded API and its node to the targets as soon as they answer."""
     from kaiki.kube.errors import KubeError
-    from kaiki.telemetry.scrape.api_server import scrape_own_api
+    from kaiki.telemetry.scrape.api_server import scrape_own_api, scrape_own_nodes
 
     while True:
         try:
-            await scrape_own_api(client, scraper, server)
-            return
+            if not await scrape_own_api(client, scraper, server) or await scrape_own_nodes(client, scraper):
+                return
         except KubeError as error:
-            log.info("the API's version is not known yet: %s", error)
+            log.info("the API's metrics are not asked for yet: %s", error)
         await asyncio.sleep(1.0)
 
 

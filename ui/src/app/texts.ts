@@ -705,7 +705,7 @@ export const ko: Record<TextKey, string> = {
   requestLogHint: "요청을 고르면 왜 그렇게 끝났는지 보여 줍니다.",
   requestLogCount: "파드 {pods}개의 로그에서 찾은 {found}건 중 {shown}건",
   requestLogLeftOut: "파드 {count}개는 읽지 않았습니다. 네임스페이스나 워크로드를 고르세요.",
-  requestLogNone: "여기서 읽을 수 있는 형식으로 접근 로그를 쓰는 프록시가 없습니다. 켜는 방법:",
+  requestLogNone: "여기서 읽을 수 있는 형식으로 액세스 로그를 쓰는 프록시가 없습니다. 켜는 방법:",
   requestLogNothing: "조건에 맞는 요청이 로그에 없습니다.",
   requestLogTelemetry: "default 네임스페이스에서 실패한 요청을 기록합니다.",
   responseCode: "코드",

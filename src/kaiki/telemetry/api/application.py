@@ -18,8 +18,10 @@ from kaiki.telemetry.api.render import RenderOptions, render_answer
 from kaiki.telemetry.api.series import SeriesRoutes
 from kaiki.telemetry.api.status import StatusRoutes, StatusSources
 from kaiki.telemetry.errors import BadQueryError
+from kaiki.telemetry.matchers import Matcher
 from kaiki.telemetry.promql.context import QuerySettings
-from kaiki.telemetry.promql.evaluate import Answer, parse, query_instant, query_range
+from kaiki.telemetry.promql.evaluate import Answer, parse, query_instant, query_range, selectors_of
+from kaiki.telemetry.promql.numbers import format_number
 from kaiki.telemetry.scrape.scraper import IDENTITY_HEADER
 from kaiki.telemetry.store.series import SeriesStore
 
@@ -142,11 +144,14 @@ class Api:
 
     async def _exemplars(self, request: web.Request) -> web.Response:
         given = await read_parameters(request)
-        for name in ("start", "end"):
-            if given.get(name):
-                parse_time(given[name], name)
-        parse(given.get("query", ""))
-        return success([])
+        start, end = (
+            parse_time(given[name], name) if given.get(name) else bound
+            for name, bound in (("start", -(2**62)), ("end", 2**62))
+        )
+        if end < start:
+            raise BadQueryError('invalid parameter "end": end timestamp must not be before start time')
+        selectors = selectors_of(parse(given.get("query", "")))
+        return success(await self._in_thread(_described_exemplars, self._store, selectors, start, end))
 
     async def _metrics(self, request: web.Request) -> web.Response:
         text = self._exposition(request.headers.get(IDENTITY_HEADER, ""))
@@ -157,6 +162,22 @@ def _rendered(work: Callable[[], Answer], options: RenderOptions) -> bytes:
     begun = time.perf_counter()
     answer = work()
     return render_answer(answer, options, time.perf_counter() - begun)
+
+
+def _described_exemplars(
+    store: SeriesStore, selectors: list[list[Matcher]], start_ms: int, end_ms: int
+) -> list[dict[str, Any]]:
+    found = store.exemplars.select(selectors, start_ms, end_ms)
+    return [
+        {
+            "seriesLabels": dict(series),
+            "exemplars": [
+                {"labels": dict(one.labels), "value": format_number(one.value), "timestamp": one.time_ms / 1000}
+                for one in exemplars
+            ],
+        }
+        for series, exemplars in found
+    ]
 
 
 def _render_options(given: Parameters, *, instant: bool) -> RenderOptions:

@@ -78,6 +78,17 @@ def parse_selector(text: str) -> list[Matcher]:
     return matchers_of(node)
 
 
+def selectors_of(tree: Any) -> list[list[Matcher]]:
+    """The conditions of every vector selector of an expression."""
+    if isinstance(tree, promql_parser.VectorSelector):
+        return [matchers_of(tree)]
+    if isinstance(tree, promql_parser.MatrixSelector):
+        return [matchers_of(tree.vector_selector)]
+    inner = [getattr(tree, name, None) for name in ("expr", "lhs", "rhs", "param")]
+    parts = [part for part in (*inner, *(getattr(tree, "args", None) or ())) if part is not None]
+    return [matchers for part in parts if not isinstance(part, str) for matchers in selectors_of(part)]
+
+
 def query_instant(source: SampleSource, query: str, time_ms: int, settings: QuerySettings) -> Answer:
     """Raises QueryError."""
     return _run(source, parse(query), np.array([time_ms], np.int64), time_ms, settings)

@@ -18,10 +18,12 @@ _DOUBLE, _INT64, _UINT32, _STRING, _MESSAGE = 1, 3, 13, 9, 11
 _FIELDS: dict[str, tuple[tuple[str, int, int, str], ...]] = {
     "Label": (("name", 1, _STRING, ""), ("value", 2, _STRING, "")),
     "Sample": (("value", 1, _DOUBLE, ""), ("timestamp", 2, _INT64, "")),
+    "Exemplar": (("labels", 1, _MESSAGE, "Label"), ("value", 2, _DOUBLE, ""), ("timestamp", 3, _INT64, "")),
     "Histogram": (),
     "TimeSeries": (
         ("labels", 1, _MESSAGE, "Label"),
         ("samples", 2, _MESSAGE, "Sample"),
+        ("exemplars", 3, _MESSAGE, "Exemplar"),
         ("histograms", 4, _MESSAGE, "Histogram"),
     ),
     "Metadata": (
@@ -69,6 +71,12 @@ def encode_metadata(name: str, kind: str, text: str) -> bytes:
     """One entry of a WriteRequest's metadata."""
     number = METADATA_TYPES.index(kind) if kind in METADATA_TYPES else 0
     return _field(3, b"\x08" + _varint(number) + _field(2, name.encode()) + _field(4, text.encode()))
+
+
+def encode_exemplar(labels: Pairs, value: float, time_ms: int) -> bytes:
+    """The field of a TimeSeries."""
+    number = b"\x11" + struct.pack("<d", value) + b"\x18" + _varint(time_ms & 0xFFFFFFFFFFFFFFFF)
+    return _field(3, encode_labels(labels) + number)
 
 
 def _field(number: int, content: bytes) -> bytes:

@@ -22,6 +22,7 @@ from kaiki.telemetry.api.answers import failure
 from kaiki.telemetry.arrays import FloatArray, IdArray, TimeArray
 from kaiki.telemetry.matchers import NAME
 from kaiki.telemetry.remote.messages import METADATA_TYPES, write_request_class
+from kaiki.telemetry.store.exemplars import Exemplar
 from kaiki.telemetry.store.series import SeriesStore
 
 FUTURE_TOLERANCE_MS = 600_000
@@ -101,10 +102,20 @@ class RemoteWriteReceiver:
                 ids += [series_id] * len(series.samples)
                 times += [sample.timestamp for sample in series.samples]
                 values += [sample.value for sample in series.samples]
+                self._take_exemplars(series)
         all_ids, all_times = np.array(ids, np.int32), np.array(times, np.int64)
         inside = (all_times >= earliest) & (all_times <= latest)
         refusals.out_of_bounds += int((~inside).sum())
         self._append_all(all_ids[inside], all_times[inside], np.array(values)[inside], refusals)
+
+    def _take_exemplars(self, series: Any) -> None:
+        """What is out of order, or there already, is passed over, as Prometheus does; the samples are what counts."""
+        if not series.exemplars:
+            return
+        owner = tuple(sorted((label.name, label.value) for label in series.labels))
+        for one in series.exemplars:
+            labels = tuple((label.name, label.value) for label in one.labels)
+            self._store.exemplars.add(owner, Exemplar(labels, one.value, one.timestamp), timed=True)
 
     def _append_all(self, ids: IdArray, times: TimeArray, values: FloatArray, refusals: Refusals) -> None:
         """By time, then by series; of two samples of one series and time the first counts."""

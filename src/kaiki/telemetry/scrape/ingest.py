@@ -14,9 +14,10 @@ import numpy as np
 
 from kaiki.telemetry.arrays import STALE, FloatArray, IdArray
 from kaiki.telemetry.errors import ExpositionError, ScrapeError
-from kaiki.telemetry.exposition import Declarations, SampleLine, parse_sample
+from kaiki.telemetry.exposition import Declarations, ExemplarText, SampleLine, parse_sample, split_exemplar
 from kaiki.telemetry.matchers import NAME
 from kaiki.telemetry.scrape.targets import Target
+from kaiki.telemetry.store.exemplars import Exemplar
 from kaiki.telemetry.store.series import SeriesStore
 
 LOOKBACK_MS = 300_000
@@ -32,6 +33,8 @@ class _Lines:
     ids: list[int] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     timed: list[tuple[int, int, float]] = field(default_factory=list)
+    exemplars: list[tuple[int, ExemplarText]] = field(default_factory=list)
+    open_metrics: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,11 @@ class TargetIngest:
             self._end(np.setdiff1d(before, ids), time_ms)
         for own_ms, series_id, value in lines.timed:
             self._store.append(own_ms, np.array([series_id], np.int32), np.array([value]))
+        for series_id, found in lines.exemplars:
+            own = time_ms if found.time_ms is None else found.time_ms
+            owner = tuple(sorted(self._store.labels_of(series_id).items()))
+            exemplar = Exemplar(found.labels, found.value, own)
+            self._store.exemplars.add(owner, exemplar, timed=found.time_ms is not None)
         self._present, self._previous_ms, self._stale = ids, time_ms, False
         self._report(time_ms, True, duration_seconds, len(ids) + len(lines.timed))
         return len(ids) + len(lines.timed)
@@ -112,9 +120,12 @@ class TargetIngest:
     # ---- inside
 
     def _read(self, text: str) -> _Lines:
-        lines = _Lines()
+        lines = _Lines(open_metrics=text.endswith(("# EOF\n", "# EOF")))
         add_id, add_value, known = lines.ids.append, lines.values.append, self._known.get
         for line in text.split("\n"):
+            if lines.open_metrics and " # {" in line:
+                self._read_with_exemplar(line, lines)
+                continue
             before, _, number = line.rpartition(" ")
             found = known(hash(before))
             if found is None:
@@ -131,6 +142,26 @@ class TargetIngest:
             self._known.clear()
         return lines
 
+    def _read_with_exemplar(self, line: str, lines: _Lines) -> None:
+        sample, exemplar = split_exemplar(line)
+        count, timed = len(lines.ids), len(lines.timed)
+        before, _, number = sample.rpartition(" ")
+        found = self._known.get(hash(before), _IGNORED)
+        if found >= 0:
+            lines.ids.append(found)
+            try:
+                lines.values.append(float(number))
+            except ValueError:
+                raise ExpositionError(line, f"{number!r} is not a number") from None
+        else:
+            self._read_new(sample, before, lines)
+        if exemplar is None:
+            return
+        if len(lines.ids) > count:
+            lines.exemplars.append((lines.ids[-1], exemplar))
+        elif len(lines.timed) > timed:
+            lines.exemplars.append((lines.timed[-1][1], exemplar))
+
     def _read_new(self, line: str, before: str, lines: _Lines) -> None:
         if not line or line.isspace():
             return
@@ -140,7 +171,7 @@ class TargetIngest:
             return
         if len(lines.ids) >= self._sample_limit:
             raise self._too_many()
-        sample = parse_sample(line)
+        sample = parse_sample(line, open_metrics=lines.open_metrics)
         series_id = self._series(sample)
         if series_id is None:
             return

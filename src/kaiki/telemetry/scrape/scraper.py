@@ -55,6 +55,11 @@ class TargetHealth:
     duration_seconds: float = 0.0
 
 
+_PLAIN = "text/plain;version=0.0.4"
+_FORMATS = f"application/openmetrics-text;version=1.0.0,{_PLAIN};q=0.5,*/*;q=0.1"
+"""OpenMetrics has exemplars, so it is asked for first."""
+
+
 class _Loop:
     """One target's loop."""
 
@@ -108,7 +113,7 @@ class Scraper:
 
     async def __aenter__(self) -> Scraper:
         timeout = aiohttp.ClientTimeout(total=min(self.settings.timeout_seconds, self.settings.interval_seconds))
-        headers = {"Accept": "text/plain;version=0.0.4", "X-Prometheus-Scrape-Timeout-Seconds": str(timeout.total)}
+        headers = {"Accept": _FORMATS, "X-Prometheus-Scrape-Timeout-Seconds": str(timeout.total)}
         if self.settings.identity:
             headers[IDENTITY_HEADER] = self.settings.identity
         connector = aiohttp.TCPConnector(
@@ -168,13 +173,13 @@ class Scraper:
         self._changed()
         return TargetHealth(not error, error, time_ms, time.perf_counter() - begun)
 
-    async def fetch(self, url: str) -> str:
-        """A target's answer. Raises ScrapeError."""
+    async def fetch(self, url: str, *, plain: bool = False) -> str:
+        """A target's answer; `plain` for one in the older text format only. Raises ScrapeError."""
         assert self._session is not None
         if (read := self.readers.get(url)) is not None:
             return await read()
         try:
-            async with self._session.get(url) as response:
+            async with self._session.get(url, headers={"Accept": _PLAIN} if plain else None) as response:
                 if response.status != 200:
                     raise ScrapeError(f"{url} answered HTTP status {response.status}")
                 return await self._read(url, response)

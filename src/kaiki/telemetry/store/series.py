@@ -21,6 +21,7 @@ from kaiki.telemetry.arrays import FloatArray, IdArray, IndexArray, TimeArray
 from kaiki.telemetry.errors import ExecutionError
 from kaiki.telemetry.matchers import Matcher
 from kaiki.telemetry.store.database import Block, Database, LogRecord, NewSeries
+from kaiki.telemetry.store.exemplars import ExemplarStore
 from kaiki.telemetry.store.head import Head
 from kaiki.telemetry.store.index import Labels, SeriesIndex
 from kaiki.telemetry.store.merging import choose_blocks, merged_pages
@@ -71,6 +72,7 @@ class SeriesStore:
         path.mkdir(parents=True, exist_ok=True)
         self.limits = limits or StoreLimits()
         self.metadata: dict[str, tuple[str, str]] = {}
+        self.exemplars = ExemplarStore()
         self.generation = 0
         self._database = Database(path / "series.sqlite")
         self._lock = threading.RLock()

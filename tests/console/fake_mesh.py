@@ -102,7 +102,18 @@ class FakePrometheus:
     def application(self) -> web.Application:
         application = web.Application()
         application.add_routes([web.post("/api/v1/query", self.instant), web.post("/api/v1/query_range", self.range)])
+        application.add_routes([web.get("/api/v1/status/{what}", self.status)])
         return application
+
+    async def status(self, request: web.Request) -> web.Response:
+        pages = {
+            "buildinfo": {"version": "2.50.0", "revision": "kaiki-0.1"},
+            "runtimeinfo": {"storageRetention": "86400s"},
+            "tsdb": {"headStats": {"numSeries": 1834, "minTime": round((time.time() - 7200) * 1000)}, "finding": None},
+        }
+        if not self.up:
+            return web.Response(status=503)
+        return web.json_response({"status": "success", "data": pages[request.match_info["what"]]})
 
     async def instant(self, request: web.Request) -> web.Response:
         query, form = await self._read(request)
@@ -154,11 +165,15 @@ def metadata(name: str, namespace: str = "", **more: Any) -> dict[str, Any]:
     )
 
 
+FINDING = {"type": {"code": "KAI0301", "name": "spec.http[0]"}, "level": "ERROR"}
+
+
 def kubernetes_objects(token: str) -> dict[str, list[dict[str, Any]]]:
     """Collections by plural."""
     apps = [("istio-system", "istio-ingressgateway", "istio-ingressgateway", {"istio": "ingressgateway"})]
     versions = [("details", "v1"), ("productpage", "v1"), ("ratings", "v1"), ("mongodb", "v1")]
     versions += [("reviews", version) for version in REVIEWS]
+    apps += [("istio-system", "istiod", "istiod", {"app": "istiod"})]
     apps += [("default", f"{app}-{version}", app, {"app": app, "version": version}) for app, version in versions]
     destinations = [{"destination": {"host": "reviews", "subset": "v1"}, "weight": 50}] * 2
     return {
@@ -173,6 +188,18 @@ def kubernetes_objects(token: str) -> dict[str, list[dict[str, Any]]]:
             {
                 "metadata": metadata("reviews", "default", creationTimestamp="2024-01-01T00:00:00Z"),
                 "spec": {"hosts": ["reviews"], "http": [{"route": destinations}]},
+                "status": {
+                    "validationMessages": [{"type": {"code": "KAI0301", "name": "spec.http[0]"}, "level": "ERROR"}]
+                },
+            }
+        ],
+        "peerauthentications": [
+            {"metadata": metadata("default", "default"), "spec": {"mtls": {"mode": "STRICT"}}},
+        ],
+        "telemetries": [
+            {
+                "metadata": metadata("mesh-default", "istio-system"),
+                "spec": {"tracing": [{"providers": [{"name": "otel-tracing"}], "randomSamplingPercentage": 100}]},
             }
         ],
         "destinationrules": [{"metadata": metadata("reviews", "default"), "spec": {"host": "reviews"}}],
@@ -195,10 +222,13 @@ def _pod(namespace: str, name: str, labels: dict[str, str]) -> dict[str, Any]:
         "metadata": metadata(
             f"{name}-abc-1", namespace, labels=labels | {"pod-template-hash": "abc"}, ownerReferences=[owner]
         ),
-        "spec": {"containers": [{"name": "app"}], "initContainers": [{"name": "istio-proxy"}]},
+        "spec": {
+            "containers": [{"name": "app", "image": "kaiki/kaiki:0.1.0"}],
+            "initContainers": [{"name": "istio-proxy", "image": "envoyproxy/envoy:v1.40.0"}],
+        },
         "status": {
             "phase": "Running",
-            "podIP": "10.97.0.9",
+            "podIP": "127.0.0.1" if name == "istiod" else "10.97.0.9",
             "conditions": [{"type": "Ready", "status": "True"}],
             "containerStatuses": [_running("app")],
             "initContainerStatuses": [_running("istio-proxy")],
@@ -232,6 +262,8 @@ class FakeKubernetes:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         parts = request.match_info["path"].split("/")
+        if parts[-1] == "log" and request.query.get("follow") == "true":
+            return await self._follow(request, f"{parts[-2]} {request.query['container']}")
         if parts[-1] == "log":
             if parts[-2].startswith("productpage"):
                 return web.Response(text=access_log())
@@ -251,6 +283,15 @@ class FakeKubernetes:
             return response
         return web.json_response({"metadata": {"resourceVersion": "1"}, "items": self.collections[plural]})
 
+    async def _follow(self, request: web.Request, prefix: str) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        first = 2000 - int(request.query.get("tailLines", "10"))
+        for number in range(first, 1_000_000):
+            await response.write(f"{prefix} line {number}\n".encode())
+            await asyncio.sleep(0 if number < 2000 else 0.7)
+        return response
+
     @staticmethod
     def _missing() -> web.Response:
         return web.json_response({"kind": "Status", "code": 404, "reason": "NotFound"}, status=404)
@@ -264,6 +305,117 @@ def access_log() -> str:
     answered = f'[{now}] "GET /reviews/1 HTTP/1.1" 200 - via_upstream - "-" ' + rest.format(cluster)
     missing = f'[{now}] "GET /none HTTP/1.1" 404 NR route_not_found - "-" ' + rest.format("-")
     return "[info] starting\n" + answered + missing
+
+
+REJECTED = {"type": "cds", "name": "outbound|9080||ratings", "version": "4", "reason": "no such filter"}
+
+
+class FakeControlPlane:
+    """One replica. `ratings` refuses something, `details` has never connected, `mongodb` is being updated."""
+
+    def __init__(self) -> None:
+        self.up = True
+
+    def application(self) -> web.Application:
+        application = web.Application()
+        application.add_routes([web.get("/debug/syncz", self.syncz)])
+        return application
+
+    async def syncz(self, _: web.Request) -> web.Response:
+        if not self.up:
+            return web.Response(status=503)
+        return web.json_response(
+            [self._entry(f"{name}-abc-1", "default") for name in ("mongodb-v1", "productpage-v1", "ratings-v1")]
+            + [self._entry(f"reviews-{version}-abc-1", "default") for version in REVIEWS]
+            + [self._entry("istio-ingressgateway-abc-1", "istio-system")]
+        )
+
+    @staticmethod
+    def _entry(pod: str, namespace: str) -> dict[str, Any]:
+        refuses = pod.startswith("ratings")
+        soon, later = (time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() + s)) for s in (50_000, 70_000))
+        return {
+            "proxy": f"{pod}.{namespace}",
+            "proxy_type": "router" if "gateway" in pod else "sidecar",
+            "synced": not pod.startswith("mongodb"),
+            "rejected": [REJECTED] if refuses else [],
+            "last_rejection": REJECTED if refuses else None,
+            "proxy_version": "1.40.0",
+            "certificate": {
+                "identity": f"spiffe://cluster.local/ns/{namespace}/sa/{pod.split('-')[0]}",
+                "expires_at": later,
+                "rotates_at": soon,
+            },
+        }
+
+
+def span(
+    number: int, parent: int, process: str, operation: str, start: int, duration: int, code: int
+) -> dict[str, Any]:
+    references = [{"refType": "CHILD_OF", "traceID": "", "spanID": f"{parent:016x}"}] if parent else []
+    tags = [
+        {"key": "span.kind", "type": "string", "value": "client" if number % 2 else "server"},
+        {"key": "http.status_code", "type": "string", "value": str(code)},
+        {"key": "http.url", "type": "string", "value": f"http://{process}/{operation}"},
+        {"key": "response_flags", "type": "string", "value": "FI" if code >= 500 else "-"},
+    ]
+    return {
+        "spanID": f"{number:016x}",
+        "operationName": operation,
+        "references": references,
+        "startTime": start,
+        "duration": duration,
+        "tags": tags,
+        "logs": [],
+        "processID": process,
+    }
+
+
+class FakeTraces:
+    """Thirty traces of Bookinfo, each third one failing; `services` empty is a store that has never received any."""
+
+    def __init__(self) -> None:
+        self.services = [f"{name}.default" for name in ("details", "productpage", "ratings", "reviews")]
+
+    def application(self) -> web.Application:
+        application = web.Application()
+        application.add_routes([web.get("/api/services", self._services), web.get("/api/traces", self._search)])
+        application.add_routes([web.get("/api/traces/{trace}", self._one)])
+        return application
+
+    async def _services(self, _: web.Request) -> web.Response:
+        return web.json_response({"data": self.services, "errors": None})
+
+    async def _search(self, request: web.Request) -> web.Response:
+        known = request.query.get("service") in self.services
+        return web.json_response({"data": [self.trace(number) for number in range(30)] if known else []})
+
+    async def _one(self, request: web.Request) -> web.Response:
+        try:
+            return web.json_response({"data": [self.trace(int(request.match_info["trace"], 16) - 1)]})
+        except ValueError:
+            return web.json_response({"data": None, "errors": [{"code": 404, "msg": "trace not found"}]}, status=404)
+
+    @staticmethod
+    def trace(index: int) -> dict[str, Any]:
+        at = round((time.time() // 10 * 10 - 19 * index) * 1e6)
+        code = 503 if index % 3 == 2 else 200
+        length = 21_000 + index % 7 * 6000
+        spans = [
+            span(1, 0, "p0", "GET /productpage", at, length + 2000, 200),
+            span(2, 1, "p1", "GET /productpage", at + 800, length, 200),
+            span(3, 2, "p1", "details.default.svc.cluster.local:9080", at + 2000, 3100, 200),
+            span(4, 3, "p2", "GET /details", at + 2400, 2100, 200),
+            span(5, 2, "p1", "reviews.default.svc.cluster.local:9080", at + 6000, length - 8000, code),
+            span(6, 5, "p3", "GET /reviews", at + 6500, length - 9000, code),
+            span(7, 6, "p3", "ratings.default.svc.cluster.local:9080", at + 9000, 2600, code),
+            span(8, 7, "p4", "GET /ratings", at + 9300, 1800, code),
+        ]
+        names = ("istio-ingressgateway.istio-system", "productpage.default", "details.default", "reviews.default")
+        processes = {
+            f"p{number}": {"serviceName": name, "tags": []} for number, name in enumerate((*names, "ratings.default"))
+        }
+        return {"traceID": f"{index + 1:032x}", "spans": spans, "processes": processes, "warnings": None}
 
 
 @asynccontextmanager
@@ -283,6 +435,8 @@ async def main() -> None:
     parser.add_argument("--port", type=int, default=20001)
     parser.add_argument("--token", default="demo")
     parser.add_argument("--state", choices=["busy", "quiet", "down"], default="busy")
+    parser.add_argument("--no-traces", action="store_true", help="a trace store that nobody sends to")
+    parser.add_argument("--no-mesh", action="store_true", help="nothing is deployed yet")
     parser.add_argument("--many", type=int, default=0, help="add a chain of this many more workloads")
     arguments = parser.parse_args()
     prometheus = FakePrometheus()
@@ -291,15 +445,27 @@ async def main() -> None:
         source = PRODUCTPAGE if index < 5 else workload(f"app{index // 3 - 1}", "v1", f"team-{(index // 3 - 1) % 7}")
         target = workload(f"app{index}", "v1", f"team-{index % 7}")
         CALLS.append((source, target, f"app{index}", 1.0 + index % 9, 5 + index % 40, 0.0))
+    kubernetes, traces = FakeKubernetes(), FakeTraces()
+    if arguments.no_traces:
+        traces.services, kubernetes.collections["telemetries"] = [], []
+    if arguments.no_mesh:
+        prometheus.quiet = True
+        for plural in ("deployments", "pods", "services", "virtualservices", "destinationrules", "gateways"):
+            found = kubernetes.collections[plural]
+            found[:] = [item for item in found if item["metadata"]["namespace"] == "istio-system"]
     async with (
         listening(prometheus.application()) as metrics_url,
-        listening(FakeKubernetes().application()) as kubernetes_url,
+        listening(kubernetes.application()) as kubernetes_url,
+        listening(traces.application()) as tracing_url,
+        listening(FakeControlPlane().application()) as control_plane_url,
         running(
             ConsoleSettings(
                 listen=("127.0.0.1", arguments.port),
                 metrics_url=metrics_url,
                 token=arguments.token,
                 kube=KubeConfig(server=kubernetes_url),
+                tracing_url=tracing_url,
+                control_plane_url=control_plane_url,
             )
         ) as address,
     ):

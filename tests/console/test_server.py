@@ -201,9 +201,10 @@ async def test_lists(console: Console) -> None:
     reviews = next(item for item in services if item["name"] == "reviews")
     assert reviews["workloads"] == ["reviews-v1", "reviews-v2", "reviews-v3"]
     workloads = (await console.ask("/api/workloads?namespaces=istio-system"))["items"]
-    assert [(item["name"], item["gateway"]) for item in workloads] == [("istio-ingressgateway", True)]
+    gateways = [(item["name"], item["gateway"]) for item in workloads]
+    assert gateways == [("istio-ingressgateway", True), ("istiod", False)]
     kinds = [item["kind"] for item in (await console.ask("/api/config"))["items"]]
-    assert kinds == ["DestinationRule", "Gateway", "VirtualService"]
+    assert kinds == ["DestinationRule", "Gateway", "PeerAuthentication", "Telemetry", "VirtualService"]
 
 
 async def test_nothing_answers_strangers(console: Console) -> None:

@@ -89,6 +89,11 @@ class CertificateAuthority:
             return None
         return held.rotate_at if self._clock() < held.rotate_at else None
 
+    def expiry_time(self, version: str) -> datetime | None:
+        """When the certificate of this version ends; None if it is not one of ours."""
+        held = parse_version(version)
+        return None if held is None else datetime.fromtimestamp(held.expiry_seconds, UTC)
+
     def serving_pair(self, dns_names: Sequence[str] = SERVING_NAMES) -> KeyPair:
         """A new key and certificate for one of our own servers."""
         now, key = self._clock(), new_key()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
@@ -22,15 +23,28 @@ class ControlPlaneClient:
         if self._session is not None:
             await self._session.close()
 
+    @property
+    def url(self) -> str:
+        """The Service of all replicas, or the one control plane there is."""
+        return self._url
+
+    async def replica(self, address: str) -> list[dict[str, Any]] | None:
+        """The entries of one replica, by its pod's address; None when it does not answer."""
+        parts = urlsplit(self._url)
+        host = f"[{address}]" if ":" in address else address
+        return await self._read(f"{parts.scheme}://{host}:{parts.port or 15014}")
+
     async def proxies(self) -> dict[str, dict[str, Any]] | None:
         """The entries of /debug/syncz by proxy (`pod.namespace`); None when the control plane does not answer."""
+        entries = await self._read(self._url)
+        return None if entries is None else {str(entry.get("proxy", "")): entry for entry in entries}
+
+    async def _read(self, url: str) -> list[dict[str, Any]] | None:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
         try:
-            async with self._session.get(f"{self._url}/debug/syncz") as answer:
+            async with self._session.get(f"{url}/debug/syncz") as answer:
                 entries = orjson.loads(await answer.read())
         except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError):
             return None
-        if not isinstance(entries, list):
-            return None
-        return {str(entry.get("proxy", "")): entry for entry in entries if isinstance(entry, dict)}
+        return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else None

@@ -9,7 +9,8 @@ from aiohttp import web
 
 from kaiki.console.answers import answer_json, read_duration, read_flag
 from kaiki.console.control_plane import ControlPlaneClient
-from kaiki.console.errors import BadRequest, MetricsUnavailable, UnknownObject
+from kaiki.console.errors import BadRequest, MetricsUnavailable, TooMany, UnknownObject
+from kaiki.console.following import stream_text
 from kaiki.console.inventory import Inventory
 from kaiki.console.metrics import MetricsClient
 from kaiki.console.workloads import owner_of
@@ -17,6 +18,7 @@ from kaiki.graph import GraphOptions, GraphType, Node, RegistryWorkload, build_g
 
 MOST_LOG_LINES = 5000
 MOST_LOG_BYTES = 1 << 20
+MOST_FOLLOWERS = 64
 Object = dict[str, Any]
 
 
@@ -27,6 +29,7 @@ class DetailHandlers:
         self._metrics = metrics
         self._inventory = inventory
         self._control_plane = control_plane
+        self._followers = 0
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """What to mount."""
@@ -45,22 +48,37 @@ class DetailHandlers:
         answer = {
             "workload": workload,
             "node": await self._node_of(workload, read_duration(request, "duration", 60)),
-            "pods": [_describe_pod(pod) for pod in pods],
+            "pods": [describe_pod(pod) for pod in pods],
             "proxies": await self._proxies_of(pods),
         }
         return answer_json(answer)
 
-    async def logs(self, request: web.Request) -> web.Response:
-        """The last lines of one container, as text: at most 5000 of them, and at most 1 MiB."""
+    async def logs(self, request: web.Request) -> web.StreamResponse:
+        """The last lines of one container, as text: at most 5000 of them, and at most 1 MiB.
+
+        With `follow` the answer goes on as lines come, until the container or the asker ends.
+        """
         names = {name: request.query.get(name, "") for name in ("namespace", "pod", "container")}
         pod = next((pod for pod in self._pods_of(names["namespace"]) if pod["metadata"]["name"] == names["pod"]), None)
-        if pod is None or names["container"] not in _containers_of(pod):
+        if pod is None or names["container"] not in containers_of(pod):
             message = f"there is no container {names['namespace']}/{names['pod']}/{names['container']}"
             raise UnknownObject(message, "It may have been replaced: look at its workload again.")
+        if read_flag(request, "follow"):
+            return await self._follow(request, names)
         text = await self._inventory.logs(
             **names, tail_lines=_read_tail(request), most_bytes=MOST_LOG_BYTES, previous=read_flag(request, "previous")
         )
         return web.Response(body=text, content_type="text/plain", charset="utf-8")
+
+    async def _follow(self, request: web.Request, names: dict[str, str]) -> web.StreamResponse:
+        if self._followers >= MOST_FOLLOWERS:
+            raise TooMany(f"{MOST_FOLLOWERS} logs are followed already", "Close some pages, or ask without follow.")
+        self._followers += 1
+        try:
+            pieces = self._inventory.follow(**names, tail_lines=_read_tail(request))
+            return await stream_text(request, pieces)
+        finally:
+            self._followers -= 1
 
     def _pods_of(self, namespace: str) -> list[Object]:
         pods = (pod for pod in self._inventory.objects("pods") if pod["metadata"].get("namespace") == namespace)
@@ -89,7 +107,7 @@ class DetailHandlers:
             return None
         names = [(pod["metadata"]["name"], pod["metadata"].get("namespace", "")) for pod in pods]
         found = ((name, known.get(f"{name}.{namespace}")) for name, namespace in names)
-        return [_describe_proxy(name, entry) for name, entry in found if entry is not None]
+        return [describe_proxy(name, entry) for name, entry in found if entry is not None]
 
 
 def _read_tail(request: web.Request) -> int:
@@ -99,12 +117,12 @@ def _read_tail(request: web.Request) -> int:
     return int(text)
 
 
-def _containers_of(pod: Object) -> list[str]:
+def containers_of(pod: Object) -> list[str]:
     spec = pod.get("spec", {})
     return [item["name"] for item in (*spec.get("containers", ()), *spec.get("initContainers", ()))]
 
 
-def _describe_pod(pod: Object) -> Object:
+def describe_pod(pod: Object) -> Object:
     status = pod.get("status", {})
     statuses = {item["name"]: item for item in status.get("containerStatuses", ())}
     return {
@@ -112,11 +130,11 @@ def _describe_pod(pod: Object) -> Object:
         "phase": status.get("phase", ""),
         "address": status.get("podIP", ""),
         "started": status.get("startTime", ""),
-        "containers": [_describe_container(name, statuses.get(name, {})) for name in _containers_of(pod)],
+        "containers": [describe_container(name, statuses.get(name, {})) for name in containers_of(pod)],
     }
 
 
-def _describe_container(name: str, status: Object) -> Object:
+def describe_container(name: str, status: Object) -> Object:
     """`state` is waiting, running or terminated; `reason` why it waits, or ended."""
     states: dict[str, Object] = status.get("state") or {"waiting": {}}
     state, more = next(iter(states.items()))
@@ -129,7 +147,7 @@ def _describe_container(name: str, status: Object) -> Object:
     }
 
 
-def _describe_proxy(pod: str, entry: Object) -> Object:
+def describe_proxy(pod: str, entry: Object) -> Object:
     rejected = entry.get("rejected") or ()
     return {
         "pod": pod,

@@ -5,6 +5,7 @@ ConsoleError
 ├── ReadOnly              403: the user's Kubernetes identity is not known, or the API refuses it the change
 ├── Conflicting           409: somebody else changed the object meanwhile
 ├── Unacceptable          422: the API refuses the object; the message says why
+├── TooMany               429: as many as may be at once are served already
 ├── UnknownObject         404: no such node, edge or object
 ├── TracesUnavailable     503: nobody answers for traces
 └── MetricsUnavailable    503: the metrics store does not answer, or answers with an error
@@ -46,6 +47,11 @@ class Conflicting(ConsoleError):
 class Unacceptable(ConsoleError):
     status = 422
     code = "unacceptable"
+
+
+class TooMany(ConsoleError):
+    status = 429
+    code = "tooMany"
 
 
 class UnknownObject(ConsoleError):

@@ -74,7 +74,7 @@ class Handlers:
             raise BadRequest(f"from..to must be positive and at most {MOST_POINTS} steps", "Ask for a larger step.")
         aligned = Range(start // step * step, end // step * step, step)
         window = max(step, self._settings.rate_window_seconds)
-        return answer_json(await plot(self._metrics, _read_selections(request), aligned, window))
+        return answer_json(await plot(self._metrics, read_selections(request), aligned, window))
 
     async def namespaces(self, request: web.Request) -> web.Response:
         """Every namespace, whether its pods are injected, and how much is in it."""
@@ -155,7 +155,7 @@ def _read_graph_type(request: web.Request) -> GraphType:
         raise BadRequest(f"graphType={text!r} is unknown", f"Use one of {known}.") from None
 
 
-def _read_selections(request: web.Request) -> list[dict[str, str]]:
+def read_selections(request: web.Request) -> list[dict[str, str]]:
     node, edge = request.query.get("node", ""), request.query.get("edge", "")
     unreached = read_flag(request, "unreached")
     if bool(node) == bool(edge):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, Protocol
@@ -35,7 +36,19 @@ _LISTED = (
     resource.TELEMETRIES,
     resource.KUBERNETES_GATEWAYS,
     resource.HTTP_ROUTES,
+    resource.GRPC_ROUTES,
+    resource.TLS_ROUTES,
+    resource.TCP_ROUTES,
+    resource.ENVOY_FILTERS,
+    resource.WASM_PLUGINS,
+    resource.PROXY_CONFIGS,
+    resource.WORKLOAD_ENTRIES,
+    resource.WORKLOAD_GROUPS,
+    resource.REFERENCE_GRANTS,
+    resource.BACKEND_TLS_POLICIES,
 )
+_CONFIGS_KEPT_SECONDS = 2.0
+"""How long listed objects are shown to others who ask, so that ten open lists cost what one does."""
 
 
 class Inventory(Protocol):
@@ -56,6 +69,8 @@ class Inventory(Protocol):
     async def logs(
         self, namespace: str, pod: str, container: str, *, tail_lines: int, most_bytes: int, previous: bool
     ) -> bytes: ...
+
+    def follow(self, namespace: str, pod: str, container: str, *, tail_lines: int) -> AsyncIterator[bytes]: ...
 
 
 class EmptyInventory:
@@ -82,6 +97,10 @@ class EmptyInventory:
         """Nothing is known."""
         raise UnknownObject("no Kubernetes API is used, so there are no logs")
 
+    def follow(self, namespace: str, pod: str, container: str, *, tail_lines: int) -> AsyncIterator[bytes]:
+        """Nothing is known."""
+        raise UnknownObject("no Kubernetes API is used, so there are no logs")
+
 
 class WatchedInventory:
     """Kept up to date by watches; the registry is rebuilt only after a change, when somebody asks for it."""
@@ -95,6 +114,7 @@ class WatchedInventory:
             for kind in _WATCHED
         }
         self._registry: Registry | None = None
+        self._listed: tuple[float, asyncio.Task[list[Object]]] | None = None
         for cache in self._caches.values():
             cache.subscribe(self._forget)
 
@@ -124,16 +144,23 @@ class WatchedInventory:
         return tuple(self._caches[plural].items())
 
     async def configs(self) -> list[Object]:
-        """Every Istio and Gateway API object, watched or asked for now."""
-        found: list[Object] = []
-        for kind in (resource.VIRTUAL_SERVICES, resource.DESTINATION_RULES, resource.GATEWAYS):
-            found += self.objects(kind.plural)
-        for kind in _LISTED:
-            try:
-                found += await self._client.list(kind)
-            except KubeError:
-                continue  # A kind that is not installed has no objects.
-        return found
+        """Every Istio and Gateway API object: watched ones, and the others as they were two seconds ago at most."""
+        watched = (resource.VIRTUAL_SERVICES, resource.DESTINATION_RULES, resource.GATEWAYS)
+        found = [item for kind in watched for item in self.objects(kind.plural)]
+        now = asyncio.get_running_loop().time()
+        if self._listed is None or now - self._listed[0] > _CONFIGS_KEPT_SECONDS:
+            self._listed = now, asyncio.create_task(self._list_configs())
+        return found + await asyncio.shield(self._listed[1])
+
+    async def _list_configs(self) -> list[Object]:
+        lists = await asyncio.gather(*(self._list_kind(kind) for kind in _LISTED))
+        return [item for items in lists for item in items]
+
+    async def _list_kind(self, kind: resource.ResourceType) -> list[Object]:
+        try:
+            return await self._client.list(kind)
+        except KubeError:
+            return []  # A kind that is not installed has no objects.
 
     async def logs(
         self, namespace: str, pod: str, container: str, *, tail_lines: int, most_bytes: int, previous: bool
@@ -152,6 +179,16 @@ class WatchedInventory:
         except KubeError as error:
             raise UnknownObject(str(error), "The container may not have started yet, or not have restarted.") from error
         return bytes(text[-most_bytes:])
+
+    async def follow(self, namespace: str, pod: str, container: str, *, tail_lines: int) -> AsyncIterator[bytes]:
+        """The end of a container's output, and what follows as it comes. Raises UnknownObject when there is none."""
+        pieces = self._client.logs(pod, namespace, container, tail_lines=tail_lines, follow=True)
+        try:
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    yield piece
+        except KubeError as error:
+            raise UnknownObject(str(error), "The container may not have started yet.") from error
 
     def _forget(self, _: CacheEvent) -> None:
         self._registry = None

@@ -84,6 +84,24 @@ class MetricsClient:
         found = data.get("finding") if isinstance(data, dict) else None
         return found if isinstance(found, dict) else {}
 
+    @property
+    def url(self) -> str:
+        """Where the store is."""
+        return self._url
+
+    async def status(self, what: str) -> dict[str, Any] | None:
+        """A page of `/api/v1/status/…`; None where this store has none. Raises MetricsUnavailable."""
+        try:
+            async with self._opened().get(f"{self._url}/api/v1/status/{what}") as answer:
+                body = orjson.loads(await answer.read())
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            cause = "it did not answer in time" if isinstance(error, TimeoutError) else str(error)
+            raise MetricsUnavailable(f"The metrics store cannot be reached: {cause}", "") from error
+        except orjson.JSONDecodeError:
+            return None
+        data = body.get("data") if isinstance(body, dict) and body.get("status") == "success" else None
+        return data if isinstance(data, dict) else None
+
     async def _ask(self, endpoint: str, parameters: Mapping[str, str]) -> list[dict[str, Any]]:
         hint = f"Check that the metrics store at {self._url} runs (deployment prometheus in istio-system)."
         try:

@@ -33,6 +33,39 @@ async def plot(client: MetricsClient, selections: Sequence[Matchers], span: Rang
     }
 
 
+async def heat(client: MetricsClient, selections: Sequence[Matchers], span: Range, window: int) -> dict[str, object]:
+    """Requests per second by latency bucket over time, of the histograms of all series added up. One range query.
+
+    `bounds` are the upper bounds in milliseconds, null for the last one (+Inf); `rates` has a line for each, of what
+    fell between the bound before it and it. Raises MetricsUnavailable.
+    """
+    times = [span.start + index * span.step for index in range(int((span.end - span.start) // span.step) + 1)]
+    rows = await client.matrix(_summed("istio_request_duration_milliseconds_bucket", "le", selections, window), span)
+    cumulative = {_bound(labels): values for labels, values in rows}
+    bounds = sorted(cumulative)
+    rates: list[Line] = []
+    below: dict[float, float] = {}
+    for bound in bounds:
+        values = cumulative[bound]
+        rates.append([_between(below.get(at, 0.0), values.get(at)) for at in times])
+        # Scrapes are not atomic: keep the counts monotonic.
+        below = {at: max(value, below.get(at, 0.0)) for at, value in values.items()}
+    return {
+        "times": times,
+        "step": span.step,
+        "bounds": [bound if math.isfinite(bound) else None for bound in bounds],
+        "rates": rates,
+    }
+
+
+def _between(below: float, value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else max(0.0, value - below)
+
+
+def _bound(labels: dict[str, str]) -> float:
+    return math.inf if labels.get("le") == "+Inf" else float(labels.get("le", "inf"))
+
+
 def _summed(metric: str, labels: str, selections: Sequence[Matchers], window: int) -> str:
     rates = (f"rate({write_selector(metric, matchers)}[{window}s])" for matchers in selections)
     grouping = f" by ({labels})" if labels else ""
@@ -58,7 +91,7 @@ def _outcome_lines(rows: Iterable[tuple[dict[str, str], dict[float, float]]], ti
 def _latency_lines(rows: Iterable[tuple[dict[str, str], dict[float, float]]], times: list[float]) -> dict[str, Line]:
     buckets: dict[float, dict[float, float]] = {}
     for labels, values in rows:
-        bound = math.inf if labels.get("le") == "+Inf" else float(labels.get("le", "inf"))
+        bound = _bound(labels)
         for time, value in values.items():
             buckets.setdefault(time, {})[bound] = value
     return {

@@ -23,11 +23,14 @@ from kaiki.console.handlers import Handlers
 from kaiki.console.identity import Identities
 from kaiki.console.inventory import EmptyInventory, Inventory, WatchedInventory
 from kaiki.console.kiali import KialiHandlers
+from kaiki.console.mesh_state import MeshHandlers
 from kaiki.console.metrics import MetricsClient
 from kaiki.console.pages import Pages
 from kaiki.console.protection import build_protection
 from kaiki.console.request_log import RequestLogHandlers
 from kaiki.console.settings import ConsoleSettings, TokenSecret
+from kaiki.console.subjects import SubjectHandlers
+from kaiki.console.summaries import SummaryHandlers
 from kaiki.console.traces import TraceHandlers, TracesClient
 from kaiki.kube.client import KubeClient
 from kaiki.kube.config import ConfigError
@@ -93,6 +96,9 @@ def build_application(
     )
     application.add_routes(Handlers(settings, metrics, inventory).routes())
     application.add_routes(DetailHandlers(metrics, inventory, control_plane).routes())
+    application.add_routes(SummaryHandlers(metrics, inventory).routes())
+    application.add_routes(SubjectHandlers(settings, metrics, inventory, control_plane).routes())
+    application.add_routes(MeshHandlers(metrics, inventory, control_plane, traces).routes())
     application.add_routes(KialiHandlers(metrics, inventory).routes())
     application.add_routes(TraceHandlers(traces).routes())
     application.add_routes(RequestLogHandlers(inventory).routes())

@@ -32,6 +32,11 @@ class TracesClient:
         if self._session is not None:
             await self._session.close()
 
+    @property
+    def url(self) -> str:
+        """Where the backend is; empty for none."""
+        return self._url
+
     async def ask(self, path: str, parameters: list[tuple[str, str]]) -> tuple[int, bytes]:
         """The status and the JSON of an answer. Raises TracesUnavailable where there is none."""
         if not self._url:

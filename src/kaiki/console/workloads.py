@@ -115,7 +115,7 @@ def trim_pod(pod: Object) -> None:
     kept = ("name", "namespace", "uid", "labels", "ownerReferences", "resourceVersion")
     pod["metadata"] = {name: metadata[name] for name in kept if name in metadata}
     pod["spec"] = {
-        name: [{"name": container.get("name", "")} for container in spec.get(name) or ()]
+        name: [_trim_spec(container, metadata) for container in spec.get(name) or ()]
         for name in ("containers", "initContainers")
     }
     ready = [condition for condition in status.get("conditions") or () if condition.get("type") == "Ready"]
@@ -127,6 +127,13 @@ def trim_pod(pod: Object) -> None:
         "startTime": status.get("startTime", ""),
         "containerStatuses": [_trim_container(item) for item in statuses],
     }
+
+
+def _trim_spec(container: Object, metadata: Object) -> Object:
+    """The mesh's own images tell its versions; other images are nobody's business here."""
+    name = container.get("name", "")
+    own = name == PROXY_CONTAINER or metadata.get("namespace") == ROOT_NAMESPACE
+    return {"name": name, "image": container.get("image", "")} if own else {"name": name}
 
 
 def _trim_container(status: Object) -> Object:
@@ -170,12 +177,12 @@ def _describe_config(kind: str, item: Object, hosts: Iterable[str], features: se
         kind=kind,
         namespace=namespace,
         name=item["metadata"]["name"],
-        hosts=tuple(_resolve_host(host, namespace) for host in hosts),
+        hosts=tuple(resolve_host(host, namespace) for host in hosts),
         features=tuple(sorted(features)),
     )
 
 
-def _resolve_host(host: str, namespace: str) -> tuple[str, str]:
+def resolve_host(host: str, namespace: str) -> tuple[str, str]:
     """(namespace, name) of a service; hosts that are not of the cluster have no namespace."""
     if "." not in host:
         return namespace, host

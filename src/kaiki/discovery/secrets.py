@@ -49,6 +49,8 @@ class SecretIssuer(Protocol):
 
     def rotation_time(self, version: str, identity: Identity, labels: WorkloadLabels) -> datetime | None: ...
 
+    def expiry_time(self, version: str) -> datetime | None: ...
+
 
 class GatewaySecrets(Protocol):
     """The Secrets that Gateways name, PEM, by namespace and name; None for any other and for unusable ones."""
@@ -119,6 +121,14 @@ class ProxySecrets:
         rotate_at = self._issuer.rotation_time(pair.version, proxy.identity, proxy.metric_labels)
         body = certificate_secret(pair.certificate_pem, pair.key_pem)
         return Resource(CERTIFICATE_NAME, SECRET_TYPE, pair.version, body), rotate_at
+
+    def describe_certificate(self, proxy: Proxy, stream: Stream) -> dict[str, str] | None:
+        """What /debug/syncz tells of the certificate a proxy holds; None before it has acknowledged one."""
+        ends = self._issuer.expiry_time(stream.held_version(SECRET_TYPE, CERTIFICATE_NAME) or "")
+        if ends is None:
+            return None
+        rotates = "" if self.rotate_at is None else self.rotate_at.isoformat()
+        return {"identity": str(proxy.identity), "expires_at": ends.isoformat(), "rotates_at": rotates}
 
     def seconds_until_rotation(self) -> float | None:
         """How long the certificate may stay; None when there is none."""

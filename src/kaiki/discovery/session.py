@@ -54,6 +54,7 @@ class Session:
     stream: Stream = field(default_factory=Stream)
     gateway_secrets: GatewaySecrets | None = None
     last_rejection: Rejection | None = None
+    proxy_version: str = ""
     _secrets: ProxySecrets = field(init=False)
     _generation: int = 0
     _converged: int = 0
@@ -71,6 +72,7 @@ class Session:
     def receive(self, request: DiscoveryRequest) -> None:
         """Take in one request of the proxy."""
         self._heard_at = self.clock()
+        self.proxy_version = request.proxy_version or self.proxy_version
         received = self.stream.receive(request)
         kind = name_of_type(request.type_url)
         if received.rejected:
@@ -163,6 +165,8 @@ class Session:
             described[f"{name}_acked"] = self._acknowledged.get(type_url, "")
         described["rejected"] = [_describe(rejection) for rejection in self.stream.rejections()]
         described["last_rejection"] = _describe(self.last_rejection) if self.last_rejection else None
+        described["proxy_version"] = self.proxy_version
+        described["certificate"] = self._secrets.describe_certificate(self.proxy, self.stream)
         return described
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from kaiki.model.proxy import Resource
 
@@ -28,6 +29,7 @@ class DiscoveryRequest:
     initial_versions: Mapping[str, str] = field(default_factory=dict)
     rejection: str | None = None
     node_id: str = ""
+    proxy_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,14 @@ def parse_request(data: bytes) -> DiscoveryRequest:
         initial_versions=dict(message.initial_resource_versions),
         rejection=(message.error_detail.message or "rejected without a reason") if rejected else None,
         node_id=message.node.id if message.HasField("node") else "",
+        proxy_version=_version(message.node.user_agent_build_version.version) if message.HasField("node") else "",
     )
+
+
+def _version(number: Any) -> str:
+    """`1.40.0`; empty when the proxy does not say."""
+    told = number.major_number, number.minor_number, number.patch
+    return ".".join(map(str, told)) if any(told) else ""
 
 
 def encode_response(response: DiscoveryResponse, version: str = "") -> bytes:

@@ -557,6 +557,8 @@ export interface paths {
                     tail?: number;
                     /** @description Of the container before its last restart. */
                     previous?: boolean;
+                    /** @description Go on with lines as they come. */
+                    follow?: boolean;
                 };
                 header?: never;
                 path?: never;
@@ -584,6 +586,15 @@ export interface paths {
                 };
                 /** @description Not logged in. */
                 401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description As many logs as may be are followed already. */
+                429: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -1427,6 +1438,264 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/summaries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every namespace, app, workload or service with health, traffic, injection and config findings */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description What to list. Default workload. */
+                    by?: "namespace" | "app" | "workload" | "service";
+                    /** @description The window. Default 60s. */
+                    duration?: string;
+                    /** @description Its end: Unix seconds or RFC 3339. Default now. */
+                    at?: string;
+                    /** @description Separated by commas. Default all. */
+                    namespaces?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer. Without the metrics store `measured` is false and health is told by replicas alone. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Summaries"];
+                    };
+                };
+                /** @description A parameter is wrong. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Not logged in. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/details/{kind}/{namespace}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One app, workload or service: traffic, pods, proxies, certificates, config objects */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The window. Default 60s. */
+                    duration?: string;
+                    /** @description Its end: Unix seconds or RFC 3339. Default now. */
+                    at?: string;
+                };
+                header?: never;
+                path: {
+                    kind: "app" | "workload" | "service";
+                    namespace: string;
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer. `proxies` is null without the control plane. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SubjectDetails"];
+                    };
+                };
+                /** @description A parameter is wrong. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Not logged in. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description There is no such thing. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/heat": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Latency buckets over time of one node or edge, histograms added up */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description A node id; either this or edge. */
+                    node?: string;
+                    /** @description An edge id. */
+                    edge?: string;
+                    /** @description Of a node. Default inbound. */
+                    direction?: "inbound" | "outbound";
+                    /** @description Of a service, only what no workload behind it answered. */
+                    unreached?: boolean;
+                    /** @description Default ten minutes before to. */
+                    from?: string;
+                    /** @description Default now. */
+                    to?: string;
+                    /** @description Default 10s. */
+                    step?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Rates by bucket; the last bound is null (+Inf). */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Heat"];
+                    };
+                };
+                /** @description A parameter is wrong. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Not logged in. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The metrics store does not answer. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/mesh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The mesh itself: control plane, gateways, stores, proxies */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Mesh"];
+                    };
+                };
+                /** @description Not logged in. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1861,6 +2130,189 @@ export interface components {
             series: number;
             limit: number;
             rejected: number;
+        };
+        Rates: {
+            requestsPerSecond: number;
+            errorRatio: number | null;
+            p50Milliseconds: number | null;
+            p95Milliseconds: number | null;
+            p99Milliseconds: number | null;
+            bytesPerSecond: number;
+            mtlsRatio: number | null;
+        };
+        FindingCount: {
+            errors: number;
+            warnings: number;
+        };
+        Summary: {
+            id: string;
+            namespace: string;
+            name: string;
+            /** @enum {string} */
+            kind: "namespace" | "app" | "workload" | "service" | "gateway";
+            health: components["schemas"]["Health"];
+            inbound: components["schemas"]["Rates"] | null;
+            outbound: components["schemas"]["Rates"] | null;
+            findings: components["schemas"]["FindingCount"];
+            desiredReplicas: number;
+            availableReplicas: number;
+            sidecars: number;
+            expectedSidecars: number;
+            workloads: string[];
+            services: string[];
+            app?: string;
+            version?: string;
+            badges?: string[];
+            apps?: {
+                [key: string]: number;
+            };
+            injection?: string;
+            mtlsMode?: string;
+            configs?: number;
+        };
+        Summaries: {
+            by: string;
+            timestamp: number;
+            durationSeconds: number;
+            measured: boolean;
+            items: components["schemas"]["Summary"][];
+            warnings: components["schemas"]["Warning"][];
+        };
+        Rejection: {
+            type: string;
+            name: string;
+            reason: string;
+        };
+        Certificate: {
+            identity: string;
+            expires: string;
+            rotates: string;
+        };
+        Proxy: {
+            pod: string;
+            namespace: string;
+            workload: string;
+            kind: string;
+            ready: boolean;
+            replica: string;
+            version: string;
+            /** @enum {string} */
+            state: "synced" | "stale" | "rejecting" | "never" | "unknown";
+            rejected: components["schemas"]["Rejection"][];
+            lastRejection: components["schemas"]["Rejection"] | null;
+            certificate: components["schemas"]["Certificate"] | null;
+        };
+        ConfigFinding: {
+            code: string;
+            path: string;
+            level: string;
+        };
+        TouchingObject: {
+            apiVersion: string;
+            kind: string;
+            namespace: string;
+            name: string;
+            /** @enum {string} */
+            reason: "host" | "destination" | "selector" | "gateway" | "namespace" | "mesh";
+            findings: components["schemas"]["ConfigFinding"][];
+        };
+        SubjectPod: {
+            name: string;
+            phase: string;
+            address: string;
+            started: string;
+            containers: components["schemas"]["Container"][];
+            workload: string;
+            revision: string;
+            template: string;
+        };
+        SubjectService: {
+            namespace: string;
+            name: string;
+            type: string;
+            address: string;
+            ports: {
+                name: string;
+                number: number;
+                protocol: string;
+            }[];
+        };
+        SubjectDetails: {
+            /** @enum {string} */
+            kind: "app" | "workload" | "service";
+            namespace: string;
+            name: string;
+            timestamp: number;
+            durationSeconds: number;
+            measured: boolean;
+            node: components["schemas"]["Node"] | null;
+            workloads: components["schemas"]["RegistryWorkload"][];
+            services: components["schemas"]["SubjectService"][];
+            pods: components["schemas"]["SubjectPod"][];
+            proxies: components["schemas"]["Proxy"][] | null;
+            configs: components["schemas"]["TouchingObject"][];
+            traced: boolean;
+            traceServices: string[];
+            warnings: components["schemas"]["Warning"][];
+        };
+        Heat: {
+            times: number[];
+            step: number;
+            bounds: (number | null)[];
+            rates: (number | null)[][];
+        };
+        Replica: {
+            name: string;
+            address: string;
+            ready: boolean;
+            started: string;
+            restarts: number;
+            version: string;
+            reachable: boolean;
+            proxies: number;
+        };
+        MeshGateway: {
+            namespace: string;
+            name: string;
+            desiredReplicas: number;
+            availableReplicas: number;
+            services: {
+                namespace: string;
+                name: string;
+                type: string;
+                address: string;
+                external: string[];
+                ports: {
+                    name: string;
+                    number: number;
+                }[];
+            }[];
+        };
+        MetricsStore: {
+            url: string;
+            reachable: boolean;
+            error: string;
+            version: string;
+            product: string;
+            series: number | null;
+            oldest: number | null;
+            retention: string;
+            finding: string;
+        };
+        TraceStore: {
+            url: string;
+            reachable: boolean;
+            error: string;
+            services: number;
+        };
+        Mesh: {
+            version: string;
+            controlPlane: components["schemas"]["Replica"][];
+            gateways: components["schemas"]["MeshGateway"][];
+            metrics: components["schemas"]["MetricsStore"];
+            traces: components["schemas"]["TraceStore"];
+            proxies: components["schemas"]["Proxy"][];
+            warnings: components["schemas"]["Warning"][];
         };
     };
     responses: never;

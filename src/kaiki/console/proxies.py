@@ -1,0 +1,123 @@
+"""Every proxy, as its pod and the control plane's replicas tell of it: version, state, what it refused, certificate."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, NamedTuple
+
+from kaiki.console.control_plane import ControlPlaneClient
+from kaiki.console.inventory import Inventory
+from kaiki.console.workloads import PROXY_CONTAINER, ROOT_NAMESPACE, has_proxy, is_ready, owner_of
+
+Object = dict[str, Any]
+_FINISHED = ("Succeeded", "Failed")
+
+
+class Replica(NamedTuple):
+    """One pod of the control plane, and its entries; None when it does not answer."""
+
+    name: str
+    pod: Object | None
+    entries: list[Object] | None
+
+
+async def ask_replicas(control_plane: ControlPlaneClient, inventory: Inventory) -> list[Replica]:
+    """Each running replica asked by itself: a proxy is connected to one of them. Without pods, whoever answers."""
+    pods = [pod for pod in inventory.objects("pods") if _is_control_plane(pod)]
+    pods.sort(key=lambda pod: str(pod["metadata"]["name"]))
+    if not pods:
+        known = await control_plane.proxies()
+        entries = None if known is None else list(known.values())
+        return [Replica(control_plane.url, None, entries)]
+    answers = await asyncio.gather(*(_ask(control_plane, pod) for pod in pods))
+    if all(entries is None for entries in answers) and (known := await control_plane.proxies()) is not None:
+        answers[0] = list(known.values())  # Pods that cannot be reached by their address, behind a Service that can.
+    return [Replica(str(pod["metadata"]["name"]), pod, entries) for pod, entries in zip(pods, answers, strict=True)]
+
+
+async def _ask(control_plane: ControlPlaneClient, pod: Object) -> list[Object] | None:
+    address = (pod.get("status") or {}).get("podIP", "")
+    return await control_plane.replica(address) if address else None
+
+
+def _is_control_plane(pod: Object) -> bool:
+    labels = pod["metadata"].get("labels") or {}
+    running = (pod.get("status") or {}).get("phase") not in _FINISHED
+    return running and pod["metadata"].get("namespace") == ROOT_NAMESPACE and labels.get("app") == "istiod"
+
+
+def describe_proxies(inventory: Inventory, replicas: list[Replica]) -> list[Object]:
+    """One row for each pod with a proxy, and for each proxy without a known pod; sorted by namespace and pod."""
+    entries = {
+        str(entry.get("proxy", "")): (replica.name, entry) for replica in replicas for entry in replica.entries or ()
+    }
+    answered = any(replica.entries is not None for replica in replicas)
+    rows = []
+    for pod in inventory.objects("pods"):
+        if not _runs_proxy(pod):
+            continue
+        name, namespace = str(pod["metadata"]["name"]), str(pod["metadata"].get("namespace", ""))
+        rows.append(_describe(name, namespace, pod, entries.pop(f"{name}.{namespace}", None), answered))
+    for proxy, found in entries.items():
+        name, _, namespace = proxy.rpartition(".")
+        rows.append(_describe(name, namespace, None, found, answered))
+    return sorted(rows, key=lambda row: (row["namespace"], row["pod"]))
+
+
+def _runs_proxy(pod: Object) -> bool:
+    return has_proxy(pod) and (pod.get("status") or {}).get("phase") not in _FINISHED
+
+
+def _describe(
+    name: str, namespace: str, pod: Object | None, found: tuple[str, Object] | None, answered: bool
+) -> Object:
+    replica, entry = found or ("", {})
+    rejected = [_rejection(item) for item in entry.get("rejected") or ()]
+    last = entry.get("last_rejection")
+    return {
+        "pod": name,
+        "namespace": namespace,
+        "workload": owner_of(pod)[1] if pod is not None else "",
+        "kind": entry.get("proxy_type") or "",
+        "ready": pod is not None and is_ready(pod),
+        "replica": replica,
+        "version": entry.get("proxy_version") or _version_of_image(pod),
+        "state": _state(entry, answered, bool(rejected)),
+        "rejected": rejected,
+        "lastRejection": _rejection(last) if isinstance(last, dict) else None,
+        "certificate": _certificate(entry.get("certificate")),
+    }
+
+
+def _state(entry: Object, answered: bool, rejecting: bool) -> str:
+    """`synced`, `stale` (being updated), `rejecting`, `never` (not connected), or `unknown`: nobody to ask."""
+    if not entry:
+        return "never" if answered else "unknown"
+    if rejecting:
+        return "rejecting"
+    return "synced" if entry.get("synced") else "stale"
+
+
+def _rejection(item: Object) -> Object:
+    return {name: str(item.get(name, "")) for name in ("type", "name", "reason")}
+
+
+def _certificate(found: Any) -> Object | None:
+    if not isinstance(found, dict):
+        return None
+    told = {"identity": "identity", "expires": "expires_at", "rotates": "rotates_at"}
+    return {name: str(found.get(key, "")) for name, key in told.items()}
+
+
+def _version_of_image(pod: Object | None) -> str:
+    spec = (pod or {}).get("spec") or {}
+    for container in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ())):
+        if container.get("name") == PROXY_CONTAINER:
+            return version_of_image(container.get("image", ""))
+    return ""
+
+
+def version_of_image(image: str) -> str:
+    """A tag that says a version, without its `v`; empty without a tag."""
+    _, colon, tag = image.rpartition("/")[2].partition(":")
+    return tag.partition("@")[0].removeprefix("v") if colon else ""

@@ -1,0 +1,169 @@
+"""One app, workload or service from close by: traffic, latency heat, pods, proxies, certificates, config objects."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from aiohttp import web
+
+from kaiki.console.answers import answer_json, read_duration, read_time
+from kaiki.console.control_plane import ControlPlaneClient
+from kaiki.console.details import describe_pod
+from kaiki.console.errors import BadRequest, MetricsUnavailable, UnknownObject
+from kaiki.console.handlers import MOST_POINTS, read_selections
+from kaiki.console.inventory import Inventory
+from kaiki.console.metrics import MetricsClient, Range
+from kaiki.console.plots import heat
+from kaiki.console.proxies import ask_replicas, describe_proxies
+from kaiki.console.settings import ConsoleSettings
+from kaiki.console.summaries import members_of, subject_of, warnings_of
+from kaiki.console.touching import findings_of, is_traced, touching
+from kaiki.console.workloads import owner_of
+from kaiki.graph import GraphOptions, GraphType, Node, RegistryWorkload, TrafficSeries, build_graph
+
+Object = dict[str, Any]
+_TYPES = {"app": GraphType.APP, "workload": GraphType.WORKLOAD, "service": GraphType.SERVICE}
+
+
+class SubjectHandlers:
+    """`/api/details/{kind}/{namespace}/{name}` and `/api/heat`."""
+
+    def __init__(
+        self,
+        settings: ConsoleSettings,
+        metrics: MetricsClient,
+        inventory: Inventory,
+        control_plane: ControlPlaneClient,
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._inventory = inventory
+        self._control_plane = control_plane
+
+    def routes(self) -> list[web.AbstractRouteDef]:
+        """What to mount."""
+        return [
+            web.get("/api/details/{kind:app|workload|service}/{namespace}/{name}", self.details),
+            web.get("/api/heat", self.heat),
+        ]
+
+    async def details(self, request: web.Request) -> web.Response:
+        """All that is known of one subject. Without the metrics store `measured` is false."""
+        kind, namespace, name = (request.match_info[part] for part in ("kind", "namespace", "name"))
+        registry = self._inventory.registry()
+        workloads = members_of(registry, kind, namespace, name)
+        at = round(read_time(request, "at", time.time), 3)
+        series, warnings = TrafficSeries(), []
+        duration = read_duration(request, "duration", 60)
+        try:
+            series = await self._metrics.traffic(duration, at)
+        except MetricsUnavailable as error:
+            warnings.append({"code": "metricsUnavailable", "message": str(error)})
+        node = self._node(series, kind, namespace, name, GraphOptions(_TYPES[kind], frozenset(), duration, at, True))
+        services = [item for item in self._inventory.objects("services") if _place(item) == (namespace, name)]
+        if node is None and not workloads and not (kind == "service" and services):
+            hint = "It may have been removed: look at the list again."
+            raise UnknownObject(f"there is no {kind} {namespace}/{name}, and it has no traffic", hint)
+        configs = await self._inventory.configs()
+        subject = subject_of(registry, kind, namespace, name, workloads)
+        touched = touching(configs, subject)
+        pods = self._pods(workloads)
+        proxies = await self._proxies({str(pod["metadata"]["name"]) for pod in pods}, namespace)
+        return answer_json(
+            {
+                "kind": kind,
+                "namespace": namespace,
+                "name": name,
+                "timestamp": at,
+                "durationSeconds": duration,
+                "measured": not warnings,
+                "node": node,
+                "workloads": workloads,
+                "services": [_describe_service(item) for item in self._services(subject.services)],
+                "pods": [_describe(pod) for pod in pods],
+                "proxies": proxies,
+                "configs": [_describe_config(item, reason) for item, reason in touched],
+                "traced": is_traced(item for item, _ in touched),
+                "traceServices": sorted({f"{one.app or one.name}.{one.namespace}" for one in workloads}),
+                "warnings": warnings + warnings_of(self._inventory),
+            }
+        )
+
+    async def heat(self, request: web.Request) -> web.Response:
+        """Latency buckets over time of one node or edge."""
+        end = read_time(request, "to", time.time)
+        start = read_time(request, "from", lambda: end - 600)
+        step = read_duration(request, "step", 10)
+        if not 0 < end - start <= MOST_POINTS * step:
+            raise BadRequest(f"from..to must be positive and at most {MOST_POINTS} steps", "Ask for a larger step.")
+        span = Range(start // step * step, end // step * step, step)
+        window = max(step, self._settings.rate_window_seconds)
+        return answer_json(await heat(self._metrics, read_selections(request), span, window))
+
+    def _node(self, series: TrafficSeries, kind: str, namespace: str, name: str, options: GraphOptions) -> Node | None:
+        nodes = build_graph(series, self._inventory.registry(), options).nodes
+        wanted = {f"{kind}:{namespace}/{name}"}
+        members = members_of(self._inventory.registry(), kind, namespace, name)
+        wanted |= {f"gateway:{one.namespace}/{one.name}" for one in members if one.gateway}
+        if kind == "app":  # Workloads without an app label stand for themselves.
+            wanted.add(f"workload:{namespace}/{name}")
+        return next((node for node in nodes if node.id in wanted), None)
+
+    def _pods(self, workloads: Iterable[RegistryWorkload]) -> list[Object]:
+        places = {(one.namespace, one.name) for one in workloads}
+        pods = [
+            pod
+            for pod in self._inventory.objects("pods")
+            if (pod["metadata"].get("namespace", ""), owner_of(pod)[1]) in places
+        ]
+        return sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))
+
+    async def _proxies(self, pods: set[str], namespace: str) -> list[Object] | None:
+        replicas = await ask_replicas(self._control_plane, self._inventory)
+        if all(replica.entries is None for replica in replicas):
+            return None
+        rows = describe_proxies(self._inventory, replicas)
+        return [row for row in rows if row["pod"] in pods and row["namespace"] == namespace]
+
+    def _services(self, places: frozenset[tuple[str, str]]) -> list[Object]:
+        return sorted((item for item in self._inventory.objects("services") if _place(item) in places), key=_place)
+
+
+def _place(item: Object) -> tuple[str, str]:
+    return str(item["metadata"].get("namespace", "")), str(item["metadata"]["name"])
+
+
+def _describe(pod: Object) -> Object:
+    labels = pod["metadata"].get("labels") or {}
+    revision = labels.get("istio.io/rev") or labels.get("service.istio.io/canonical-revision") or ""
+    template = labels.get("pod-template-hash", "")
+    return describe_pod(pod) | {"workload": owner_of(pod)[1], "revision": revision, "template": template}
+
+
+def _describe_service(service: Object) -> Object:
+    namespace, name = _place(service)
+    spec = service.get("spec") or {}
+    return {
+        "namespace": namespace,
+        "name": name,
+        "type": spec.get("type", "ClusterIP"),
+        "address": spec.get("clusterIP", ""),
+        "ports": [
+            {"name": port.get("name", ""), "number": port.get("port", 0), "protocol": port.get("protocol", "TCP")}
+            for port in spec.get("ports") or ()
+        ],
+    }
+
+
+def _describe_config(item: Object, reason: str) -> Object:
+    metadata = item["metadata"]
+    return {
+        "apiVersion": item.get("apiVersion", ""),
+        "kind": item.get("kind", ""),
+        "namespace": metadata.get("namespace", ""),
+        "name": metadata["name"],
+        "reason": reason,
+        "findings": findings_of(item),
+    }

@@ -45,15 +45,15 @@ export class ApiError extends Error {
   }
 }
 
-type Parameters = Record<string, string | number | boolean | undefined>;
+export type Parameters = Record<string, string | number | boolean | undefined>;
 
-async function get<Answer>(path: string, parameters: Parameters, signal?: AbortSignal): Promise<Answer> {
+export async function get<Answer>(path: string, parameters: Parameters, signal?: AbortSignal): Promise<Answer> {
   const response = await ask(path, parameters, "application/json", signal);
   return (await response.json()) as Answer;
 }
 
 /** An answer of 2xx; everything else is an ApiError. */
-async function ask(path: string, parameters: Parameters, accepted: string, signal?: AbortSignal, sent?: unknown): Promise<Response> {
+export async function ask(path: string, parameters: Parameters, accepted: string, signal?: AbortSignal, sent?: unknown): Promise<Response> {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) {
     if (value !== undefined && value !== "" && value !== false) query.set(name, String(value));

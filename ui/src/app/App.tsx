@@ -1,32 +1,34 @@
 import { lazy, Suspense } from "react";
-import { Navigate, NavLink, Route, Routes } from "react-router";
+import { Navigate, NavLink, Route, Routes, useLocation } from "react-router";
 import { GraphPage } from "../features/graph/GraphPage";
 import { CardinalityNotice } from "../shared/CardinalityNotice";
-import { Icon, Sailboat } from "../shared/icons";
+import { Icon, Sailboat, type IconName } from "../shared/icons";
 import { useLanguage } from "./language";
 import type { TextKey } from "./texts";
 import { toggleTheme } from "./theme";
 
-const WorkloadsPage = lazy(() => import("../features/workloads/WorkloadsPage"));
-const WorkloadPage = lazy(() => import("../features/workloads/WorkloadPage"));
-const ServicesPage = lazy(() => import("../features/services/ServicesPage"));
+const SummaryPage = lazy(() => import("../features/overview/SummaryPage"));
+const DetailPage = lazy(() => import("../features/details/DetailPage"));
+const TracePage = lazy(() => import("../features/traces/TracePage"));
+const MeshPage = lazy(() => import("../features/mesh/MeshPage"));
 const ConfigPage = lazy(() => import("../features/config/ConfigPage"));
 const ObjectPage = lazy(() => import("../features/config/ObjectPage"));
 const WizardPage = lazy(() => import("../features/config/WizardPage"));
 const RequestsPage = lazy(() => import("../features/requests/RequestsPage"));
 const ChangesPage = lazy(() => import("../features/config/ChangesPage"));
 
-const PAGES: readonly { path: string; text: TextKey; icon: "graph" | "workload" | "service" | "config" | "clock" | "table" }[] = [
+const PAGES: readonly { path: string; text: TextKey; icon: IconName; also?: readonly string[] }[] = [
   { path: "/graph", text: "graph", icon: "graph" },
-  { path: "/workloads", text: "workloads", icon: "workload" },
-  { path: "/services", text: "services", icon: "service" },
+  { path: "/overview", text: "overview", icon: "app", also: ["/apps", "/workloads", "/services"] },
   { path: "/requests", text: "requestLog", icon: "table" },
   { path: "/config", text: "config", icon: "config" },
   { path: "/changes", text: "configChanges", icon: "clock" },
+  { path: "/mesh", text: "mesh", icon: "service" },
 ];
 
 export function App() {
   const { t, language, setLanguage } = useLanguage();
+  const { pathname } = useLocation();
   return (
     <div className="shell">
       <a className="skip" href="#content">
@@ -38,7 +40,7 @@ export function App() {
         </NavLink>
         <nav aria-label={t("navigation")}>
           {PAGES.map((page) => (
-            <NavLink key={page.path} to={page.path} className="rail-link">
+            <NavLink key={page.path} to={page.path} className={({ isActive }) => (isActive || page.also?.some((path) => pathname.startsWith(path)) === true ? "rail-link active" : "rail-link")}>
               <Icon name={page.icon} />
               <span>{t(page.text)}</span>
             </NavLink>
@@ -59,9 +61,15 @@ export function App() {
         <Suspense fallback={<p className="page-note">{t("loading")}</p>}>
           <Routes>
             <Route path="/graph" element={<GraphPage />} />
-            <Route path="/workloads" element={<WorkloadsPage />} />
-            <Route path="/workloads/:namespace/:name" element={<WorkloadPage />} />
-            <Route path="/services" element={<ServicesPage />} />
+            <Route path="/overview" element={<SummaryPage key="namespace" by="namespace" />} />
+            <Route path="/apps" element={<SummaryPage key="app" by="app" />} />
+            <Route path="/workloads" element={<SummaryPage key="workload" by="workload" />} />
+            <Route path="/services" element={<SummaryPage key="service" by="service" />} />
+            <Route path="/apps/:namespace/:name" element={<DetailPage kind="app" />} />
+            <Route path="/workloads/:namespace/:name" element={<DetailPage kind="workload" />} />
+            <Route path="/services/:namespace/:name" element={<DetailPage kind="service" />} />
+            <Route path="/traces/:trace" element={<TracePage />} />
+            <Route path="/mesh" element={<MeshPage />} />
             <Route path="/requests" element={<RequestsPage />} />
             <Route path="/config" element={<ConfigPage />} />
             <Route path="/config/object" element={<ObjectPage />} />

@@ -1,6 +1,9 @@
 /** Every text of the UI, in both languages. The type makes a missing translation a compile error. */
 
+import { enPages, koPages } from "./pageTexts";
+
 export const en = {
+  ...enPages,
   graph: "Graph",
   workloads: "Workloads",
   services: "Services",
@@ -366,6 +369,7 @@ export const en = {
 export type TextKey = keyof typeof en;
 
 export const ko: Record<TextKey, string> = {
+  ...koPages,
   graph: "그래프",
   workloads: "워크로드",
   services: "서비스",

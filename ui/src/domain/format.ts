@@ -68,3 +68,9 @@ function significant(value: number, digits: number): string {
 function trim(text: string): string {
   return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
 }
+
+/** A moment with its date; from milliseconds or RFC 3339. Empty when it is none. */
+export function formatMoment(moment: string | number, language: string): string {
+  const date = new Date(moment);
+  return Number.isNaN(date.getTime()) ? "" : date.toLocaleString(language, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+}

@@ -13,7 +13,7 @@ export function Command({ text }: { text: string }) {
   return (
     <span className="command">
       <code>{text}</code>
-      <button type="button" className="control" aria-label={`${t("copy")}: ${text}`} onClick={() => void copy(text).then(setCopied)}>
+      <button type="button" className="control" aria-label={`${t("copy")}: ${text}`} onClick={() => void copyText(text).then(setCopied)}>
         <span aria-live="polite">{t(copied ? "copied" : "copy")}</span>
       </button>
     </span>
@@ -21,7 +21,7 @@ export function Command({ text }: { text: string }) {
 }
 
 /** Whether it worked: browsers offer the clipboard to secure pages only, and may refuse. */
-async function copy(text: string): Promise<boolean> {
+export async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
     return true;

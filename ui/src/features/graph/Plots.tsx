@@ -4,25 +4,33 @@ import { lazy, Suspense, useMemo } from "react";
 import { fetchChanges, fetchPlot, type PlotSubject } from "../../api/client";
 import { useText } from "../../app/language";
 import { formatBytes, formatNumber } from "../../domain/format";
+import { durationText } from "./words";
 
 const PlotView = lazy(() => import("../../shared/PlotView"));
 const SPAN_SECONDS = 600;
 const STEP_SECONDS = 5;
+const MOST_POINTS = 180;
 
-export function Plots({ subject, until }: { subject: PlotSubject; until: number | null }) {
+interface Properties {
+  subject: PlotSubject;
+  until: number | null;
+  spanSeconds?: number;
+}
+
+export function Plots({ subject, until, spanSeconds = SPAN_SECONDS }: Properties) {
   const t = useText();
   const { data, error } = useQuery({
-    queryKey: ["plot", subject, until],
+    queryKey: ["plot", subject, until, spanSeconds],
     queryFn: ({ signal }) => {
       const end = until ?? Date.now() / 1000;
-      return fetchPlot(subject, end - SPAN_SECONDS, end, STEP_SECONDS, signal);
+      return fetchPlot(subject, end - spanSeconds, end, Math.max(STEP_SECONDS, Math.ceil(spanSeconds / MOST_POINTS)), signal);
     },
     refetchInterval: until === null ? STEP_SECONDS * 1000 : false,
     placeholderData: keepPreviousData,
   });
   const [first, last] = [data?.times[0], data?.times.at(-1)];
   const changes = useQuery({
-    queryKey: ["changes", "plot", until],
+    queryKey: ["changes", "plot", until, spanSeconds],
     queryFn: ({ signal }) => fetchChanges({ from: first, to: until ?? undefined }, signal),
     enabled: first !== undefined && last !== undefined,
     refetchInterval: until === null ? STEP_SECONDS * 1000 : false,
@@ -41,7 +49,7 @@ export function Plots({ subject, until }: { subject: PlotSubject; until: number 
   const has = (line: (number | null)[]) => line.some((value) => value !== null && value > 0);
   return (
     <section>
-      <h3>{t("history")}</h3>
+      <h3>{spanSeconds === SPAN_SECONDS && until === null ? t("history") : t("historyOf", { time: durationText(spanSeconds, t) })}</h3>
       {empty && <p className="soft">{t("noHistory")}</p>}
       <Suspense fallback={null}>
         {rates.success.some((value) => value !== null) && (

@@ -76,6 +76,7 @@ function Nearer({ node, focus, change }: Pick<NodeProperties, "node" | "focus" |
 function NodeDetails({ graph, node, onSelect, until, focus, change }: NodeProperties) {
   const t = useText();
   const { inbound, outbound } = node.traffic;
+  const page = pageOf(node);
   const received = inbound.requestCount > 0 || inbound.bytesSentPerSecond > 0;
   const called = outbound.requestCount > 0 || outbound.bytesSentPerSecond > 0;
   return (
@@ -88,9 +89,9 @@ function NodeDetails({ graph, node, onSelect, until, focus, change }: NodeProper
           {nodeTitle(node, t)} {nodeName(node).version !== "" && <span className="pill">{nodeName(node).version}</span>}
         </h2>
         {node.namespace !== "" && node.type !== "namespace" && <p className="soft">{node.namespace}</p>}
-        {(node.type === "workload" || node.type === "gateway") && (
+        {page !== null && (
           <p>
-            <Link to={`/workloads/${encodeURIComponent(node.namespace)}/${encodeURIComponent(node.workload)}`}>{t("openWorkload")}</Link>
+            <Link to={page}>{t("openWorkload")}</Link>
           </p>
         )}
       </header>
@@ -203,6 +204,14 @@ function EdgeDetails({ graph, edge, onSelect, until }: EdgeProperties) {
 }
 
 /** A service in a graph of workloads stands for requests that no workload is known to have answered. */
+/** Where a node's own page is; null for what has none. */
+function pageOf(node: GraphNode): string | null {
+  if (node.namespace === "") return null;
+  const [list, name] =
+    node.type === "service" ? ["services", node.service] : node.type === "app" ? ["apps", node.app] : node.type === "workload" || node.type === "gateway" ? ["workloads", node.workload] : ["", ""];
+  return name === "" ? null : `/${list}/${encodeURIComponent(node.namespace)}/${encodeURIComponent(name)}`;
+}
+
 function isUnreached(node: GraphNode, graph: TrafficGraph): boolean {
   const between = graph.edges.some((edge) => edge.source === node.id);
   return node.type === "service" && graph.graphType !== "service" && node.namespace !== "" && !between;

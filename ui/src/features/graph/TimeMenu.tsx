@@ -6,12 +6,16 @@ import { formatClock, localInput, readLocalInput } from "../../domain/format";
 import { Menu } from "../../shared/Menu";
 import { durationText } from "./words";
 
+type Times = Pick<GraphAddress, "at" | "durationSeconds" | "compareSeconds">;
+
 interface Properties {
-  address: GraphAddress;
-  change: (change: Partial<GraphAddress>) => void;
+  address: Times;
+  change: (change: Partial<Times>) => void;
+  /** Whether another time can be chosen to compare with. */
+  comparing?: boolean;
 }
 
-export function TimeMenu({ address, change }: Properties) {
+export function TimeMenu({ address, change, comparing = true }: Properties) {
   const { t, language } = useLanguage();
   const { at, durationSeconds, compareSeconds } = address;
   const window = at === null ? durationText(durationSeconds, t) : `${formatClock(at - durationSeconds, language)} – ${formatClock(at, language)}`;
@@ -37,25 +41,27 @@ export function TimeMenu({ address, change }: Properties) {
         </div>
       </fieldset>
       <RangeForm key={`${at}|${durationSeconds}`} address={address} change={change} />
-      <fieldset className="menu-group">
-        <legend>{t("compareWith")}</legend>
-        <div className="pills">
-          <button type="button" className="control" aria-pressed={compareSeconds === null} onClick={() => change({ compareSeconds: null })}>
-            {t("compareOff")}
-          </button>
-          {COMPARISONS.map((seconds) => (
-            <button key={seconds} type="button" className="control" aria-pressed={seconds === compareSeconds} onClick={() => change({ compareSeconds: seconds })}>
-              {t("ago", { time: durationText(seconds, t) })}
+      {comparing && (
+        <fieldset className="menu-group">
+          <legend>{t("compareWith")}</legend>
+          <div className="pills">
+            <button type="button" className="control" aria-pressed={compareSeconds === null} onClick={() => change({ compareSeconds: null })}>
+              {t("compareOff")}
             </button>
-          ))}
-        </div>
-      </fieldset>
+            {COMPARISONS.map((seconds) => (
+              <button key={seconds} type="button" className="control" aria-pressed={seconds === compareSeconds} onClick={() => change({ compareSeconds: seconds })}>
+                {t("ago", { time: durationText(seconds, t) })}
+              </button>
+            ))}
+          </div>
+        </fieldset>
+      )}
     </Menu>
   );
 }
 
 /** An absolute range. It starts from what is shown now, and is sent when it is whole and the right way round. */
-function RangeForm({ address, change }: Properties) {
+function RangeForm({ address, change }: Omit<Properties, "comparing">) {
   const { t } = useLanguage();
   const [now] = useState(() => Math.floor(Date.now() / 1000));
   const end = address.at ?? now;

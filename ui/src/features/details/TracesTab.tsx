@@ -1,0 +1,157 @@
+/** The traces of a subject: a picture of time and duration, and the same as a table. */
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
+import { Link } from "react-router";
+import { ApiError } from "../../api/client";
+import { fetchTraces, type SubjectDetails } from "../../api/pages";
+import { useLanguage, useText } from "../../app/language";
+import { formatClock, formatMilliseconds, formatMoment } from "../../domain/format";
+import { summarizeTrace, type TraceSummary } from "../../domain/traces";
+import { Choice } from "../../shared/Choice";
+import { Icon } from "../../shared/icons";
+import { SortTable, type Column } from "../../shared/SortTable";
+import { Loading } from "../../shared/states";
+import { TracingOff } from "../traces/TracingOff";
+import type { ChangeDetail, DetailAddress } from "./useDetailAddress";
+
+const LIMIT = 100;
+
+export function TracesTab({ data, address, change }: { data: SubjectDetails; address: DetailAddress; change: ChangeDetail }) {
+  const { t, language } = useLanguage();
+  const { at, durationSeconds, errorsOnly } = address;
+  const services = data.traceServices;
+  const query = useQuery({
+    queryKey: ["traces", services, at, durationSeconds],
+    queryFn: async ({ signal }) => {
+      const to = at ?? Date.now() / 1000;
+      const found = await Promise.all(services.map((service) => fetchTraces(service, { from: to - durationSeconds, to }, LIMIT, signal)));
+      const traces = new Map(found.flat().map((trace) => [trace.traceID, trace]));
+      return { from: to - durationSeconds, to, traces: [...traces.values()].map(summarizeTrace).filter((trace) => trace !== null) };
+    },
+    refetchInterval: at === null ? 10_000 : false,
+    placeholderData: keepPreviousData,
+  });
+  const all = query.data?.traces;
+  const shown = useMemo(() => (all ?? []).filter((trace) => !errorsOnly || trace.errors > 0), [all, errorsOnly]);
+  const columns = useColumns(shown);
+  if (query.error !== null && all === undefined) return <NoStore error={query.error} />;
+  if (query.data === undefined || all === undefined) return <Loading />;
+  if (all.length === 0 && !data.traced) return <TracingOff />;
+  const errors = all.filter((trace) => trace.errors > 0).length;
+  return (
+    <section aria-label={t("traces")}>
+      <div className="section-head">
+        <p className="soft" role="status">
+          {t("traceCount", { count: all.length, errors })}
+          {all.length >= LIMIT && ` ${t("traceLimit", { limit: LIMIT })}`}
+        </p>
+        <Choice
+          label={t("show")}
+          value={errorsOnly ? "errors" : ""}
+          none=""
+          options={[{ value: "errors", text: t("withErrors") }]}
+          onChange={(value) => change({ errorsOnly: value !== "" })}
+        />
+      </div>
+      {query.error !== null && <p className="notice">{t("errorStale", { time: formatClock(query.dataUpdatedAt / 1000, language) })}</p>}
+      {all.length === 0 && <p className="page-note">{t("noTraces")}</p>}
+      {shown.length > 0 && (
+        <>
+          <Scatter traces={shown} from={query.data.from} to={query.data.to} />
+          <div className="table-frame">
+            <SortTable label={t("traces")} items={shown} columns={columns} rowKey={(trace) => trace.id} sort={address.sort === "" ? "-time" : address.sort} onSort={(sort) => change({ sort })} />
+          </div>
+        </>
+      )}
+    </section>
+  );
+}
+
+function NoStore({ error }: { error: Error }) {
+  const t = useText();
+  return (
+    <div className="banner" role="alert">
+      <Icon name="warning" size={20} />
+      <div>
+        <strong>{t("tracesUnavailable")}</strong>
+        <p>{error.message}</p>
+        {error instanceof ApiError && error.hint !== "" && <p>{error.hint}</p>}
+      </div>
+    </div>
+  );
+}
+
+function useColumns(traces: readonly TraceSummary[]): Column<TraceSummary>[] {
+  const { t, language } = useLanguage();
+  const longest = Math.max(1, ...traces.map((trace) => trace.milliseconds));
+  return [
+    {
+      key: "time",
+      label: t("time"),
+      value: (trace) => trace.start,
+      cell: (trace) => (
+        <Link className="when" to={`/traces/${trace.id}`}>
+          {formatMoment(trace.start, language)}
+        </Link>
+      ),
+    },
+    {
+      key: "operation",
+      label: t("operationName"),
+      value: (trace) => trace.operation,
+      cell: (trace) => (
+        <>
+          {trace.operation} <span className="soft">{trace.service}</span>
+        </>
+      ),
+    },
+    {
+      key: "duration",
+      label: t("duration"),
+      number: true,
+      value: (trace) => trace.milliseconds,
+      cell: (trace) => (
+        <span className="duration-cell">
+          <span className="duration-bar" aria-hidden="true">
+            <span className={trace.errors > 0 ? "bar-failure" : "bar-accent"} style={{ width: `${(trace.milliseconds / longest) * 100}%` }} />
+          </span>
+          {formatMilliseconds(trace.milliseconds)}
+        </span>
+      ),
+    },
+    { key: "spans", label: t("spans"), number: true, value: (trace) => trace.spans, cell: (trace) => trace.spans },
+    {
+      key: "errors",
+      label: t("errors"),
+      number: true,
+      value: (trace) => trace.errors,
+      cell: (trace) => <span className={trace.errors > 0 ? "bad" : "soft"}>{trace.errors === 0 ? "–" : trace.errors}</span>,
+    },
+    { key: "services", label: t("services"), value: (trace) => trace.services.length, cell: (trace) => <span className="soft">{trace.services.join(", ")}</span> },
+  ];
+}
+
+const [WIDTH, HEIGHT] = [1000, 130];
+
+/** Each trace a dot: when, how long, and by its shape whether something in it failed. The table below says the same. */
+function Scatter({ traces, from, to }: { traces: readonly TraceSummary[]; from: number; to: number }) {
+  const { language } = useLanguage();
+  const longest = Math.max(1, ...traces.map((trace) => trace.milliseconds));
+  return (
+    <div className="scatter" aria-hidden="true">
+      <span className="scatter-most soft">{formatMilliseconds(longest)}</span>
+      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none">
+        {traces.map((trace) => {
+          const x = ((trace.start / 1000 - from) / Math.max(1, to - from)) * WIDTH;
+          const y = HEIGHT - 8 - (trace.milliseconds / longest) * (HEIGHT - 20);
+          const size = trace.errors > 0 ? 7 : 5;
+          return <path key={trace.id} className={trace.errors > 0 ? "dot dot-failure" : "dot"} d={`M${x} ${y}h.01`} strokeWidth={size * 2} />;
+        })}
+      </svg>
+      <p className="soft">
+        <span>{formatClock(from, language)}</span>
+        <span>{formatClock(to, language)}</span>
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,35 @@
+/** Numbers, plots and latency heat of both directions, and why the health is what it is. */
+import type { SubjectDetails } from "../../api/pages";
+import { useText } from "../../app/language";
+import { ResponseTable, TrafficNumbers } from "../graph/Numbers";
+import { Plots } from "../graph/Plots";
+import { Verdict } from "../graph/Verdict";
+import { HeatMap } from "./HeatMap";
+import type { DetailAddress } from "./useDetailAddress";
+
+export function TrafficTab({ data: { node, measured, kind }, address: { at, durationSeconds } }: { data: SubjectDetails; address: DetailAddress }) {
+  const t = useText();
+  if (node === null) return <p className="soft">{t(measured ? "noHistory" : "nothingYet")}</p>;
+  const directions = kind === "service" && node.type === "service" ? (["inbound"] as const) : (["inbound", "outbound"] as const);
+  return (
+    <>
+      <Verdict health={node.health} traffic={[node.traffic.inbound, node.traffic.outbound]} />
+      <div className="columns">
+        {directions.map((direction) => {
+          const traffic = node.traffic[direction];
+          const silent = traffic.requestCount === 0 && traffic.bytesSentPerSecond + traffic.bytesReceivedPerSecond === 0;
+          return (
+            <section key={direction} className="direction" aria-label={t(direction)}>
+              <h2>{t(direction)}</h2>
+              {silent && <p className="soft">{t(direction === "inbound" ? "silentInbound" : "silentOutbound")}</p>}
+              <TrafficNumbers title="" traffic={traffic} />
+              <Plots subject={{ kind: "node", id: node.id, direction }} until={at} spanSeconds={durationSeconds} />
+              <HeatMap node={node.id} direction={direction} until={at} spanSeconds={durationSeconds} />
+              <ResponseTable traffic={traffic} />
+            </section>
+          );
+        })}
+      </div>
+    </>
+  );
+}

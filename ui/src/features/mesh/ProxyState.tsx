@@ -1,0 +1,31 @@
+/** Whether a proxy has the newest configuration, by shape and word; and what it refuses or last refused. */
+import type { Proxy } from "../../api/pages";
+import type { HealthStatus } from "../../api/client";
+import { useText } from "../../app/language";
+import { HealthShape } from "../../shared/health";
+
+const SHAPES: Record<Proxy["state"], HealthStatus> = { synced: "healthy", stale: "degraded", rejecting: "failure", never: "notReady", unknown: "idle" };
+
+export function ProxyState({ proxy }: { proxy: Proxy }) {
+  const t = useText();
+  const shown = proxy.rejected.length > 0 ? proxy.rejected : proxy.lastRejection === null ? [] : [proxy.lastRejection];
+  return (
+    <div className="proxy-state">
+      <span className={`health health-${SHAPES[proxy.state]}`}>
+        <svg width="18" height="18" viewBox="-10 -10 20 20" aria-hidden="true">
+          <HealthShape status={SHAPES[proxy.state]} x={0} y={0} />
+        </svg>
+        {t(`proxy.${proxy.state}`)}
+      </span>
+      {shown.map((item) => (
+        <p key={item.type + item.name} className="rejection">
+          {proxy.rejected.length === 0 && <span className="soft">{t("lastRejection")} </span>}
+          <code>
+            {item.type} {item.name}
+          </code>{" "}
+          {item.reason}
+        </p>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,68 @@
+/** A table whose columns sort; the order is the caller's to keep, in the page's address. */
+import type { ReactNode } from "react";
+import { useText } from "../app/language";
+import { sortBy } from "../domain/list";
+
+export interface Column<Item> {
+  key: string;
+  label: string;
+  cell: (item: Item) => ReactNode;
+  /** What is sorted by; columns without it don't sort. */
+  value?: (item: Item) => number | string | null | undefined;
+  number?: boolean;
+}
+
+interface Properties<Item> {
+  label: string;
+  items: readonly Item[];
+  columns: readonly Column<Item>[];
+  rowKey: (item: Item) => string;
+  sort: string;
+  onSort: (sort: string) => void;
+}
+
+export function SortTable<Item>({ label, items, columns, rowKey, sort, onSort }: Properties<Item>) {
+  const t = useText();
+  const descending = sort.startsWith("-");
+  const key = descending ? sort.slice(1) : sort;
+  const value = columns.find((column) => column.key === key)?.value;
+  const shown = value === undefined ? items : sortBy(items, value, descending);
+  // Numbers are looked for at their greatest, names at their beginning.
+  const next = (column: Column<Item>) => (column.key === key ? (descending ? column.key : `-${column.key}`) : column.number === true ? `-${column.key}` : column.key);
+  return (
+    <table aria-label={label}>
+      <thead>
+        <tr>
+          {columns.map((column) => (
+            <th
+              key={column.key}
+              scope="col"
+              className={column.number === true ? "number" : undefined}
+              aria-sort={column.value === undefined ? undefined : column.key !== key ? "none" : descending ? "descending" : "ascending"}
+            >
+              {column.value === undefined ? (
+                column.label
+              ) : (
+                <button type="button" className="sort" title={t("sortBy", { name: column.label })} onClick={() => onSort(next(column))}>
+                  {column.label}
+                  <span aria-hidden="true">{column.key !== key ? "" : descending ? "↓" : "↑"}</span>
+                </button>
+              )}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {shown.map((item) => (
+          <tr key={rowKey(item)}>
+            {columns.map((column) => (
+              <td key={column.key} className={column.number === true ? "number" : undefined}>
+                {column.cell(item)}
+              </td>
+            ))}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}

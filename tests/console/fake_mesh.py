@@ -224,7 +224,9 @@ def _pod(namespace: str, name: str, labels: dict[str, str]) -> dict[str, Any]:
         ),
         "spec": {
             "containers": [{"name": "app", "image": "kaiki/kaiki:0.1.0"}],
-            "initContainers": [{"name": "istio-proxy", "image": "envoyproxy/envoy:v1.40.0"}],
+            "initContainers": [{"name": "istio-proxy", "image": "envoyproxy/envoy:v1.40.0"}]
+            if name != "istiod"
+            else [],
         },
         "status": {
             "phase": "Running",
@@ -241,7 +243,7 @@ def _running(name: str) -> dict[str, Any]:
 
 
 def _service(namespace: str, app: str) -> dict[str, Any]:
-    selector = {"istio": "ingressgateway"} if namespace == "istio-system" else {"app": app}
+    selector = {"istio": "ingressgateway"} if app == "istio-ingressgateway" else {"app": app}
     port = {"name": "http", "port": 9080, "protocol": "TCP"}
     return {
         "metadata": metadata(app, namespace),

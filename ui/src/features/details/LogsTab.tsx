@@ -61,13 +61,13 @@ function Log({ place, address: { search, follow, previous } }: { place: { namesp
   }, [shown]);
   return (
     <section className="log" aria-label={`${t("logs")}: ${place.container}`}>
-      <h3>
+      <h2>
         {place.container}
         <span className={`log-state log-${state}`}>
           <span className="pulse" aria-hidden="true" /> {t(`log.${state}`)}
         </span>
         <span className="soft">{t("logLines", { shown: shown.length, all: text.lines.length })}</span>
-      </h3>
+      </h2>
       {error !== "" && (
         <p className="notice" role="status">
           {error}

@@ -101,7 +101,7 @@ function useColumns(traces: readonly TraceSummary[]): Column<TraceSummary>[] {
       value: (trace) => trace.operation,
       cell: (trace) => (
         <>
-          {trace.operation} <span className="soft">{trace.service}</span>
+          {trace.operation} <span className="soft">{trace.service.split(".")[0]}</span>
         </>
       ),
     },
@@ -127,7 +127,7 @@ function useColumns(traces: readonly TraceSummary[]): Column<TraceSummary>[] {
       value: (trace) => trace.errors,
       cell: (trace) => <span className={trace.errors > 0 ? "bad" : "soft"}>{trace.errors === 0 ? "–" : trace.errors}</span>,
     },
-    { key: "services", label: t("services"), value: (trace) => trace.services.length, cell: (trace) => <span className="soft">{trace.services.join(", ")}</span> },
+    { key: "services", label: t("services"), value: (trace) => trace.services.length, cell: (trace) => <span className="soft">{trace.services.map((name) => name.split(".")[0]).join(", ")}</span> },
   ];
 }
 
@@ -144,7 +144,7 @@ function Scatter({ traces, from, to }: { traces: readonly TraceSummary[]; from: 
         {traces.map((trace) => {
           const x = ((trace.start / 1000 - from) / Math.max(1, to - from)) * WIDTH;
           const y = HEIGHT - 8 - (trace.milliseconds / longest) * (HEIGHT - 20);
-          const size = trace.errors > 0 ? 7 : 5;
+          const size = trace.errors > 0 ? 5.5 : 5;
           return <path key={trace.id} className={trace.errors > 0 ? "dot dot-failure" : "dot"} d={`M${x} ${y}h.01`} strokeWidth={size * 2} />;
         })}
       </svg>

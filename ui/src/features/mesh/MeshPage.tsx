@@ -195,7 +195,7 @@ function Proxies({ proxies }: { proxies: Proxy[] }) {
   const shown = proxies.filter((proxy) => (state === "" || proxy.state === state) && `${proxy.pod} ${proxy.namespace} ${proxy.version} ${proxy.replica}`.toLowerCase().includes(words));
   const columns = useProxyColumns(proxies);
   return (
-    <section aria-label={t("proxies")}>
+    <section>
       <div className="section-head">
         <h2>
           {t("proxies")} <span className="pill">{proxies.length}</span>

@@ -24,6 +24,9 @@ export function NamespaceCards({ items, address }: { items: Summary[]; address: 
 function NamespaceCard({ item, address }: { item: Summary; address: ListAddress }) {
   const t = useText();
   const name = encodeURIComponent(item.name);
+  // A gateway's namespace takes in what nobody measures, from outside of the mesh: what it sends on tells more.
+  const direction = (item.inbound?.requestsPerSecond ?? 0) === 0 && (item.outbound?.requestsPerSecond ?? 0) > 0 ? "outbound" : "inbound";
+  const rates = item[direction];
   const time = `${address.at === null ? "" : `&at=${address.at}`}${address.durationSeconds === 60 ? "" : `&duration=${address.durationSeconds}`}`;
   return (
     <li className={`namespace-card card-${item.health.status}`}>
@@ -35,18 +38,18 @@ function NamespaceCard({ item, address }: { item: Summary; address: ListAddress 
       </header>
       <dl className="numbers">
         <div>
-          <dt>{t("inbound")}</dt>
+          <dt>{t(direction)}</dt>
           <dd>
-            <RateCell rates={item.inbound} />
+            <RateCell rates={rates} />
           </dd>
         </div>
-        <div className={(item.inbound?.errorRatio ?? 0) > 0 ? "bad" : ""}>
+        <div className={(rates?.errorRatio ?? 0) > 0 ? "bad" : ""}>
           <dt>{t("errors")}</dt>
-          <dd>{formatShare(item.inbound?.errorRatio)}</dd>
+          <dd>{formatShare(rates?.errorRatio)}</dd>
         </div>
         <div>
           <dt>p95</dt>
-          <dd>{formatMilliseconds(item.inbound?.p95Milliseconds)}</dd>
+          <dd>{formatMilliseconds(rates?.p95Milliseconds)}</dd>
         </div>
       </dl>
       <AppBar apps={item.apps ?? {}} />
@@ -66,7 +69,7 @@ function NamespaceCard({ item, address }: { item: Summary; address: ListAddress 
         </div>
         <div>
           <dt>{t("config")}</dt>
-          <dd>{item.findings.errors + item.findings.warnings > 0 ? <FindingCell item={item} by="namespace" /> : t("objectCount", { count: item.configs ?? 0 })}</dd>
+          <dd>{item.findings.errors + item.findings.warnings > 0 ? <FindingCell item={item} by="namespace" /> : t(item.configs === 1 ? "objectOne" : "objectCount", { count: item.configs ?? 0 })}</dd>
         </div>
       </dl>
       <footer>

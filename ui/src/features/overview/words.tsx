@@ -30,7 +30,7 @@ export function FindingCell({ item, by }: { item: Summary; by: ListKind }) {
   const t = useText();
   const { errors, warnings } = item.findings;
   if (errors + warnings === 0) return <span className="soft">–</span>;
-  const text = [errors > 0 ? t("errorCount", { count: errors }) : "", warnings > 0 ? t("warningCount", { count: warnings }) : ""].filter((part) => part !== "").join(", ");
+  const text = [errors > 0 ? t(errors === 1 ? "errorOne" : "errorCount", { count: errors }) : "", warnings > 0 ? t(warnings === 1 ? "warningOne" : "warningCount", { count: warnings }) : ""].filter((part) => part !== "").join(", ");
   const to = by === "namespace" ? `/config?namespace=${encodeURIComponent(item.name)}&findings=true` : `${detailsAddress(by, item.namespace, item.name)}?tab=config`;
   return (
     <Link className={`with-icon finding-link ${errors > 0 ? "bad" : "finding-mark"}`} to={to}>

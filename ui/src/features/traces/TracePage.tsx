@@ -110,7 +110,7 @@ function Span({ row, color, open, toggle }: { row: SpanRow; color: number; open:
         </span>
         <span className="span-line">
           <span className={`span-bar swatch-${color}${error ? " span-error" : ""}`} style={{ left: `${offset * 100}%`, width: `max(3px, ${length * 100}%)` }} />
-          <span className={`span-told${offset + length > 0.75 ? " before" : ""}`} style={offset + length > 0.75 ? { right: `${(1 - offset) * 100}%` } : { left: `${(offset + length) * 100}%` }}>
+          <span className="span-told" style={{ left: `${(offset + length) * 100}%` }}>
             {error && <Icon name="warning" size={13} />}
             {error && <span className="hidden">{t("withErrors")}</span>}
             {formatMilliseconds(milliseconds)} {status !== "" && status !== "200" && status !== "0" && <b className={error ? "bad" : ""}>{status}</b>}

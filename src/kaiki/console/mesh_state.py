@@ -89,7 +89,7 @@ class MeshHandlers:
             "series": head.get("numSeries"),
             "oldest": oldest / 1000 if isinstance(oldest, int) and 0 < oldest < 1 << 53 else None,
             "retention": str((runtime or {}).get("storageRetention", "")),
-            "finding": str((store or {}).get("finding") or ""),
+            "finding": _text_of((store or {}).get("finding")),
         }
 
     async def _describe_traces(self) -> Object:
@@ -103,6 +103,11 @@ class MeshHandlers:
 
 
 _NO_STORE: Object = {"version": "", "product": "", "series": None, "oldest": None, "retention": "", "finding": ""}
+
+
+def _text_of(finding: Any) -> str:
+    """What our own store says of its labels; other stores find nothing."""
+    return str(finding.get("text") or "") if isinstance(finding, dict) else ""
 
 
 def _describe_replica(replica: Replica) -> Object:

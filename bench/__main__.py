@@ -15,6 +15,7 @@ import time
 BENCHMARKS = {
     "demo": "start-up, memory, changes in force, idle processor time of `kaiki demo` (3 min)",
     "throughput": "requests per second through gateway and sidecars, against static Envoys (3 min)",
+    "telemetry": "what telemetry costs a pair of sidecars per request: on against off (6 min)",
     "ingest": "what a scrape costs the metrics store (15 s)",
     "prometheus": "the metrics store beside Debian's Prometheus: queries and memory (4 min)",
     "kubernetes": "what the embedded Kubernetes API costs (30 s)",

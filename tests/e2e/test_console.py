@@ -198,6 +198,27 @@ def test_a_fault_shows_by_itself(busy: Mesh, page: Page) -> None:
         busy.kubectl("delete", "virtualservice", "details-abort")
 
 
+def test_a_failed_request_is_found_with_its_reason_and_the_object_responsible(busy: Mesh, page: Page) -> None:
+    logging = str(SAMPLES / "telemetry" / "log-failures.yaml")
+    busy.kubectl("apply", "-f", logging)
+    busy.kubectl("apply", "-f", "-", given=json.dumps(DETAILS_ABORT))
+    try:
+        address = "/requests?namespaces=default&workload=productpage-v1&flags=FI"
+        page.goto(busy.environment["KAIKI_CONSOLE_URL"] + address)
+        row = page.get_by_role("button", name="GET details:9080/details/0").first
+        row.wait_for(timeout=2 * PATIENCE_MILLISECONDS)
+        row.focus()
+        page.keyboard.press("Enter")
+        panel = page.get_by_role("complementary", name="Why")
+        expect(panel).to_contain_text("A fault was injected on purpose")
+        expect(panel.get_by_role("link", name="VirtualService default/details-abort")).to_be_visible()
+        page.get_by_label("Host or path contains").fill("/no-such-path")
+        expect(page.get_by_text("No request in the logs fits.")).to_be_visible()
+    finally:
+        busy.kubectl("delete", "virtualservice", "details-abort")
+        busy.kubectl("delete", "-f", logging)
+
+
 def config_address(mesh: Mesh, name: str) -> str:
     place = f"apiVersion=networking.istio.io/v1&kind=VirtualService&namespace=default&name={name}"
     return f"{mesh.environment['KAIKI_CONSOLE_URL']}/config/object?{place}"

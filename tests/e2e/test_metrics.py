@@ -323,6 +323,20 @@ def by_status(mesh: Mesh, selector: str) -> dict[str, float]:
     return {row["metric"]["grpc_response_status"]: float(row["value"][1]) for row in rows}
 
 
+def test_http2_is_counted_as_http_by_both_sides(walk: Mesh) -> None:
+    quiet(walk)
+    chosen = 'request_protocol="http", destination_service_name="echo", source_canonical_service="%s"'
+    urls = ["http://echo.near:8080/fine"] * 5
+    script = f"curl -sS --http2-prior-knowledge -o /dev/null -w '%{{http_version}} ' {' '.join(urls)}; sleep 4"
+    assert set(run_pod(walk, "http2", ["sh", "-c", script], "near", inject=True).split()) == {"2"}
+
+    def counted(reporter: str) -> float:
+        selector = f'istio_requests_total{{{chosen % "http2"}, reporter="{reporter}", response_code="200"}}'
+        return sum(float(row["value"][1]) for row in walk.query(f"sum(last_over_time({selector}[3m]))"))
+
+    settle(lambda: [counted(reporter) for reporter in ("source", "destination")], [5, 5], "requests, on both sides")
+
+
 # Counts across failures ----------------------------------------------------------------------------------------------
 
 TO_PAGES = 'destination_workload="productpage-v1"'

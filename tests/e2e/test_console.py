@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from load import SteadyLoad
-from mesh import Mesh, chromium, wait_until
+from mesh import SAMPLES, Mesh, chromium, wait_until
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 pytestmark = pytest.mark.e2e

@@ -111,6 +111,34 @@ def test_too_many_series_are_refused_and_counted(tmp_path: Path, caplog: pytest.
     store.close()
 
 
+def test_a_crowded_store_forgets_what_has_ended(tmp_path: Path) -> None:
+    limits = StoreLimits(max_series=10)
+    store = SeriesStore(tmp_path, limits)
+    ids = np.array([store.series_id([(NAME, "m"), ("n", str(n))]) for n in range(10)], np.int32)
+    for minute in range(130):  # A block, and the log.
+        for n in range(10):
+            if n < 4 or minute < 125 - n:
+                store.append(minute * 60_000, ids[n : n + 1], np.full(1, float(n)))
+        store.commit()
+    now = 130 * 60_000
+    store.enforce_retention(now)
+    assert store.label_values("n", None) == ["0", "1", "2", "3", "4", "5", "6", "7"], "the longest ended are gone"
+    store.enforce_retention(now)
+    assert (store.statistics().series, store.statistics().evicted_series, store.generation) == (8, 2, 1)
+    for again in range(2):
+        fresh = store.series_id([(NAME, "fresh"), ("n", str(again))])
+        assert fresh not in ids.tolist(), "blocks hold others' samples under those ids"
+        store.append(now, np.array([fresh], np.int32), np.ones(1))
+        found = store.select([Matcher(NAME, "=", "fresh"), Matcher("n", "=", str(again))], 0, 10**9)
+        assert found.values.tolist() == [1.0]
+        store.close()
+        store = SeriesStore(tmp_path, limits)
+    assert len(store.select([Matcher("n", "=", "3"), Matcher(NAME, "=", "m")], 0, 10**9).values) == 130
+    store.enforce_retention(now + 25 * 3_600_000)
+    assert not store._retired
+    store.close()
+
+
 def test_late_samples_are_dropped_and_counted(tmp_path: Path) -> None:
     store = SeriesStore(tmp_path)
     ids = np.array([store.series_id([(NAME, "m")])], np.int32)

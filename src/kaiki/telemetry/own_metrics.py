@@ -30,6 +30,12 @@ def render_own_metrics(store: SeriesStore) -> str:
             statistics.rejected_series,
         ),
         (
+            "kaiki_store_series_evicted_total",
+            "counter",
+            "Ended series forgotten because the store was nearly full.",
+            statistics.evicted_series,
+        ),
+        (
             "kaiki_store_out_of_order_samples_total",
             "counter",
             "Samples dropped because the series had a later one.",

@@ -30,6 +30,7 @@ class SeriesIndex:
         self._ids: dict[bytes, int] = {}
         self._keys: list[bytes | None] = []
         self._free: list[int] = []
+        self.retired: set[int] = set()
         self._postings: dict[str, dict[str, array[int]]] = {}
         self._cache: dict[int, Labels] = {}
 
@@ -61,8 +62,24 @@ class SeriesIndex:
             holders[number].append(series_id)
         return series_id
 
+    def retire(self, ids: Sequence[int]) -> None:
+        """Keeps free ids from being given out: blocks still hold samples under them."""
+        self.retired.update(ids)
+        while ids and len(self._keys) <= max(ids):
+            self._keys.append(None)
+        self._free = [series_id for series_id in self._free if series_id not in self.retired]
+
+    def release(self, ids: Sequence[int]) -> None:
+        """Retired ids may be given out again, after the next removal."""
+        self.retired.difference_update(ids)
+
+    def holds(self, ids: IdArray) -> BoolArray:
+        """Which of some ids belong to a series."""
+        size = len(self._keys)
+        return np.fromiter((i < size and self._keys[i] is not None for i in ids.tolist()), np.bool_, len(ids))
+
     def remove(self, ids: Sequence[int]) -> None:
-        """Forgets series; their ids may be given out again."""
+        """Forgets series; their ids may be given out again, unless they are retired."""
         for series_id in ids:
             key = self._keys[series_id]
             if key is not None:
@@ -157,7 +174,7 @@ class SeriesIndex:
         self._ids, self._keys = {}, [None] * size
         for series_id, pairs in survivors:
             self.add(pairs, series_id)
-        self._free = [i for i in range(size - 1, -1, -1) if self._keys[i] is None]
+        self._free = [i for i in range(size - 1, -1, -1) if self._keys[i] is None and i not in self.retired]
 
     def _items(self, key: bytes) -> list[tuple[str, str]]:
         return [self._pairs[number] for number in memoryview(key).cast("I")]

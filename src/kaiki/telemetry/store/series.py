@@ -30,6 +30,9 @@ from kaiki.telemetry.store.pages import Page, decode_page
 log = logging.getLogger(__name__)
 _CACHED_PAGE_BYTES = 6 << 20
 _LONG_AGO = -(2**62)
+_CROWDED, _ROOMY = 0.9, 0.8
+_ENDED_MS = 600_000
+_RETIRED = "retired/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class StoreStatistics:
     end_ms: int
     rejected_series: int
     out_of_order_samples: int
+    evicted_series: int = 0
 
 
 class SeriesStore:
@@ -90,6 +94,8 @@ class SeriesStore:
         self._merges = 0
         self._rejected = 0
         self._out_of_order = 0
+        self._evicted = 0
+        self._retired: dict[int, int] = {}
         self._head, self._blocks = self._load()
 
     # ---- writing
@@ -189,18 +195,31 @@ class SeriesStore:
                 follow(records)
 
     def enforce_retention(self, now_ms: int) -> None:
-        """Drops what is too old or too much, oldest blocks first, and the series that have no sample left."""
+        """Drops what is too old or too much, oldest blocks first, and the series that have no sample left.
+
+        A store that is nearly full of series forgets those that ended ten minutes ago or more, the longest ended
+        first, so that there is room for what lives; their samples are not to be found any more.
+        """
         with self._commit_lock:
             with self._lock:
                 gone = self._expired_blocks(now_ms)
-                if not gone:
-                    return
                 self._blocks = [block for block in self._blocks if block not in gone]
-                dead = self._dead_series()
-                if dead:
-                    self._index.remove(dead)
+                released = self._released()
+                self._index.release(released)
+                dead = self._dead_series() if gone else []
+                evicted = self._ended_series(now_ms, len(dead))
+                if dead or evicted:
+                    self._retired |= {series_id: int(self._last[series_id]) for series_id in evicted}
+                    self._index.retire(evicted)
+                    self._index.remove([*dead, *evicted])
+                    self._evicted += len(evicted)
                     self.generation += 1
-            self._database.remove([block.number for block in gone], dead)
+            notes: list[tuple[str, bytes | None]] = [(f"{_RETIRED}{one}", None) for one in released]
+            notes += [(f"{_RETIRED}{one}", str(self._retired[one]).encode()) for one in evicted]
+            if notes:  # First: an id must never be free while blocks hold another series' samples under it.
+                self._database.write((), (), notes)
+            if gone or dead or evicted:
+                self._database.remove([block.number for block in gone], [*dead, *evicted])
 
     def merge_blocks(self) -> bool:
         """Makes a large block of many small ones, if there are; to be called from one thread, beside all else."""
@@ -303,6 +322,7 @@ class SeriesStore:
                 end_ms=max(ends, default=0),
                 rejected_series=self._rejected,
                 out_of_order_samples=self._out_of_order,
+                evicted_series=self._evicted,
             )
 
     # ---- inside
@@ -314,11 +334,18 @@ class SeriesStore:
         for series in self._database.read_series():
             self._index.add(series.labels, series.series_id)
             self._register(series.series_id, series.counter, floor)
+        notes = self._database.read_notes(_RETIRED)
+        self._retired = {int(key.removeprefix(_RETIRED)): int(value) for key, value in notes.items()}
+        self._index.retire(list(self._retired))
         head = Head(1)
         for record in self._database.read_log():
             head.generation = max(head.generation, record.generation)
-            head.append(record.time_ms, record.ids, record.values)
-            self._last[record.ids] = np.maximum(self._last[record.ids], record.time_ms)
+            ids, values = record.ids, record.values
+            if self._retired:
+                known = self._index.holds(ids)
+                ids, values = ids[known], values[known]
+            head.append(record.time_ms, ids, values)
+            self._last[ids] = np.maximum(self._last[ids], record.time_ms)
         self._database.adopt_log(head.generation)
         return head, blocks
 
@@ -368,6 +395,27 @@ class SeriesStore:
         ids = self._index.select([])
         dead = ids[self._last[ids] < min(starts)]
         return [i for i in dead.tolist() if i not in unsaved]
+
+    def _ended_series(self, now_ms: int, leaving: int) -> list[int]:
+        """Those to forget so that the store is not full; `leaving` are going anyway."""
+        most = self.limits.max_series
+        if len(self._index) - leaving < most * _CROWDED:
+            return []
+        unsaved = {series.series_id for series in self._new_series}
+        ids = self._index.select([])
+        ids = ids[self._last[ids] < now_ms - _ENDED_MS]
+        ids = ids[np.argsort(self._last[ids], kind="stable")]
+        chosen = [i for i in ids.tolist() if i not in unsaved]
+        return chosen[: max(0, len(self._index) - int(most * _ROOMY))]
+
+    def _released(self) -> list[int]:
+        """Retired ids that no block and no log holds samples of any more."""
+        starts = [block.start_ms for block in self._blocks]
+        starts += [head.min_time_ms for head in (self._sealing, self._head) if head is not None]
+        free = [series_id for series_id, last in self._retired.items() if last < min(starts)]
+        for series_id in free:
+            del self._retired[series_id]
+        return free
 
     def _living(self, ids: IdArray, start_ms: int) -> IdArray:
         return ids[self._last[ids] >= start_ms]

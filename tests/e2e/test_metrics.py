@@ -327,8 +327,10 @@ def test_http2_is_counted_as_http_by_both_sides(walk: Mesh) -> None:
     quiet(walk)
     chosen = 'request_protocol="http", destination_service_name="echo", source_canonical_service="%s"'
     urls = ["http://echo.near:8080/fine"] * 5
-    script = f"curl -sS --http2-prior-knowledge -o /dev/null -w '%{{http_version}} ' {' '.join(urls)}; sleep 4"
-    assert set(run_pod(walk, "http2", ["sh", "-c", script], "near", inject=True).split()) == {"2"}
+    one = "curl -sS --http2-prior-knowledge -o /dev/null -w '%{http_version} %{http_code}\\n'"
+    script = "; ".join([*(f"{one} {url}" for url in urls), "sleep 4"])
+    said = run_pod(walk, "http2", ["sh", "-c", script], "near", inject=True).splitlines()
+    assert said == ["2 200"] * len(urls)
 
     def counted(reporter: str) -> float:
         selector = f'istio_requests_total{{{chosen % "http2"}, reporter="{reporter}", response_code="200"}}'

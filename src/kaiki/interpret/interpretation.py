@@ -278,7 +278,9 @@ def _registry(
 
 
 def _registered(snapshot: MeshSnapshot) -> Registered:
-    return Registered(snapshot.services, snapshot.workloads, snapshot.credentials, snapshot.namespaces)
+    return Registered(
+        snapshot.services, snapshot.workloads, snapshot.credentials, snapshot.namespaces, snapshot.entries
+    )
 
 
 def _with_gateway_api(snapshot: MeshSnapshot, added: GatewayApi) -> MeshSnapshot:

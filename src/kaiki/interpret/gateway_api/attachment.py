@@ -1,4 +1,4 @@
-"""Where a route attaches: each of its parentRefs against the listeners (or the Service) it names."""
+"""Where a route attaches: each of its parentRefs against the listeners, the Service or the ServiceEntry it names."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from kaiki.interpret.gateway_api.listeners import Listener
 from kaiki.interpret.gateway_api.objects import (
     GROUP,
+    ISTIO_GROUP,
     KUBERNETES_GATEWAY,
     Object,
     Problem,
@@ -15,6 +16,7 @@ from kaiki.interpret.gateway_api.objects import (
     reference,
 )
 from kaiki.interpret.services import full_host
+from kaiki.model.finding import ObjectRef
 from kaiki.model.service import Service
 from kaiki.resources import core
 
@@ -38,7 +40,7 @@ class Parent(NamedTuple):
 
     ref: Mapping[str, Any]
     listeners: tuple[Attached, ...] = ()
-    service: AttachedService | None = None
+    services: tuple[AttachedService, ...] = ()
     problem: Problem | None = None
 
 
@@ -52,6 +54,8 @@ class World(NamedTuple):
     listeners: ListenersByOwner
     services: Mapping[str, Service]
     namespaces: Mapping[str, Mapping[str, str]]
+    entries: Mapping[str, ObjectRef] = {}
+    """Host → the ServiceEntry it comes from."""
 
 
 def parents_of(kind: str, route: Object, world: World) -> list[Parent]:
@@ -63,7 +67,13 @@ def parents_of(kind: str, route: Object, world: World) -> list[Parent]:
 def _parent(kind: str, route: Object, ref: Mapping[str, Any], world: World) -> Parent | None:
     target = reference(ref, core.namespace(route), GROUP, "Gateway")
     if (target.group, target.kind) == ("", "Service"):
-        return _service_parent(route, ref, world, full_host(target.name, target.namespace))
+        return _service_parent(ref, world, (full_host(target.name, target.namespace),), target.text)
+    if (target.group, target.kind) == (ISTIO_GROUP, "ServiceEntry"):
+        wanted = target.namespace, target.name
+        hosts = tuple(host for host, entry in world.entries.items() if (entry.namespace, entry.name) == wanted)
+        return _service_parent(ref, world, hosts, target.text)
+    if (target.group, target.kind) == (ISTIO_GROUP, "Hostname"):
+        return _service_parent(ref, world, (target.name,), target.text)
     if target.group != GROUP or target.kind not in ("Gateway", "ListenerSet"):
         return None
     owner = KUBERNETES_GATEWAY if target.kind == "Gateway" else target.kind
@@ -95,15 +105,19 @@ def _listener_parent(
     return Parent(ref, listeners=tuple(attached))
 
 
-def _service_parent(route: Object, ref: Mapping[str, Any], world: World, host: str) -> Parent:
-    service = world.services.get(host)
-    if service is None:
-        return Parent(ref, problem=Problem("NoMatchingParent", f"there is no Service {host}."))
+def _service_parent(ref: Mapping[str, Any], world: World, hosts: Iterable[str], text: str) -> Parent:
+    services = [world.services[host] for host in hosts if host in world.services]
+    if not services:
+        return Parent(ref, problem=Problem("NoMatchingParent", f"there is no {text}."))
     section, port = ref.get("sectionName"), ref.get("port")
     if not section and not port:
-        return Parent(ref, service=AttachedService(service, ()))
-    ports = [item.number for item in service.ports if section in (None, "", item.name) and port in (None, item.number)]
-    if not ports:
+        return Parent(ref, services=tuple(AttachedService(service, ()) for service in services))
+    found = []
+    for service in services:
+        named = [item for item in service.ports if section in (None, "", item.name) and port in (None, item.number)]
+        if named:
+            found.append(AttachedService(service, tuple(item.number for item in named)))
+    if not found:
         wanted = f"named {section}" if section else str(port)
-        return Parent(ref, problem=Problem("NoMatchingParent", f"{host} has no port {wanted}."))
-    return Parent(ref, service=AttachedService(service, tuple(ports)))
+        return Parent(ref, problem=Problem("NoMatchingParent", f"{text} has no port {wanted}."))
+    return Parent(ref, services=tuple(found))

@@ -36,6 +36,7 @@ from kaiki.interpret.gateway_api.selectors import from_namespaces
 from kaiki.interpret.services import full_host
 from kaiki.model.credential import Credentials
 from kaiki.model.deployment import GatewayDeployment
+from kaiki.model.finding import ObjectRef
 from kaiki.model.gateway import Gateway
 from kaiki.model.memo import Memo
 from kaiki.model.route import NO_HEADER_CHANGES, VirtualService
@@ -87,6 +88,7 @@ class Registered:
     workloads: Mapping[tuple[str, str], WorkloadInstance]
     credentials: Credentials
     namespaces: Mapping[str, Mapping[str, str]]
+    entries: Mapping[str, ObjectRef] = field(default_factory=dict)
 
 
 def gateway_api(by_kind: ByKind, mesh: Registered, memo: Memo) -> GatewayApi:
@@ -134,7 +136,7 @@ class _Interpreter:
         policies = backend_tls(self._by_kind.get("BackendTLSPolicy", ()), self._mesh.services, self._pems)
         broken = broken_ports(policies, self._mesh.services)
         backends = Backends(self._mesh.services, self._grants, broken, secured_hosts(policies))
-        world = World(self._owned_listeners(), self._mesh.services, self._mesh.namespaces)
+        world = World(self._owned_listeners(), self._mesh.services, self._mesh.namespaces, self._mesh.entries)
         for kind in ROUTE_KINDS:
             for route in self._by_kind.get(kind, ()):
                 self._attach(kind, route, world, backends)
@@ -200,8 +202,7 @@ class _Interpreter:
                 self._note_callers(listener, route)
                 if unsupported is None:
                     listener.attached.add(key)
-            if parent.service is not None:
-                self._mesh_routes.append(MeshRoute(kind, route, parent.service))
+            self._mesh_routes += [MeshRoute(kind, route, service) for service in parent.services]
         self._statuses[key] = statuses.route_status(route, _unique(parents), unresolved, unsupported)
 
     def _note_callers(self, listener: Listener, route: Object) -> None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from kaiki.resources import core
 
 GROUP = "gateway.networking.k8s.io"
+ISTIO_GROUP = "networking.istio.io"
 CONTROLLER = "istio.io/gateway-controller"
 MESH_CONTROLLER = CONTROLLER
 KUBERNETES_GATEWAY = "KubernetesGateway"

@@ -23,6 +23,8 @@ TOKEN_SECONDS = 43_200
 READY_PROBE = {"path": "/healthz/ready", "port": 15021}
 
 _DISCOVERY_PORT = "15012"
+USER_VOLUMES_KEY = "sidecar.istio.io/userVolume"
+USER_MOUNTS_KEY = "sidecar.istio.io/userVolumeMount"
 _PORT_ANNOTATIONS = (
     ("traffic.sidecar.istio.io/excludeInboundPorts", "--exclude-inbound-ports"),
     ("traffic.sidecar.istio.io/includeInboundPorts", "--include-inbound-ports"),
@@ -93,8 +95,19 @@ def proxy_container(
         "readinessProbe": _probe(period_seconds=15, failures=4),
         "resources": _requests(settings, annotations),
         "securityContext": proxy_security(settings.capture),
-        "volumeMounts": volume_mounts(),
+        "volumeMounts": [*volume_mounts(), *user_list(annotations, USER_MOUNTS_KEY)],
     }
+
+
+def user_list(annotations: Mapping[str, str], key: str) -> list[dict[str, Any]]:
+    """What an annotation adds, as a JSON array (or an object of names); nothing where it is neither."""
+    try:
+        found = json.loads(annotations.get(key) or "[]")
+    except ValueError:
+        return []
+    if isinstance(found, dict):
+        found = [{"name": name, **value} for name, value in sorted(found.items()) if isinstance(value, dict)]
+    return [one for one in found if isinstance(one, dict) and one.get("name")] if isinstance(found, list) else []
 
 
 def proxy_arguments(

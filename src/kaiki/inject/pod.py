@@ -11,8 +11,10 @@ from kaiki.inject.containers import (
     INIT_CONTAINER,
     ROOT_VOLUME,
     TOKEN_VOLUME,
+    USER_VOLUMES_KEY,
     init_container,
     proxy_container,
+    user_list,
     volumes,
 )
 from kaiki.inject.policy import APPLICATION_PORT_KEY, PROXY_CONTAINER, REVISION_KEY, STATUS_KEY, injection_refusal
@@ -89,7 +91,11 @@ def _add_containers(
     present = {volume.get("name") for volume in spec.get("volumes") or []}
     spec["volumes"] = [
         *(spec.get("volumes") or []),
-        *(volume for volume in volumes() if volume["name"] not in present),
+        *(
+            volume
+            for volume in (*volumes(), *user_list(annotations, USER_VOLUMES_KEY))
+            if volume["name"] not in present
+        ),
     ]
 
 

@@ -122,7 +122,9 @@ def _run(source: SampleSource, node: Any, times: TimeArray, end_ms: int, setting
             return Answer(times, window, context.samples_read[0])
         value = evaluate(node, context)
         if isinstance(value, Vector):
-            value = merged(value.named().pruned())
+            value = value.named().pruned()
+            # What a selector alone finds are different series already.
+            value = value if isinstance(_unwrapped(node), promql_parser.VectorSelector) else merged(value)
     return Answer(times, value, context.samples_read[0])
 
 

@@ -106,9 +106,9 @@ def label_key(labels: Labels) -> tuple[tuple[str, str], ...]:
 
 def merged(vector: Vector, complaint: str = DUPLICATE) -> Vector:
     """Series with the same labels become one; at one time only one of them may be present, else ExecutionError."""
-    groups: dict[tuple[tuple[str, str], ...], list[int]] = {}
+    groups: dict[frozenset[tuple[str, str]], list[int]] = {}
     for row, labels in enumerate(vector.final_labels()):
-        groups.setdefault(label_key(labels), []).append(row)
+        groups.setdefault(frozenset(labels.items()), []).append(row)
     if len(groups) == len(vector.labels):
         return vector
     values, present = vector.values.copy(), vector.present.copy()

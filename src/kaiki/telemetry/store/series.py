@@ -434,8 +434,11 @@ class SeriesStore:
             held = ids[places] == page.ids
             if not held.any():
                 continue
-            wanted = np.repeat(held, page.counts) & (page.times >= start_ms) & (page.times <= end_ms)
-            yield np.repeat(places, page.counts)[wanted], page.times[wanted], page.values[wanted]
+            picked = _samples_of(page.counts, np.nonzero(held)[0])
+            times = page.times[picked]
+            wanted = (times >= start_ms) & (times <= end_ms)
+            owners = np.repeat(places[held], page.counts[held])
+            yield owners[wanted], times[wanted], page.values[picked][wanted]
 
     def _everything(self, block: Block, ids: IdArray) -> list[tuple[IndexArray, TimeArray, FloatArray]]:
         return list(self._gather(block, ids, block.start_ms, block.end_ms))
@@ -458,6 +461,15 @@ class SeriesStore:
             while self._pages_bytes > _CACHED_PAGE_BYTES and len(self._pages) > 1:
                 self._pages_bytes -= self._pages.popitem(last=False)[1].size_bytes
         return page
+
+
+def _samples_of(counts: IdArray, rows: IndexArray) -> IndexArray | slice:
+    """Where a page's samples of some of its series are; the rest of the page is not looked at."""
+    if len(rows) == len(counts):
+        return slice(None)
+    starts, chosen = np.cumsum(counts) - counts, counts[rows]
+    gaps = starts[rows] - (np.cumsum(chosen) - chosen)
+    return np.repeat(gaps, chosen) + np.arange(int(chosen.sum()))
 
 
 def _joined(labels: list[Labels], pieces: list[tuple[IndexArray, TimeArray, FloatArray]]) -> Selection:

@@ -6,7 +6,7 @@
     ! expression                not found in it
     = 1                         the exit code; 0 when nothing is said
 
-Each file has a server, controllers and a folder of its own.
+Each file has a server, controllers and a folder of its own. KAIKI_KUBECTL_FOLDER names another kubectl's folder.
 """
 
 import asyncio
@@ -70,7 +70,8 @@ def read_commands(text: str) -> list[Command]:
 
 async def run(text: str, folder: Path, kubeconfig: Path) -> tuple[int, str]:
     """Run one command in bash; answers its exit code and all it printed."""
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    folders = [os.environ.get("KAIKI_KUBECTL_FOLDER", ""), str(Path(sys.executable).parent), os.environ["PATH"]]
+    path = ":".join(one for one in folders if one)
     environment = {"PATH": path, "HOME": str(folder), "KUBECONFIG": str(kubeconfig)}
     process = await asyncio.create_subprocess_exec(
         "bash", "-c", text, cwd=folder, env=environment, stdin=asyncio.subprocess.DEVNULL,

@@ -45,6 +45,17 @@ spec:
 """
 
 
+SPDY = {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": "false", "KUBECTL_PORT_FORWARD_WEBSOCKETS": "false"}
+
+
+@pytest.fixture(params=["websocket", "spdy"])
+def spoken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, streams: Mesh) -> str:
+    """Streams as kubectl speaks them today, and as it did before 1.30 and Go programs still do."""
+    for name, value in (SPDY if request.param == "spdy" else {}).items():
+        monkeypatch.setitem(streams.environment, name, value)
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
 def streams(mesh: Mesh) -> Mesh:
     """An injected Deployment `web`, and a pod `echo` that listens on its loopback only."""
@@ -85,6 +96,7 @@ def forwarded(mesh: Mesh, target: str, port: int) -> Iterator[int]:
         process.communicate(timeout=30)
 
 
+@pytest.mark.usefixtures("spoken")
 def test_output_errors_and_exit_codes(streams: Mesh) -> None:
     done = run(streams, "exec", "deploy/web", "-c", APP, "--", "sh", "-c", "echo out; echo err >&2; exit 7")
     assert (done.returncode, done.stdout) == (7, b"out\n")
@@ -108,12 +120,14 @@ def test_it_is_the_containers_own_world(streams: Mesh) -> None:
     assert b"William Shakespeare" in mesh_call.stdout, mesh_call
 
 
+@pytest.mark.usefixtures("spoken")
 def test_input_ends_where_the_clients_ends(streams: Mesh) -> None:
     data = os.urandom(3 << 20)
     done = run(streams, "exec", "-i", "echo", "-c", "echo", "--", "sha256sum", given=data)
     assert done.stdout.split()[0].decode() == hashlib.sha256(data).hexdigest()
 
 
+@pytest.mark.usefixtures("spoken")
 def test_a_terminal(streams: Mesh) -> None:
     ours, theirs = pty.openpty()
     environment = streams.environment | {"KUBECONFIG": str(streams.home / "kubeconfig"), "TERM": "xterm"}
@@ -130,6 +144,7 @@ def test_a_terminal(streams: Mesh) -> None:
     assert process.wait(timeout=30) == 5
 
 
+@pytest.mark.usefixtures("spoken")
 def test_copies_both_ways(streams: Mesh, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -148,6 +163,7 @@ def test_copies_both_ways(streams: Mesh, tmp_path: Path) -> None:
         run(streams, "exec", "echo", "-c", "echo", "--", "rm", "-rf", there)
 
 
+@pytest.mark.usefixtures("spoken")
 def test_a_client_that_vanishes_ends_what_it_started(streams: Mesh) -> None:
     def running() -> int:
         """Zombies do not count: a container's first process may not care for what it did not start."""
@@ -161,6 +177,7 @@ def test_a_client_that_vanishes_ends_what_it_started(streams: Mesh) -> None:
     wait_until(lambda: running() == 0, "nothing of it runs any more")
 
 
+@pytest.mark.usefixtures("spoken")
 def test_attached_to_what_runs(streams: Mesh) -> None:
     arguments = ("run", "shell", "-i", "--rm", "--restart=Never", "--image=kaiki/kaiki:any", "--command", "--", "sh")
     process = start(streams, *arguments)
@@ -189,6 +206,7 @@ def talk(port: int, data: bytes) -> bytes:
     return answer
 
 
+@pytest.mark.usefixtures("spoken")
 def test_ports_forwarded_to_a_pods_loopback(streams: Mesh) -> None:
     with forwarded(streams, "pod/echo", 7000) as port:
         assert talk(port, b"hello") == b"5:hello"
@@ -198,12 +216,14 @@ def test_ports_forwarded_to_a_pods_loopback(streams: Mesh) -> None:
         assert answers == [b"%d:" % len(payload) + payload for payload in payloads]
 
 
+@pytest.mark.usefixtures("spoken")
 def test_ports_forwarded_to_services_and_deployments(streams: Mesh) -> None:
     for target, port in (("service/web", 80), ("deployment/web", 9080)):
         with forwarded(streams, target, port) as local:
             assert "William Shakespeare" in streams.get(f"http://127.0.0.1:{local}/details/0")[1]
 
 
+@pytest.mark.usefixtures("spoken")
 def test_a_port_nobody_listens_on(streams: Mesh) -> None:
     process = start(streams, "port-forward", "pod/echo", ":7999", "--address=127.0.0.1")
     assert process.stdout

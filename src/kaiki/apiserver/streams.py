@@ -1,6 +1,6 @@
 """Streams into pods (`exec`, `attach`, `portforward`): checked here, then passed on to the node, message by message.
 
-Spoken as WebSockets, as kubectl since 1.31 and the client libraries do; clients that know nothing but SPDY are told so.
+Spoken as WebSockets, as kubectl since 1.31 and the client libraries do, and in SPDY, as before (`spdy_tunnel.py`).
 Each direction waits for its reader, so that a slow one slows its own stream and nobody else's.
 """
 
@@ -17,6 +17,7 @@ from aiohttp import WSMsgType, web
 
 from kaiki.apiserver.errors import ApiError, bad_request, method_not_allowed, unavailable
 from kaiki.apiserver.requests import ApiRequest
+from kaiki.apiserver.spdy_tunnel import UPGRADE, SpdyTunnel, agreed_name
 
 MAXIMUM_STREAMS = 512
 IDLE_SECONDS = 4 * 3600.0
@@ -61,9 +62,17 @@ async def _serve(http: web.BaseRequest, request: ApiRequest, node: aiohttp.Clien
     protocol = _agreed_protocol(http, request.subresource)
     query = [(name, text) for name, text in http.query.items() if name != "container"]
     try:
+        name = agreed_name(http, request.subresource)
+        if name is not None:
+            protocol = f"{UPGRADE}+{name}"
         if protocol is None:
             raise await _refusal(node, url, query, http)
         async with node.ws_connect(url, params=query, protocols=[protocol], autoping=False, max_msg_size=0) as upstream:
+            if name is not None:
+                tunnel = SpdyTunnel(http, name)
+                await tunnel.prepare()
+                await _join(tunnel, upstream)
+                return tunnel.response
             client = web.WebSocketResponse(protocols=[protocol], compress=False, autoping=True)
             await client.prepare(http)
             await _join(client, upstream)
@@ -82,20 +91,16 @@ def _agreed_protocol(http: web.BaseRequest, kind: str) -> str | None:
 async def _refusal(
     node: aiohttp.ClientSession, url: str, query: list[tuple[str, str]], http: web.BaseRequest
 ) -> ApiError:
-    """Why not: what the node says of the target; where it has nothing to say, that SPDY is not spoken.
-
-    kubectl tries SPDY after any refusal of its WebSocket and shows only this second answer.
-    """
+    """Why not: what the node says of the target; where it has nothing to say, which protocols are spoken here."""
     async with node.get(url, params=query) as answer:
         text = (await answer.text()).strip()
     if answer.status == 426:
         asked = http.headers.get("Upgrade") or "no upgrade"
-        since = "kubectl exec and cp speak WebSocket since 1.30, port-forward since 1.31"
-        text = f"{text}; the client asked for {asked}: {since}"
+        text = f"{text}, or {UPGRADE} with the same; the client asked for {asked}"
     return bad_request(text)
 
 
-async def _join(client: web.WebSocketResponse, upstream: aiohttp.ClientWebSocketResponse) -> None:
+async def _join(client: web.WebSocketResponse | SpdyTunnel, upstream: aiohttp.ClientWebSocketResponse) -> None:
     """Pass messages both ways until one side ends or nothing has passed for hours."""
     loop = asyncio.get_running_loop()
     last = loop.time()

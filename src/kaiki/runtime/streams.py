@@ -3,7 +3,8 @@
     client ◀─WebSocket─▶ API server ◀─WebSocket on node.sock─▶ here ◀─pipes, terminal, sockets─▶ the pod
 
 Every message of `v4.channel.k8s.io` and `v5.channel.k8s.io` starts with the number of its channel; v5 adds a message
-that closes one. Nothing is read ahead of a slow reader, and a client that is gone ends what it started.
+that closes one. Clients that speak SPDY come with its bytes in messages. Nothing is read ahead of a slow reader, and
+a client that is gone ends what it started.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from kaiki.runtime import forwarding
 from kaiki.runtime.agent import Agent
 from kaiki.runtime.container import Run
 from kaiki.runtime.sessions import Attachment, Channels, Execution, Streams
+from kaiki.runtime.spdy_channels import TUNNEL_PROTOCOL, SpdyChannels
 
-EXEC_PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
+EXEC_PROTOCOLS = (TUNNEL_PROTOCOL, "v5.channel.k8s.io", "v4.channel.k8s.io")
 FORWARD_PROTOCOLS = (forwarding.TUNNEL_PROTOCOL, forwarding.CHANNEL_PROTOCOL)
 _Serve: TypeAlias = Callable[[web.WebSocketResponse], Awaitable[None]]
 
@@ -33,6 +35,10 @@ def _streams(request: web.Request) -> Streams:
     return Streams(
         _flag(request, "stdin"), _flag(request, "stdout"), _flag(request, "stderr") and not terminal, terminal
     )
+
+
+def _channels(socket: web.WebSocketResponse) -> Channels:
+    return SpdyChannels(socket) if socket.ws_protocol == TUNNEL_PROTOCOL else Channels(socket)
 
 
 class PodStreams:
@@ -65,14 +71,14 @@ class PodStreams:
             raise web.HTTPBadRequest(text="you must specify at least 1 command for the container")
         keeper = self._agent.processes
         return await _serve(
-            request, EXEC_PROTOCOLS, lambda socket: Execution(keeper, command, streams).serve(Channels(socket))
+            request, EXEC_PROTOCOLS, lambda socket: Execution(keeper, command, streams).serve(_channels(socket))
         )
 
     async def _attach(self, request: web.Request) -> web.StreamResponse:
         run, streams = self._find(request), _streams(request)
         if run.log is None or run.ended is None:
             raise web.HTTPBadRequest(text=f'container "{request.match_info["container"]}" has no output')
-        return await _serve(request, EXEC_PROTOCOLS, lambda socket: Attachment(run, streams).serve(Channels(socket)))
+        return await _serve(request, EXEC_PROTOCOLS, lambda socket: Attachment(run, streams).serve(_channels(socket)))
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
         place = request.match_info

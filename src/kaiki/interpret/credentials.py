@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kaiki.model.credential import Credential, roots_names
-from kaiki.model.gateway import Gateway
+from kaiki.model.gateway import Gateway, ServerTls
 from kaiki.model.policy.destination import DestinationPolicy, TrafficPolicy
 from kaiki.model.snapshot import MeshSnapshot
 from kaiki.model.workload import ProxyKind
@@ -45,11 +45,16 @@ def shared_credentials(snapshot: MeshSnapshot) -> frozenset[tuple[str, str, str]
 def _placed(item: Gateway) -> list[tuple[str, str]]:
     found = (server.tls for server in item.servers)
     return [
-        (tls.credential_namespace, name)
+        (space, name)
         for tls in found
-        if tls is not None and tls.credential_namespace
-        for name in (roots_names(tls.roots_from) if tls.roots_from else (tls.credential,))
+        if tls is not None
+        for space, name in (*tls.secrets, *((tls.credential_namespace, one) for one in _placed_roots(tls)))
+        if space
     ]
+
+
+def _placed_roots(tls: ServerTls) -> tuple[str, ...]:
+    return roots_names(tls.roots_from) if tls.roots_from and tls.credential_namespace else ()
 
 
 def _policy_secrets(snapshot: MeshSnapshot) -> set[tuple[str, str]]:
@@ -79,8 +84,8 @@ def _names(item: Gateway) -> set[str]:
     found: set[str] = set()
     for server in item.servers:
         tls = server.tls
-        if tls is not None and tls.needs_pair and tls.credential and not tls.credential_namespace:
-            found.add(tls.credential)
+        if tls is not None and tls.needs_pair:
+            found.update(name for space, name in tls.secrets if not space)
         if tls is not None and tls.roots_from and not tls.credential_namespace:
             found.update(roots_names(tls.roots_from))
     # A name with a slash is no Secret's.

@@ -21,7 +21,8 @@ def envoy_filter(source: ObjectRef, spec: api.EnvoyFilterSpec, created: str) -> 
         source=source,
         patches=tuple(patch for patch in patches if patch is not None),
         selector=tuple(sorted(selector.items())),
-        gateways=tuple(item.name for item in spec.target_refs if item.kind == "Gateway"),
+        # A target that cannot be patched must not leave the patches for everybody.
+        gateways=tuple(item.name if _target_problem(source, item) is None else "" for item in spec.target_refs),
         priority=spec.priority,
         created=created,
     )
@@ -65,6 +66,7 @@ def _match(item: api.ObjectMatch) -> model.PatchMatch:
         listener_filter=listener.listener_filter,
         table=table.name,
         gateway=table.gateway,
+        port_name=table.port_name,
         virtual_host=host.name,
         domain=host.domain_name,
         route=route.name,
@@ -84,10 +86,20 @@ def envoy_filter_findings(source: ObjectRef, spec: api.EnvoyFilterSpec) -> Itera
             path = f"spec.configPatches[{index}].{field}"
             yield Finding("KAI0701", Severity.WARNING, source, path, message, "This patch is not in force.")
     for index, target in enumerate(spec.target_refs):
-        if target.kind != "Gateway" or (target.group and target.group != _GATEWAY_API):
-            message = f"a {target.kind} has no proxy of its own; only Gateways of the Gateway API have."
-            path = f"spec.targetRefs[{index}]"
-            yield Finding("KAI0702", Severity.WARNING, source, path, message, "Use a workloadSelector.")
+        if (problem := _target_problem(source, target)) is not None:
+            path = f"spec.targetRefs[{index}].{problem[0]}"
+            yield Finding("KAI0702", Severity.WARNING, source, path, problem[1], "Use a workloadSelector.")
+
+
+def _target_problem(source: ObjectRef, target: api.TargetReference) -> tuple[str, str] | None:
+    """(field, why) a target has no proxy to patch, or None."""
+    if target.kind != "Gateway":
+        return "kind", f"a {target.kind} has no proxy of its own; only Gateways of the Gateway API have."
+    if target.group and target.group != _GATEWAY_API:
+        return "group", f"Gateways of {target.group} are not known; those of {_GATEWAY_API} are."
+    if target.namespace and target.namespace != source.namespace:
+        return "namespace", f"only Gateways of namespace {source.namespace} can be targets."
+    return None
 
 
 def _problem(item: api.ConfigPatch) -> tuple[str, str] | None:
@@ -100,12 +112,8 @@ def _problem(item: api.ConfigPatch) -> tuple[str, str] | None:
         return "applyTo", "filters have their configuration in themselves: patch the HTTP_FILTER."
     if item.match is not None and item.match.context == "WAYPOINT":
         return "match.context", "there are no waypoints."
-    match = item.match
-    if match is not None and (
-        (match.listener and match.listener.port_name)
-        or (match.route_configuration and match.route_configuration.port_name)
-    ):
-        return "match", "ports are known by number: portName is not."
+    if item.match is not None and item.match.listener and item.match.listener.port_name:
+        return "match.listener.portName", "unsupported: ports of listeners are known by number, say portNumber."
     return _patch_problem(item)
 
 

@@ -34,7 +34,7 @@ from kaiki.interpret.services import external_names, full_host
 from kaiki.interpret.sidecars import sidecar
 from kaiki.interpret.telemetry import telemetry, telemetry_findings
 from kaiki.interpret.virtual_services import virtual_service
-from kaiki.interpret.workload_entries import workload_entry
+from kaiki.interpret.workload_entries import group_findings, workload_entry
 from kaiki.model.credential import Credential
 from kaiki.model.defaults import ObjectDefaults
 from kaiki.model.envoy_filter import EnvoyFilter
@@ -61,6 +61,7 @@ from kaiki.resources.istio.service_entry import WorkloadEntry as WorkloadEntrySp
 from kaiki.resources.istio.sidecar import SidecarSpec
 from kaiki.resources.istio.telemetry import TelemetrySpec
 from kaiki.resources.istio.virtual_service import VirtualServiceSpec
+from kaiki.resources.istio.workload_group import WorkloadGroupSpec
 
 Inputs = Mapping[tuple[str, str, str], Mapping[str, Any]]
 """(kind, namespace, name) → the object as the API gives it. An object that did not change is the same dict as before.
@@ -176,6 +177,8 @@ def _as_written(obj: core.Object) -> tuple[Thing | None, tuple[Finding, ...]]:
             return envoy_filter(parsed.reference, spec, parsed.created), found
         case ProxyConfigSpec() as spec:
             return proxy_config(parsed.reference, spec, parsed.created), parsed.findings
+        case WorkloadGroupSpec() as spec:
+            return None, (*parsed.findings, *group_findings(parsed.reference, spec))
         case SidecarSpec() as spec:
             return sidecar(parsed.reference, spec, parsed.created), parsed.findings
     return None, parsed.findings
@@ -197,6 +200,7 @@ def _things(
         "WorkloadEntry",
         "EnvoyFilter",
         "ProxyConfig",
+        "WorkloadGroup",
     ):
         for obj in filter(is_istio, by_kind.get(kind, ())):
             thing, found = memo.get(_thing, obj, defaults)

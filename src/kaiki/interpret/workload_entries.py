@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from kaiki.interpret.service_entries import is_address
-from kaiki.model.finding import ObjectRef
+from kaiki.model.finding import Finding, ObjectRef, Severity
 from kaiki.model.identity import Identity, workload_labels
 from kaiki.model.service import Endpoint
 from kaiki.model.workload_entry import WorkloadEntry
 from kaiki.resources import core
 from kaiki.resources.istio import service_entry as api
+from kaiki.resources.istio import workload_group as api_groups
 
 TLS_MODE_LABEL = "security.istio.io/tlsMode"
 HEALTH_ANNOTATION = "proxy.istio.io/health-checks-enabled"
@@ -32,6 +35,14 @@ def workload_entry(source: ObjectRef, spec: api.WorkloadEntry, obj: core.Object,
         healthy=_is_healthy(obj),
         created=created,
     )
+
+
+def group_findings(source: ObjectRef, spec: api_groups.WorkloadGroupSpec) -> Iterator[Finding]:
+    """What is wrong with a WorkloadGroup, whatever the mesh is like."""
+    if spec.template.address:
+        message = "unsupported: every member is registered with its own address, so the template's is not used."
+        path, hint = "spec.template.address", "Leave it out, or write a WorkloadEntry for that address."
+        yield Finding("KAI2205", Severity.WARNING, source, path, message, hint)
 
 
 def _is_healthy(obj: core.Object) -> bool:

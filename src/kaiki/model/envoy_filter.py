@@ -55,6 +55,7 @@ class PatchMatch:
     listener_filter: str = ""
     table: str = ""
     gateway: str = ""
+    port_name: str = ""
     virtual_host: str = ""
     domain: str = ""
     route: str = ""

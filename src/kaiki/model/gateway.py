@@ -25,7 +25,9 @@ class ServerTls:
 
     `credential` names a Secret of the gateway's namespace; `roots_credential` that of the roots, if it is another. With
     `credential_namespace` (Gateway API, where a ReferenceGrant allows it) it is there. `roots_pem` are the roots
-    themselves; `accepts_untrusted` lets clients in whose certificates they do not verify.
+    themselves; `accepts_untrusted` lets clients in whose certificates they do not verify. `other_credentials` are more
+    Secrets (namespace, empty for the gateway's, and name), `other_files` more pairs of (certificate, key): the client
+    decides which it takes. `public_key_hashes` and `certificate_hashes` are those of clients to let in.
     """
 
     mode: ServerTlsMode | None = None
@@ -42,6 +44,18 @@ class ServerTls:
     credential_namespace: str = ""
     roots_pem: bytes = b""
     accepts_untrusted: bool = False
+    other_credentials: tuple[tuple[str, str], ...] = ()
+    other_files: tuple[tuple[str, str], ...] = ()
+    revocation_list: str = ""
+    public_key_hashes: tuple[str, ...] = ()
+    certificate_hashes: tuple[str, ...] = ()
+    credential_field: str = "credentialName"
+
+    @property
+    def secrets(self) -> tuple[tuple[str, str], ...]:
+        """(namespace, empty for the gateway's own, and name) of every Secret with a certificate and key."""
+        first = ((self.credential_namespace, self.credential),) if self.credential else ()
+        return first + self.other_credentials
 
     @property
     def verifies_clients(self) -> bool:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from envoy.config.cluster.v3 import cluster_pb2
-from envoy.config.core.v3 import address_pb2, socket_option_pb2
+from envoy.config.core.v3 import address_pb2, protocol_pb2, socket_option_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 
 from kaiki.model.finding import ObjectRef
@@ -220,7 +220,6 @@ def _set_http_options(cluster: cluster_pb2.Cluster, made_of: OutboundCluster, po
     if not (made_of.protocol.is_http or made_of.protocol is Protocol.AUTO):
         return
     options = http_protocol_options_pb2.HttpProtocolOptions()
-    common = options.common_http_protocol_options
     if made_of.follows_client:
         set_client_protocol(options)
         http2 = options.use_downstream_protocol_config.http2_protocol_options
@@ -230,14 +229,7 @@ def _set_http_options(cluster: cluster_pb2.Cluster, made_of: OutboundCluster, po
     else:
         options.explicit_http_config.http_protocol_options.SetInParent()
         http2 = None
-    if http2 is not None and pool.max_concurrent_streams:
-        http2.max_concurrent_streams.value = pool.max_concurrent_streams
-    if pool.max_requests_per_connection:
-        common.max_requests_per_connection.value = pool.max_requests_per_connection
-    if pool.http_idle_timeout_seconds is not None:
-        common.idle_timeout.CopyFrom(duration(pool.http_idle_timeout_seconds))
-    if pool.max_connection_duration_seconds is not None:
-        common.max_connection_duration.CopyFrom(duration(pool.max_connection_duration_seconds))
+    _limit_connections(options, pool, http2)
     cluster.typed_extension_protocol_options[_HTTP_OPTIONS].CopyFrom(pack(options))
 
 
@@ -361,11 +353,38 @@ def inbound_cluster(
     if endpoint:
         set_default_endpoint(cluster, endpoint)
     set_service_metadata(cluster, service.hostname, service.name, service.namespace)
-    if protocol.is_http2:
-        options = http_protocol_options_pb2.HttpProtocolOptions()
-        options.explicit_http_config.http2_protocol_options.SetInParent()
-        cluster.typed_extension_protocol_options[_HTTP_OPTIONS].CopyFrom(pack(options))
+    cluster.typed_extension_protocol_options[_HTTP_OPTIONS].CopyFrom(pack(_inbound_options(protocol, pool or NO_POOL)))
     return resource(cluster.name, cluster)
+
+
+def _inbound_options(protocol: Protocol, pool: ConnectionPool) -> http_protocol_options_pb2.HttpProtocolOptions:
+    """How the application is spoken to: in its port's protocol, or the client's where the port says none of its own."""
+    options = http_protocol_options_pb2.HttpProtocolOptions()
+    upgraded = protocol is Protocol.HTTP and bool(pool.upgrade_to_http2)
+    if (protocol.is_http2 and not pool.keep_client_protocol) or upgraded:
+        http2 = options.explicit_http_config.http2_protocol_options
+        http2.SetInParent()
+    else:
+        set_client_protocol(options)
+        http2 = options.use_downstream_protocol_config.http2_protocol_options
+    _limit_connections(options, pool, http2)
+    return options
+
+
+def _limit_connections(
+    options: http_protocol_options_pb2.HttpProtocolOptions,
+    pool: ConnectionPool,
+    http2: protocol_pb2.Http2ProtocolOptions | None,
+) -> None:
+    common = options.common_http_protocol_options
+    if http2 is not None and pool.max_concurrent_streams:
+        http2.max_concurrent_streams.value = pool.max_concurrent_streams
+    if pool.max_requests_per_connection:
+        common.max_requests_per_connection.value = pool.max_requests_per_connection
+    if pool.http_idle_timeout_seconds is not None:
+        common.idle_timeout.CopyFrom(duration(pool.http_idle_timeout_seconds))
+    if pool.max_connection_duration_seconds is not None:
+        common.max_connection_duration.CopyFrom(duration(pool.max_connection_duration_seconds))
 
 
 def inbound_passthrough_cluster(capture: Capture) -> Resource:

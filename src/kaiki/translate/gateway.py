@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from kaiki.model.credential import find_roots
-from kaiki.model.gateway import GatewayServer
-from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, Proxy
+from kaiki.model.gateway import GatewayServer, ServerTlsMode
+from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, Proxy, Resource
 from kaiki.model.snapshot import MeshSnapshot
 from kaiki.translate import clusters
 from kaiki.translate.encode import by_name
+from kaiki.translate.features.passed_by_name import passed_through
 from kaiki.translate.gateway_listeners import (
     connection_listener,
     encrypted_listener,
@@ -36,36 +38,52 @@ def gateway(scope: Scope, proxy: Proxy) -> Resources:
         scope.memo.get(clusters.black_hole_cluster),
     )
     listeners, tables = [], []
-    for port, servers in _by_port(bound_servers(scope.snapshot, proxy)).items():
-        servers = [bound for bound in servers if _has_secrets(scope.snapshot, proxy.namespace, bound.server)]
+    by_name_of_server: list[Resource] = []
+    for servers in _by_port(bound_servers(scope.snapshot, proxy)).values():
+        servers = [one for bound in servers if (one := _with_secrets(scope.snapshot, proxy.namespace, bound))]
         if not servers:
             continue
         if _kind(servers[0].server) == "http":
-            listeners.append(scope.memo.get(plain_listener, port))
-            tables.append(plain_table(scope, port, servers))
+            listeners.append(scope.memo.get(plain_listener, servers[0].place, servers[0].statistics))
+            tables.append(plain_table(scope, servers[0].place, servers))
         elif _kind(servers[0].server) == "tcp":
-            listeners += connection_listener(scope, port, servers)
+            listeners += connection_listener(scope, servers)
         else:
-            listeners += encrypted_listener(scope, port, servers)
+            listeners += encrypted_listener(scope, servers)
             tables += [encrypted_table(scope, bound) for bound in servers if bound.ends_tls]
+            automatic = [bound for bound in servers if bound.server.tls_mode is ServerTlsMode.AUTO_PASSTHROUGH]
+            if automatic and not by_name_of_server:
+                by_name_of_server, more = passed_through(scope)
+                assignments = [*assignments, *more]
     return {
-        CLUSTER_TYPE: by_name([*made, *special]),
+        CLUSTER_TYPE: by_name([*made, *special, *by_name_of_server]),
         ENDPOINT_TYPE: by_name(assignments),
         LISTENER_TYPE: by_name(listeners),
         ROUTE_TYPE: by_name(tables),
     }
 
 
-def _has_secrets(snapshot: MeshSnapshot, namespace: str, server: GatewayServer) -> bool:
-    """Whether the Secrets a server names, if any, can be used in a namespace."""
-    tls = server.tls
+def _with_secrets(snapshot: MeshSnapshot, namespace: str, bound: BoundServer) -> BoundServer | None:
+    """A server with those of its Secrets that can be used in a namespace; None if it needs one and has none."""
+    tls = bound.server.tls
     if tls is None or not tls.credential or not tls.needs_pair:
-        return True
-    pair = snapshot.credentials.get((tls.credential_namespace or namespace, tls.credential))
-    if pair is None or pair.pair_problem:
-        return False
+        return bound
+    known = ((item, snapshot.credentials.get((item[0] or namespace, item[1]))) for item in tls.secrets)
+    usable = [item for item, pair in known if pair is not None and not pair.pair_problem]
     roots = find_roots(snapshot.credentials, namespace, tls.roots_from) if tls.roots_from else None
-    return not tls.roots_from or (roots is not None and not roots.roots_problem)
+    if not usable or (tls.roots_from and (roots is None or roots.roots_problem)):
+        return None
+    if len(usable) == len(tls.secrets):
+        return bound
+    roots_from = tls.roots_credential or (tls.credential if tls.roots_from else "")
+    made = replace(
+        tls,
+        credential_namespace=usable[0][0],
+        credential=usable[0][1],
+        roots_credential=roots_from,
+        other_credentials=tuple(usable[1:]),
+    )
+    return bound._replace(server=replace(bound.server, tls=made))
 
 
 def _kind(server: GatewayServer) -> str:
@@ -74,13 +92,13 @@ def _kind(server: GatewayServer) -> str:
     return "http" if server.is_http else "tcp"
 
 
-def _by_port(servers: Iterable[BoundServer]) -> dict[int, list[BoundServer]]:
-    """Servers by the port bound; only those that speak as the first one there. HTTPS without TLS cannot be served."""
-    found: dict[int, list[BoundServer]] = defaultdict(list)
+def _by_port(servers: Iterable[BoundServer]) -> dict[tuple[str, int], list[BoundServer]]:
+    """Servers by address and port; only those that speak as the first one there. HTTPS without TLS cannot be served."""
+    found: dict[tuple[str, int], list[BoundServer]] = defaultdict(list)
     for bound in servers:
         if bound.port in RESERVED_PORTS or (bound.server.protocol == "HTTPS" and bound.server.tls_mode is None):
             continue
-        there = found[bound.port]
+        there = found[bound.server.bind, bound.port]
         if not there or _kind(there[0].server) == _kind(bound.server):
             there.append(bound)
     return found

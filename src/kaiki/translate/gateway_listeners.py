@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from envoy.config.core.v3 import base_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 
 from kaiki.model.gateway import ServerTlsMode
 from kaiki.model.proxy import Resource
+from kaiki.model.sidecar import UNIX_PREFIX
 from kaiki.translate import transport_sockets
 from kaiki.translate.connection_routes import routed_chains
 from kaiki.translate.connections import Role, routed_http, tcp
 from kaiki.translate.encode import resource
 from kaiki.translate.features.metric_labels import Reporter
+from kaiki.translate.features.passed_by_name import MESH_PROTOCOLS, by_name_filters
 from kaiki.translate.gateway_routes import BoundServer, connection_routes, plain_table_name
 from kaiki.translate.listeners import inspect, listener, remove_overlaps, tls_inspector
 from kaiki.translate.origins import mark_origin
@@ -22,27 +24,29 @@ from kaiki.translate.scope import Scope
 _ALPN = ("h2", "http/1.1")
 
 
-def _listener(port: int) -> listener_pb2.Listener:
-    return listener(f"0.0.0.0_{port}", "0.0.0.0", port, base_pb2.OUTBOUND, bind=True)
+def _listener(place: tuple[str, int]) -> listener_pb2.Listener:
+    address, port = place[0] or "0.0.0.0", place[1]
+    name = address if address.startswith(UNIX_PREFIX) else f"{address}_{port}"
+    return listener(name, address, port, base_pb2.OUTBOUND, bind=True)
 
 
-def plain_listener(port: int) -> Resource:
+def plain_listener(place: tuple[str, int], statistics: str) -> Resource:
     """Plain HTTP by the routes of the port."""
-    message, table = _listener(port), plain_table_name(port)
-    message.filter_chains.add(name=table).filters.append(routed_http(Role.GATEWAY, f"gateway_{port}", table))
+    message, table = _listener(place), plain_table_name(place)
+    message.filter_chains.add(name=table).filters.append(routed_http(Role.GATEWAY, statistics, table))
     return resource(message.name, message)
 
 
-def connection_listener(scope: Scope, port: int, servers: Iterable[BoundServer]) -> list[Resource]:
+def connection_listener(scope: Scope, servers: Sequence[BoundServer]) -> list[Resource]:
     """TCP by address; none without routes, because an open port that closes everything says less than a closed one."""
-    message = _listener(port)
+    message = _listener(servers[0].place)
     for bound in servers:
         for routed in routed_chains(connection_routes(scope, bound), bound.gateway.key, scope, bound.server.port):
             chain = message.filter_chains.add()
             routed.start(chain)
             chain.filters.append(
                 tcp(
-                    f"gateway_{port}",
+                    bound.statistics,
                     routed.clusters,
                     Reporter.SOURCE,
                     settings=routed.tcp,
@@ -51,9 +55,9 @@ def connection_listener(scope: Scope, port: int, servers: Iterable[BoundServer])
     return _finished(message)
 
 
-def encrypted_listener(scope: Scope, port: int, servers: Iterable[BoundServer]) -> list[Resource]:
+def encrypted_listener(scope: Scope, servers: Sequence[BoundServer]) -> list[Resource]:
     """TLS: chains by server name, each ending TLS or passing it through."""
-    message = _listener(port)
+    message = _listener(servers[0].place)
     inspect(message, tls_inspector())
     for bound in servers:
         if bound.ends_tls:
@@ -66,12 +70,17 @@ def encrypted_listener(scope: Scope, port: int, servers: Iterable[BoundServer]) 
                 routed.start(chain)
                 chain.filters.append(
                     tcp(
-                        f"gateway_{port}",
+                        bound.statistics,
                         routed.clusters,
                         Reporter.SOURCE,
                         settings=routed.tcp,
                     )
                 )
+        elif bound.server.tls_mode is ServerTlsMode.AUTO_PASSTHROUGH:
+            chain = _named(bound, f"{bound.statistics}-automatic")
+            chain.filter_chain_match.application_protocols.extend(MESH_PROTOCOLS)
+            chain.filters.extend(by_name_filters(bound.statistics))
+            message.filter_chains.append(chain)
     return _finished(message)
 
 
@@ -103,7 +112,7 @@ def _socket(bound: BoundServer, alpn: tuple[str, ...]) -> base_pb2.TransportSock
 def _ending_chain(bound: BoundServer) -> listener_components_pb2.FilterChain:
     chain = _named(bound, bound.encrypted_table_name)
     chain.transport_socket.CopyFrom(_socket(bound, _ALPN))
-    chain.filters.append(routed_http(Role.GATEWAY, f"gateway_{bound.port}", bound.encrypted_table_name))
+    chain.filters.append(routed_http(Role.GATEWAY, bound.statistics, bound.encrypted_table_name))
     return chain
 
 
@@ -114,6 +123,6 @@ def _ending_connections(scope: Scope, bound: BoundServer) -> list[listener_compo
         return []
     chain = _named(bound, routed[0].name)
     chain.transport_socket.CopyFrom(_socket(bound, ()))
-    first, name = routed[0], f"gateway_{bound.port}"
+    first, name = routed[0], bound.statistics
     chain.filters.append(tcp(name, first.clusters, Reporter.SOURCE, settings=first.tcp))
     return [chain]

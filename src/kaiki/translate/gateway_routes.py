@@ -23,6 +23,16 @@ class BoundServer(NamedTuple):
     position: int
 
     @property
+    def place(self) -> tuple[str, int]:
+        """The address (empty: every one) and the port its pod binds."""
+        return self.server.bind, self.port
+
+    @property
+    def statistics(self) -> str:
+        """What Envoy's own statistics of the server begin with."""
+        return f"gateway_{self.port}" + (f"_{self.server.name}" if self.server.name else "")
+
+    @property
     def ends_tls(self) -> bool:
         """Whether TLS is ended here and HTTP is spoken inside."""
         return self.server.is_http and self.server.has_certificate
@@ -39,14 +49,15 @@ class BoundServer(NamedTuple):
         return f"https.{self.server.port}.{name}.{source.name}.{source.namespace}"
 
 
-def plain_table_name(port: int) -> str:
-    """The name of the routes of a port that speaks plain HTTP."""
-    return f"http.{port}"
+def plain_table_name(place: tuple[str, int]) -> str:
+    """The name of the routes of a port (and an address of its own, if it has one) that speaks plain HTTP."""
+    address, port = place
+    return f"http.{port}.{address}" if address else f"http.{port}"
 
 
-def plain_table(scope: Scope, port: int, servers: Iterable[BoundServer]) -> Resource:
+def plain_table(scope: Scope, place: tuple[str, int], servers: Iterable[BoundServer]) -> Resource:
     """The routes of a port that speaks plain HTTP, for all its servers."""
-    return _table(scope, plain_table_name(port), tuple(servers))
+    return _table(scope, plain_table_name(place), tuple(servers))
 
 
 def encrypted_table(scope: Scope, bound: BoundServer) -> Resource:

@@ -12,6 +12,7 @@ in the cluster's metadata, who the workload is in the proxy's environment.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from envoy.config.core.v3 import base_pb2
@@ -29,6 +30,7 @@ from kaiki.translate.connections import inbound_http, tcp
 from kaiki.translate.encode import resource
 from kaiki.translate.features.metric_labels import Reporter
 from kaiki.translate.features.peer_identity import peer_filter
+from kaiki.translate.features.tcp_settings import NO_TCP_SETTINGS, TcpSettings, tcp_settings
 from kaiki.translate.listeners import (
     HTTP_PROTOCOLS,
     drop_own_port,
@@ -52,15 +54,16 @@ class InboundPort(NamedTuple):
     service: Service
     ingress: IngressListener | None = None
 
-    @property
-    def shape(self) -> InboundShape:
-        """What the listener depends on."""
+    def shape(self, general: ConnectionPool | None) -> InboundShape:
+        """What the listener depends on; `general` are the limits of all ports."""
         tls = self.ingress.tls if self.ingress else None
         usable = tls is not None and tls.needs_pair and tls.server_certificate and tls.private_key
-        return self.number, self.protocol, tls if usable else None
+        pool = (self.ingress.pool if self.ingress else None) or general
+        own = replace(tls, credential="", other_credentials=(), roots_credential="") if tls and usable else None
+        return self.number, self.protocol, own, tcp_settings(pool, None)
 
 
-InboundShape = tuple[int, Protocol, ServerTls | None]
+InboundShape = tuple[int, Protocol, ServerTls | None, TcpSettings]
 
 
 def inbound_ports(snapshot: MeshSnapshot, proxy: Proxy, sidecar: Sidecar | None = None) -> tuple[InboundPort, ...]:
@@ -121,12 +124,12 @@ def inbound(
 ) -> tuple[list[Resource], list[Resource]]:
     """The inbound listeners, and the clusters they refer to."""
     ports = inbound_ports(snapshot, proxy, sidecar)
-    captured = tuple(port.shape for port in ports if port.ingress is None or port.ingress.captured)
+    general = sidecar.inbound_pool if sidecar else None
+    captured = tuple(port.shape(general) for port in ports if port.ingress is None or port.ingress.captured)
     listeners = [memo.get(_listener, captured)]
     for port in ports:
         if port.ingress is not None and not port.ingress.captured:
-            listeners.append(memo.get(_bound_listener, port.ingress.bind or "0.0.0.0", *port.shape))
-    general = sidecar.inbound_pool if sidecar else None
+            listeners.append(memo.get(_bound_listener, port.ingress.bind or "0.0.0.0", *port.shape(general)))
     return listeners, list(_clusters(ports, proxy.capture, memo, general))
 
 
@@ -145,54 +148,58 @@ def _endpoint(item: IngressListener) -> str:
     return item.endpoint or ("" if item.captured else f"127.0.0.1:{item.port}")
 
 
-def _bound_listener(address: str, port: int, protocol: Protocol, tls: ServerTls | None) -> Resource:
+def _bound_listener(
+    address: str, port: int, protocol: Protocol, tls: ServerTls | None, settings: TcpSettings
+) -> Resource:
     """A port that is bound instead of redirected."""
     name = f"{address}_{port}"
     message = listener(name, address, port, base_pb2.INBOUND, bind=True)
     inspect(message, tls_inspector(), http_inspector() if protocol is Protocol.AUTO else http_inspector((port,)))
-    message.filter_chains.extend(_port_chains(0, protocol, cluster_names.inbound(port), tls))
+    message.filter_chains.extend(_port_chains(0, protocol, cluster_names.inbound(port), tls, settings))
     return resource(name, message)
 
 
 def _listener(ports: tuple[InboundShape, ...]) -> Resource:
     name, own = cluster_names.VIRTUAL_INBOUND, cluster_names.INBOUND_PORT
     message = listener(name, "0.0.0.0", own, base_pb2.INBOUND, bind=True)
-    declared = (number for number, protocol, _ in ports if protocol is not Protocol.AUTO)
+    declared = (number for number, protocol, *_ in ports if protocol is not Protocol.AUTO)
     inspect(message, original_destination(), tls_inspector(), http_inspector(declared))
     drop_own_port(message, own)
-    for number, protocol, tls in ports:
-        message.filter_chains.extend(_port_chains(number, protocol, cluster_names.inbound(number), tls))
-    message.filter_chains.extend(_chains(0, Protocol.AUTO, cluster_names.INBOUND_PASSTHROUGH))
+    for number, protocol, tls, settings in ports:
+        message.filter_chains.extend(_port_chains(number, protocol, cluster_names.inbound(number), tls, settings))
+    message.filter_chains.extend(_chains(0, Protocol.AUTO, cluster_names.INBOUND_PASSTHROUGH, NO_TCP_SETTINGS))
     return resource(name, message)
 
 
 def _port_chains(
-    port: int, protocol: Protocol, cluster: str, tls: ServerTls | None
+    port: int, protocol: Protocol, cluster: str, tls: ServerTls | None, settings: TcpSettings
 ) -> Iterator[listener_components_pb2.FilterChain]:
     """The chains of one port; those of the mesh, unless a Sidecar says which TLS its clients speak instead."""
     if tls is None:
-        return _chains(port, protocol, cluster)
+        return _chains(port, protocol, cluster, settings)
     http = protocol.is_http or protocol in (Protocol.AUTO, Protocol.HTTPS)
     chain = _chain(port, "tls", (), "own-tls")
     chain.transport_socket.CopyFrom(transport_sockets.plain_server(tls, _SERVER_HTTP if http else ()))
-    chain.filters.append(_last_filter(cluster, Reporter.DESTINATION_PLAINTEXT, http))
+    chain.filters.append(_last_filter(cluster, Reporter.DESTINATION_PLAINTEXT, None if http else settings))
     return iter((chain,))
 
 
-def _chains(port: int, protocol: Protocol, cluster: str) -> Iterator[listener_components_pb2.FilterChain]:
-    """The chains of one port (0: all others)."""
+def _chains(
+    port: int, protocol: Protocol, cluster: str, settings: TcpSettings
+) -> Iterator[listener_components_pb2.FilterChain]:
+    """The chains of one port (0: all others). Without settings for bytes, a chain speaks HTTP."""
     if protocol.is_http:
-        yield _mesh_chain(port, cluster, _MESH_HTTP + _MESH_TCP, http=True)
-        yield _plain_chain(port, cluster, "raw_buffer", (), http=True)
+        yield _mesh_chain(port, cluster, _MESH_HTTP + _MESH_TCP, None)
+        yield _plain_chain(port, cluster, "raw_buffer", (), None)
         return
     if protocol is Protocol.AUTO:
-        yield _mesh_chain(port, cluster, _MESH_HTTP, http=True)
-        yield _mesh_chain(port, cluster, _MESH_TCP, http=False)
-        yield _plain_chain(port, cluster, "raw_buffer", HTTP_PROTOCOLS, http=True)
+        yield _mesh_chain(port, cluster, _MESH_HTTP, None)
+        yield _mesh_chain(port, cluster, _MESH_TCP, settings)
+        yield _plain_chain(port, cluster, "raw_buffer", HTTP_PROTOCOLS, None)
     else:
-        yield _mesh_chain(port, cluster, _MESH_HTTP + _MESH_TCP, http=False)
-    yield _plain_chain(port, cluster, "tls", (), http=False)
-    yield _plain_chain(port, cluster, "raw_buffer", (), http=False)
+        yield _mesh_chain(port, cluster, _MESH_HTTP + _MESH_TCP, settings)
+    yield _plain_chain(port, cluster, "tls", (), settings)
+    yield _plain_chain(port, cluster, "raw_buffer", (), settings)
 
 
 def _chain(port: int, transport: str, protocols: tuple[str, ...], label: str) -> listener_components_pb2.FilterChain:
@@ -205,24 +212,27 @@ def _chain(port: int, transport: str, protocols: tuple[str, ...], label: str) ->
     return chain
 
 
-def _mesh_chain(port: int, cluster: str, protocols: tuple[str, ...], http: bool) -> listener_components_pb2.FilterChain:
+def _mesh_chain(
+    port: int, cluster: str, protocols: tuple[str, ...], settings: TcpSettings | None
+) -> listener_components_pb2.FilterChain:
+    http = settings is None
     chain = _chain(port, "tls", protocols, "mtls-http" if http else "mtls-tcp")
     chain.transport_socket.CopyFrom(transport_sockets.mesh_server(_SERVER_HTTP if http else _MESH_TCP))
     chain.filters.append(peer_filter())
-    chain.filters.append(_last_filter(cluster, Reporter.DESTINATION_MTLS, http))
+    chain.filters.append(_last_filter(cluster, Reporter.DESTINATION_MTLS, settings))
     return chain
 
 
 def _plain_chain(
-    port: int, cluster: str, transport: str, protocols: tuple[str, ...], http: bool
+    port: int, cluster: str, transport: str, protocols: tuple[str, ...], settings: TcpSettings | None
 ) -> listener_components_pb2.FilterChain:
-    label = "plain-http" if http else "plain-tcp" if transport == "raw_buffer" else "tls-tcp"
+    label = "plain-http" if settings is None else "plain-tcp" if transport == "raw_buffer" else "tls-tcp"
     chain = _chain(port, transport, protocols, label)
-    chain.filters.append(_last_filter(cluster, Reporter.DESTINATION_PLAINTEXT, http))
+    chain.filters.append(_last_filter(cluster, Reporter.DESTINATION_PLAINTEXT, settings))
     return chain
 
 
-def _last_filter(cluster: str, reporter: Reporter, http: bool) -> listener_components_pb2.Filter:
-    if http:
+def _last_filter(cluster: str, reporter: Reporter, settings: TcpSettings | None) -> listener_components_pb2.Filter:
+    if settings is None:
         return inbound_http(cluster, cluster, reporter)
-    return tcp(cluster, ((cluster, 1),), reporter)
+    return tcp(cluster, ((cluster, 1),), reporter, settings=settings)

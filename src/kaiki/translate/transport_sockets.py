@@ -110,22 +110,20 @@ def plain_server(tls: ServerTls, alpn: Iterable[str]) -> base_pb2.TransportSocke
     if tls.maximum_version in _VERSIONS:
         common.tls_params.tls_maximum_protocol_version = _VERSIONS[tls.maximum_version]
     common.tls_params.cipher_suites.extend(tls.cipher_suites)
-    if tls.credential:
-        common.tls_certificate_sds_secret_configs.append(_secret(_server_secret(tls)))
-    else:
+    for space, name in tls.secrets:
+        common.tls_certificate_sds_secret_configs.append(_secret(_server_secret(space, name)))
+    for chain, key in () if tls.secrets else ((tls.server_certificate, tls.private_key), *tls.other_files):
         certificate = common.tls_certificates.add()
-        certificate.certificate_chain.filename = tls.server_certificate
-        certificate.private_key.filename = tls.private_key
+        certificate.certificate_chain.filename = chain
+        certificate.private_key.filename = key
     if tls.verifies_clients:
         context.require_client_certificate.value = tls.mode is ServerTlsMode.MUTUAL
         _verify_clients(common, tls)
     return base_pb2.TransportSocket(name=_SOCKET, typed_config=pack(context))
 
 
-def _server_secret(tls: ServerTls) -> str:
-    if tls.credential_namespace:
-        return f"{SHARED_SECRETS}{tls.credential_namespace}/{tls.credential}"
-    return gateway_secret(tls.credential)
+def _server_secret(namespace: str, name: str) -> str:
+    return f"{SHARED_SECRETS}{namespace}/{name}" if namespace else gateway_secret(name)
 
 
 def _verify_clients(common: tls_pb2.CommonTlsContext, tls: ServerTls) -> None:
@@ -144,6 +142,10 @@ def _verify_clients(common: tls_pb2.CommonTlsContext, tls: ServerTls) -> None:
     else:
         verified.trusted_ca.filename = tls.ca_certificates
     verified.SetInParent()
+    if tls.revocation_list:
+        verified.crl.filename = tls.revocation_list
+    verified.verify_certificate_spki.extend(tls.public_key_hashes)
+    verified.verify_certificate_hash.extend(tls.certificate_hashes)
     for name in tls.subject_alternative_names:
         _add_name(verified, name)
 

@@ -11,7 +11,7 @@ from kaiki.model.gateway import Gateway, GatewayServer, ServerTls
 from kaiki.model.snapshot import MeshSnapshot
 
 _HTTP = ("HTTP", "HTTP2", "GRPC", "GRPC-WEB")
-_KNOWN = (*_HTTP, "HTTPS", "TLS", "TCP", "MONGO")
+_KNOWN = (*_HTTP, "HTTPS", "TLS", "TCP", "MONGO", "MYSQL", "REDIS")
 
 
 def gateway_findings(snapshot: MeshSnapshot, item: Gateway) -> Iterator[Finding]:
@@ -68,8 +68,10 @@ def _credentials(snapshot: MeshSnapshot, item: Gateway, server: GatewayServer, p
             yield _unusable(item, f"{path}.tls.credentialName", namespace, name, problem)
             continue
         pair = snapshot.credentials.get((namespace, tls.credential)) if tls.credential else None
-        if pair is not None and pair.pair_problem:
-            yield _unusable(item, f"{path}.tls.credentialName", namespace, tls.credential, pair.pair_problem)
+        for _, name in tls.secrets:
+            known = snapshot.credentials.get((namespace, name))
+            if known is not None and known.pair_problem:
+                yield _unusable(item, f"{path}.tls.{tls.credential_field}", namespace, name, known.pair_problem)
         roots = find_roots(snapshot.credentials, namespace, tls.roots_from) if tls.roots_from else None
         if roots is not None and roots.roots_problem and not (pair is not None and not pair.exists):
             name = "caCertCredentialName" if tls.roots_credential else "credentialName"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kaiki.model.finding import Finding, Severity
+from kaiki.model.gateway import ServerTls
 from kaiki.model.sidecar import (
     ANY_NAMESPACE,
     NO_NAMESPACE,
@@ -111,6 +112,20 @@ def _everything_else(item: Sidecar) -> Iterator[Finding]:
         yield Finding("KAI2110", Severity.WARNING, item.source, path, message, "Put all such hosts into the last one.")
 
 
+def _unsupported_tls(item: Sidecar, tls: ServerTls, path: str) -> Iterator[Finding]:
+    """Secrets are for gateways, and a port of a workload has no plaintext beside it to redirect from."""
+    fields = {
+        tls.credential_field: tls.credential,
+        "caCertCredentialName": tls.roots_credential,
+        "httpsRedirect": tls.https_redirect,
+    }
+    for field, value in fields.items():
+        if value:
+            message = f"unsupported: {field} is for gateways; a sidecar's own TLS takes files of the proxy's container."
+            hint = "Say serverCertificate, privateKey and caCertificates."
+            yield Finding("KAI2112", Severity.WARNING, item.source, f"{path}.{field}", message, hint)
+
+
 def _ingress(item: Sidecar, listener: IngressListener, path: str, taken: set[int]) -> Iterator[Finding]:
     if not listener.port:
         message = "an ingress listener needs a port."
@@ -123,6 +138,8 @@ def _ingress(item: Sidecar, listener: IngressListener, path: str, taken: set[int
         message = f"{listener.endpoint!r} cannot be used: {problem}."
         yield Finding("KAI2106", Severity.ERROR, item.source, f"{path}.defaultEndpoint", message)
     tls = listener.tls
+    if tls is not None:
+        yield from _unsupported_tls(item, tls, f"{path}.tls")
     if tls is not None and tls.needs_pair and not (tls.server_certificate and tls.private_key):
         message = "a sidecar's own TLS needs serverCertificate and privateKey, files in the proxy's container."
         yield Finding("KAI2111", Severity.ERROR, item.source, f"{path}.tls", message, "Name both.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 import msgspec
@@ -24,12 +25,12 @@ class ApiType(msgspec.Struct, frozen=True, rename="camel"):
     """One object of the API. Unknown fields are ignored: the API server has already judged them.
 
     `ONE_OF` lists groups of fields of which at most one may be set; `REQUIRED_ONE_OF` those of which exactly one must
-    be; `NOT_IN_FORCE` the fields that are stored but do nothing in this version.
+    be; `NOT_IN_FORCE` the fields that are stored but do nothing, each with what to do instead.
     """
 
     ONE_OF: ClassVar[tuple[tuple[str, ...], ...]] = ()
     REQUIRED_ONE_OF: ClassVar[tuple[tuple[str, ...], ...]] = ()
-    NOT_IN_FORCE: ClassVar[tuple[str, ...]] = ()
+    NOT_IN_FORCE: ClassVar[Mapping[str, str]] = {}
 
 
 class StringMatch(ApiType, frozen=True):

@@ -149,7 +149,7 @@ class ConnectionPoolSettings(ApiType, frozen=True):
 class OutlierDetection(ApiType, frozen=True):
     """When an endpoint that fails is left out for a while."""
 
-    NOT_IN_FORCE = ("consecutiveErrors",)
+    NOT_IN_FORCE = {"consecutiveErrors": "Say consecutive5xxErrors or consecutiveGatewayErrors."}
 
     consecutive_errors: Limit = 0
     split_external_local_origin_errors: bool = False

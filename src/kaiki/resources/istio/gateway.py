@@ -14,6 +14,8 @@ ProtocolVersion = Literal["TLS_AUTO", "TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3"
 class Port(ApiType, frozen=True):
     """A port: number, protocol (HTTP, HTTPS, HTTP2, GRPC, GRPC-WEB, TCP, TLS, MONGO) and a name."""
 
+    NOT_IN_FORCE = {"targetPort": "The gateway's Service maps ports."}
+
     number: Annotated[int, Meta(ge=1, le=65535)]
     protocol: str
     name: str
@@ -23,6 +25,8 @@ class Port(ApiType, frozen=True):
 class TLSCertificate(ApiType, frozen=True):
     """A certificate by files."""
 
+    NOT_IN_FORCE = {"caCertificates": "Say caCertificates beside tlsCertificates: it is for all of them."}
+
     server_certificate: str = ""
     private_key: str = ""
     ca_certificates: str = ""
@@ -31,13 +35,7 @@ class TLSCertificate(ApiType, frozen=True):
 class ServerTLSSettings(ApiType, frozen=True):
     """What a server does with TLS."""
 
-    NOT_IN_FORCE = (
-        "credentialNames",
-        "tlsCertificates",
-        "caCrl",
-        "verifyCertificateSpki",
-        "verifyCertificateHash",
-    )
+    ONE_OF = (("credentialName", "credentialNames"),)
 
     https_redirect: bool = False
     mode: Literal["PASSTHROUGH", "SIMPLE", "MUTUAL", "AUTO_PASSTHROUGH", "ISTIO_MUTUAL", "OPTIONAL_MUTUAL"] | None = (
@@ -62,7 +60,7 @@ class ServerTLSSettings(ApiType, frozen=True):
 class Server(ApiType, frozen=True):
     """One port and the hosts it answers for (`host`, `*.host`, `*`, each with an optional `namespace/`)."""
 
-    NOT_IN_FORCE = ("defaultEndpoint", "bind")
+    NOT_IN_FORCE = {"defaultEndpoint": "Bind a VirtualService to the Gateway, which says where traffic goes."}
 
     port: Port
     hosts: tuple[str, ...]

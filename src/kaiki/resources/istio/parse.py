@@ -113,10 +113,10 @@ def _problems_here(reference: ObjectRef, value: ApiType, path: str) -> Iterator[
             yield Finding(
                 "KAI0102", Severity.ERROR, reference, path, f"only one of {', '.join(several)} can be set.", "Keep one."
             )
-    for name in value.NOT_IN_FORCE:
+    for name, way_out in value.NOT_IN_FORCE.items():
         if name in is_set:
-            message = f"{name} is accepted but not in force in this version."
-            yield Finding("KAI0103", Severity.WARNING, reference, f"{path}.{name}", message)
+            message = f"unsupported: {name} is accepted but not in force."
+            yield Finding("KAI0103", Severity.WARNING, reference, f"{path}.{name}", message, way_out)
     for name, code, cause in _connection_problems(value):
         yield Finding(code, Severity.ERROR, reference, f"{path}.{name}", cause)
     expression = _expression(value)

@@ -21,7 +21,7 @@ class ServicePort(ApiType, frozen=True):
 class WorkloadEntry(ApiType, frozen=True):
     """One endpoint: an address, or a name where the resolution is DNS."""
 
-    NOT_IN_FORCE = ("network",)
+    NOT_IN_FORCE = {"network": "Leave it out: clients connect to the address itself."}
 
     address: str = ""
     ports: dict[str, PortNumber] = {}

@@ -16,6 +16,8 @@ CaptureMode = Literal["DEFAULT", "IPTABLES", "NONE"]
 class SidecarPort(ApiType, frozen=True):
     """A port of a listener: number, protocol (HTTP, HTTPS, HTTP2, GRPC, TCP, TLS, MONGO) and a name."""
 
+    NOT_IN_FORCE = {"targetPort": "Say defaultEndpoint where the application listens elsewhere."}
+
     number: PortNumber = 0
     protocol: str = ""
     name: str = ""

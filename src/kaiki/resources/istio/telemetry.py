@@ -122,7 +122,7 @@ class MetricsOverrides(ApiType, frozen=True):
 class Metrics(ApiType, frozen=True):
     """Which metrics are reported to whom, and how they differ from Istio's standard."""
 
-    NOT_IN_FORCE = ("reportingInterval",)
+    NOT_IN_FORCE = {"reportingInterval": "Leave it out: metrics are what a scrape finds."}
 
     providers: tuple[ProviderRef, ...] = ()
     overrides: tuple[MetricsOverrides, ...] = ()

@@ -156,7 +156,7 @@ class FaultDelay(ApiType, frozen=True):
     """Hold a share of the requests for a while."""
 
     ONE_OF = (("fixedDelay", "exponentialDelay"),)
-    NOT_IN_FORCE = ("exponentialDelay",)
+    NOT_IN_FORCE = {"exponentialDelay": "Say fixedDelay (Istio knows no other either)."}
 
     percent: Percentage | None = None
     fixed_delay: Duration | None = None
@@ -168,7 +168,7 @@ class FaultAbort(ApiType, frozen=True):
     """Answer a share of the requests with an error."""
 
     ONE_OF = (("httpStatus", "grpcStatus", "http2Error"),)
-    NOT_IN_FORCE = ("http2Error",)
+    NOT_IN_FORCE = {"http2Error": "Say httpStatus or grpcStatus (Istio knows no other either)."}
 
     http_status: Annotated[int, Meta(ge=200, le=599)] | None = None
     grpc_status: str | None = None

@@ -49,8 +49,16 @@ def _table_fits(name: str, match: PatchMatch) -> bool:
         namespace, _, gateway = match.gateway.rpartition("/")
         if not name.endswith(f".{gateway}.{namespace}" if namespace else f".{gateway}") and "http." not in name:
             return False
+    if match.port_name and not _is_of_port(name, match.port_name):
+        return False
     ports = [part for piece in name.split(":") for part in piece.split(".")]
     return not match.port or str(match.port) in ports or name.startswith("inbound")
+
+
+def _is_of_port(name: str, port_name: str) -> bool:
+    """Whether a gateway's table is of a port of this name: `https.443.<port name>.<gateway>.<namespace>`."""
+    parts = name.split(".")
+    return parts[0] == "https" and len(parts) > 3 and ".".join(parts[2:-2]) == port_name
 
 
 def _host_fits(host: route_components_pb2.VirtualHost, match: PatchMatch) -> bool:

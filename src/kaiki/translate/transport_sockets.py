@@ -134,9 +134,8 @@ def _verify_clients(common: tls_pb2.CommonTlsContext, tls: ServerTls) -> None:
             verified.trust_chain_verification = common_pb2.CertificateValidationContext.ACCEPT_UNTRUSTED
     elif tls.roots_from:
         combined = common.combined_validation_context
-        roots = (
-            f"{_server_secret(tls)}{ROOTS_SUFFIX}" if tls.credential_namespace else gateway_secret(tls.roots_from, True)
-        )
+        shared = f"{_server_secret(tls.credential_namespace, tls.credential)}{ROOTS_SUFFIX}"
+        roots = shared if tls.credential_namespace else gateway_secret(tls.roots_from, True)
         combined.validation_context_sds_secret_config.CopyFrom(_secret(roots))
         verified = combined.default_validation_context
     else:

@@ -55,12 +55,16 @@ def test_an_expression_that_does_not_compile() -> None:
 
 
 def test_a_field_that_is_not_in_force_is_named() -> None:
-    tls = {"mode": "SIMPLE", "verifyCertificateSpki": ["x"]}
-    server = {"port": {"number": 443, "name": "https", "protocol": "HTTPS"}, "hosts": ["*"], "tls": tls}
+    server = {
+        "port": {"number": 9, "name": "tcp", "protocol": "TCP"},
+        "hosts": ["*"],
+        "defaultEndpoint": "127.0.0.1:9",
+    }
     (finding,) = _findings("Gateway", {"servers": [server]})
     assert finding.severity is Severity.WARNING
-    assert finding.message == "verifyCertificateSpki is accepted but not in force in this version."
-    assert finding.path == "spec.servers[0].tls.verifyCertificateSpki"
+    assert finding.message == "unsupported: defaultEndpoint is accepted but not in force."
+    assert finding.path == "spec.servers[0].defaultEndpoint"
+    assert finding.hint
 
 
 def test_unknown_fields_are_the_api_servers_to_refuse() -> None:

@@ -205,7 +205,7 @@ async def test_a_mesh_that_is_down_is_told_as_such(console: Console) -> None:
     console.prometheus.up = console.control_plane.up = False
     found = await console.ask("/api/mesh")
     assert not found["controlPlane"][0]["reachable"]
-    assert found["metrics"]["series"] is None
+    assert found["metrics"]["series"] is None and not found["metrics"]["reachable"]
     assert {proxy["state"] for proxy in found["proxies"]} == {"unknown"}
 
 

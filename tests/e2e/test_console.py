@@ -47,6 +47,14 @@ DETAILS_ABORT = {
 }
 
 
+ACCESS_LOG = {
+    "apiVersion": "telemetry.istio.io/v1",
+    "kind": "Telemetry",
+    "metadata": {"name": "access-log", "namespace": "default"},
+    "spec": {"accessLogging": [{"providers": [{"name": "envoy"}]}]},
+}
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     program = chromium()
@@ -296,6 +304,89 @@ def test_without_an_identity_the_console_only_shows(busy: Mesh, page: Page) -> N
     page.goto(config_address(busy, "bookinfo"))
     expect(page.get_by_text("You can look, but not change")).to_be_visible()
     expect(page.get_by_role("button", name="Delete")).to_be_disabled()
+
+
+def test_the_overview_and_the_lists(busy: Mesh, page: Page) -> None:
+    page.goto(busy.environment["KAIKI_CONSOLE_URL"] + "/overview")
+    card = page.locator(".namespace-card").filter(has=page.get_by_role("link", name="default", exact=True))
+    expect(card).to_contain_text("6 of 6 workloads")
+    expect(card.locator(".numbers dd").first).to_contain_text("/s")
+    page.get_by_role("navigation", name="Lists").get_by_role("link", name="Workloads").click()
+    page.get_by_role("searchbox", name="Filter").fill("reviews")
+    expect(page.locator("tbody tr")).to_have_count(3)
+    page.get_by_role("button", name="Name", exact=True).press("Enter")
+    expect(page.locator("tbody tr").first).to_contain_text("reviews-v1")
+    assert "q=reviews" in page.url and "sort=name" in page.url
+    page.reload()
+    expect(page.locator("tbody tr")).to_have_count(3)
+    page.get_by_role("link", name="reviews-v2").click()
+    page.wait_for_url("**/workloads/default/reviews-v2")
+
+
+def test_an_app_from_close_by(busy: Mesh, page: Page) -> None:
+    page.goto(busy.environment["KAIKI_CONSOLE_URL"] + "/apps/default/productpage")
+    expect(page.locator(".direction .plot canvas").first).to_be_visible()
+    heat = page.get_by_role("img", name="Latency heat map").first
+    heat.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".heat-told").first).to_contain_text(" ms")
+    page.get_by_role("link", name="Pods").click()
+    expect(page.get_by_role("region", name="Proxies")).to_contain_text("in step")
+    expect(page.get_by_role("region", name="Proxies")).to_contain_text("ends in 23 h")
+    expect(page.get_by_role("region", name="Proxies")).to_contain_text("1.40.0")
+    page.get_by_role("navigation", name="productpage").get_by_role("link", name="Config").click()
+    found = page.get_by_role("region", name="Objects that touch it")
+    expect(found).to_contain_text("sends traffic to it")
+    expect(found.get_by_role("link", name="bookinfo-gateway")).to_be_visible()
+
+
+def test_logs_are_followed_side_by_side(busy: Mesh, page: Page) -> None:
+    page.goto(busy.environment["KAIKI_CONSOLE_URL"] + "/workloads/default/details-v1?tab=logs&q=details")
+    expect(page.get_by_role("log", name="istio-proxy")).to_contain_text("The sidecar logs requests when")
+    busy.kubectl("apply", "-f", "-", given=json.dumps(ACCESS_LOG))
+    try:
+        expect(page.locator(".log-live")).to_have_count(2)
+        lines = page.get_by_role("log", name="istio-proxy").locator(".log-line")
+        expect(lines.filter(has_text="GET /details").first).to_be_visible()
+        expect(lines.locator("mark").first).to_have_text("details")
+        page.wait_for_function(
+            "seen => document.querySelectorAll('.log-line').length > seen + 3", arg=page.locator(".log-line").count()
+        )
+        page.get_by_role("button", name="Follow").click()
+        expect(page.locator(".log-paused")).to_have_count(2)
+        assert "follow=false" in page.url
+    finally:
+        busy.kubectl("delete", "telemetry", "access-log", "-n", "default")
+
+
+def test_traces_are_turned_on_as_the_page_says(busy: Mesh, page: Page) -> None:
+    page.goto(busy.environment["KAIKI_CONSOLE_URL"] + "/apps/default/reviews?tab=traces")
+    told = page.locator("pre.source").inner_text()
+    busy.kubectl("apply", "-f", "-", given=told.split("EOF'\n")[1].removesuffix("EOF"))
+    try:
+        page.locator("tbody .when").first.click()
+        page.wait_for_url("**/traces/*")
+        spans = page.locator(".span-row")
+        expect(spans.filter(has_text="productpage").first).to_be_visible()
+        spans.first.focus()
+        page.keyboard.press("Enter")
+        expect(page.locator(".span-details")).to_contain_text("http.status_code")
+    finally:
+        busy.kubectl("delete", "telemetry", "mesh-default", "-n", "istio-system")
+
+
+def test_the_mesh_page_tells_of_every_part(busy: Mesh, page: Page) -> None:
+    page.goto(busy.environment["KAIKI_CONSOLE_URL"] + "/mesh")
+    for part, words in (
+        ("Control plane", "1 of 1 answer"),
+        ("Gateways", "istio-ingressgateway"),
+        ("Metrics store", "Series"),
+        ("Trace store", "tracing.istio-system"),
+    ):
+        expect(page.get_by_role("region", name=part, exact=True)).to_contain_text(words)
+    proxies = page.get_by_role("region", name="Proxies")
+    expect(proxies.locator("tbody tr")).to_have_count(7)
+    expect(proxies.locator("tbody tr").filter(has_text="in step")).to_have_count(7)
 
 
 def test_korean(busy: Mesh, browser: Browser) -> None:

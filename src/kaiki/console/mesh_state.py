@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import orjson
@@ -79,6 +80,8 @@ class MeshHandlers:
             build, runtime, store = await asyncio.gather(
                 *(self._metrics.status(what) for what in ("buildinfo", "runtimeinfo", "tsdb"))
             )
+            if build is runtime is store is None:  # None of these pages: whether it answers queries is what counts.
+                await self._metrics.vector("vector(1)", time.time())
         except ConsoleError as error:
             return told | {"reachable": False, "error": str(error)}
         head = (store or {}).get("headStats") or {}

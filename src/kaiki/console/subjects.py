@@ -18,7 +18,7 @@ from kaiki.console.metrics import MetricsClient, Range
 from kaiki.console.plots import heat
 from kaiki.console.proxies import ask_replicas, describe_proxies
 from kaiki.console.settings import ConsoleSettings
-from kaiki.console.summaries import members_of, subject_of, warnings_of
+from kaiki.console.summaries import members_of, services_by_workload, subject_of, warnings_of
 from kaiki.console.touching import findings_of, is_traced, touching
 from kaiki.console.workloads import owner_of
 from kaiki.graph import GraphOptions, GraphType, Node, RegistryWorkload, TrafficSeries, build_graph
@@ -67,7 +67,7 @@ class SubjectHandlers:
             hint = "It may have been removed: look at the list again."
             raise UnknownObject(f"there is no {kind} {namespace}/{name}, and it has no traffic", hint)
         configs = await self._inventory.configs()
-        subject = subject_of(registry, kind, namespace, name, workloads)
+        subject = subject_of(services_by_workload(registry), kind, namespace, name, workloads)
         touched = touching(configs, subject)
         pods = self._pods(workloads)
         proxies = await self._proxies({str(pod["metadata"]["name"]) for pod in pods}, namespace)

@@ -104,6 +104,7 @@ class _View:
         self._series = series
         self._options = options
         self._members = _members(self._registry)
+        self._services = services_by_workload(self._registry)
 
     def nodes(self, by: str) -> list[Object]:
         """Apps, workloads or services."""
@@ -122,7 +123,7 @@ class _View:
             return None
         name = self._name_of(by, node)
         workloads = self._members.get((by, node.namespace, name), ())
-        subject = subject_of(self._registry, by, node.namespace, name, workloads)
+        subject = subject_of(self._services, by, node.namespace, name, workloads)
         touched = [item for item in self._faulty if reason_of(item, subject)]
         return {
             "id": node.id,
@@ -188,20 +189,27 @@ class _View:
         }
 
 
+Place = tuple[str, str]
+
+
+def services_by_workload(registry: Registry) -> dict[Place, list[Place]]:
+    """The services that select each workload's pods."""
+    found: dict[Place, list[Place]] = {}
+    for place, behind in registry.workloads_of_service.items():
+        for one in behind:
+            found.setdefault((one.namespace, one.name), []).append(place)
+    return found
+
+
 def subject_of(
-    registry: Registry, by: str, namespace: str, name: str, workloads: Iterable[RegistryWorkload]
+    services: dict[Place, list[Place]], by: str, namespace: str, name: str, workloads: Iterable[RegistryWorkload]
 ) -> Subject:
     """What config objects are compared with: a service alone, or workloads with the services that select them."""
     members = tuple(workloads)
     if by == "service":
         return Subject(namespace, frozenset({(namespace, name)}), members)
-    keys = {(one.namespace, one.name) for one in members}
-    services = {
-        place
-        for place, behind in registry.workloads_of_service.items()
-        if place[0] == namespace and any((one.namespace, one.name) in keys for one in behind)
-    }
-    return Subject(namespace, frozenset(services), members)
+    found = {place for one in members for place in services.get((one.namespace, one.name), ())}
+    return Subject(namespace, frozenset(found), members)
 
 
 def members_of(registry: Registry, by: str, namespace: str, name: str) -> tuple[RegistryWorkload, ...]:

@@ -1,5 +1,5 @@
 /** A table whose columns sort; the order is the caller's to keep, in the page's address. */
-import type { ReactNode } from "react";
+import { useState, type ReactNode } from "react";
 import { useText } from "../app/language";
 import { sortBy } from "../domain/list";
 
@@ -11,6 +11,9 @@ export interface Column<Item> {
   value?: (item: Item) => number | string | null | undefined;
   number?: boolean;
 }
+
+/** Nobody reads thousands of rows, and drawing them takes the browser seconds. */
+const STEP_ROWS = 200;
 
 interface Properties<Item> {
   label: string;
@@ -26,7 +29,9 @@ export function SortTable<Item>({ label, items, columns, rowKey, sort, onSort }:
   const descending = sort.startsWith("-");
   const key = descending ? sort.slice(1) : sort;
   const value = columns.find((column) => column.key === key)?.value;
-  const shown = value === undefined ? items : sortBy(items, value, descending);
+  const [most, setMost] = useState(STEP_ROWS);
+  const sorted = value === undefined ? items : sortBy(items, value, descending);
+  const shown = sorted.slice(0, most);
   // Numbers are looked for at their greatest, names at their beginning.
   const next = (column: Column<Item>) => (column.key === key ? (descending ? column.key : `-${column.key}`) : column.number === true ? `-${column.key}` : column.key);
   return (
@@ -62,6 +67,15 @@ export function SortTable<Item>({ label, items, columns, rowKey, sort, onSort }:
             ))}
           </tr>
         ))}
+        {sorted.length > most && (
+          <tr>
+            <td colSpan={columns.length}>
+              <button type="button" className="link" onClick={() => setMost(most + STEP_ROWS)}>
+                {t("showMore", { count: Math.min(STEP_ROWS, sorted.length - most), all: sorted.length })}
+              </button>
+            </td>
+          </tr>
+        )}
       </tbody>
     </table>
   );

@@ -63,6 +63,7 @@ export function Freshness({ at, updatedAt, fetching, back }: { at: number | null
         <Icon name="clock" size={15} /> {t("resume")}
       </button>
     );
+  if (updatedAt === 0 && !fetching) return null; // It failed: the banner says so.
   return (
     <span className="freshness soft">
       <span className={fetching ? "pulse busy" : "pulse"} aria-hidden="true" />

@@ -42,7 +42,7 @@ export default function DetailPage({ kind }: { kind: SubjectKind }) {
           </p>
           <h1>
             {name} {data !== undefined && kind === "workload" && data.workloads[0]?.version !== undefined && data.workloads[0].version !== "" && <span className="pill">{data.workloads[0].version}</span>}{" "}
-            {data?.node !== undefined && data.node !== null && <HealthLabel status={data.node.health.status} />}
+            {data?.node !== undefined && data.node !== null && <HealthLabel status={data.node.health.status} measured={data.measured} />}
           </h1>
         </div>
         <div className="list-tools">
@@ -66,6 +66,7 @@ export default function DetailPage({ kind }: { kind: SubjectKind }) {
       {data !== undefined && (
         <div className="details">
           <Relations data={data} />
+          {at !== null && (tab === "pods" || tab === "config" || tab === "logs") && <p className="notice">{t("asNow")}</p>}
           {tab === "traffic" && <TrafficTab data={data} address={address} />}
           {tab === "pods" && <PodsTab data={data} />}
           {tab === "config" && <ConfigTab data={data} />}
@@ -127,7 +128,7 @@ function Relations({ data: { kind, workloads, services } }: { data: SubjectDetai
       )}
       {services.length > 0 && (
         <div>
-          <dt>{t("services")}</dt>
+          <dt>{t(kind === "service" ? "address" : "services")}</dt>
           <dd>
             {services.map((one) => (
               <span key={one.name}>

@@ -10,6 +10,8 @@ import { useLog } from "./useLog";
 
 const SIDECAR = "istio-proxy";
 const REDIRECTION = "istio-init";
+/** A proxy that writes an access log has more lines than this soon. */
+const FEW_LINES = 5;
 
 export function LogsTab({ data: { namespace, pods }, address, change }: { data: SubjectDetails; address: DetailAddress; change: ChangeDetail }) {
   const t = useText();
@@ -84,6 +86,7 @@ function Log({ place, address: { search, follow, previous } }: { place: { namesp
           atEnd.current = scrollHeight - scrollTop - clientHeight < 40;
         }}
       >
+        {place.container === SIDECAR && state !== "loading" && text.lines.length < FEW_LINES && <p className="soft">{t("noAccessLog")}</p>}
         {shown.length === 0 && state !== "loading" && <p className="soft">{t(wanted === "" ? "noLines" : "nothingFound")}</p>}
         {shown.map(({ line, number }) => (
           <LogLine key={number} line={line} wanted={wanted} />

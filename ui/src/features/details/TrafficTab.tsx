@@ -9,7 +9,7 @@ import type { DetailAddress } from "./useDetailAddress";
 
 export function TrafficTab({ data: { node, measured, kind }, address: { at, durationSeconds } }: { data: SubjectDetails; address: DetailAddress }) {
   const t = useText();
-  if (node === null) return <p className="soft">{t(measured ? "noHistory" : "nothingYet")}</p>;
+  if (node === null || !measured) return <p className="page-note">{t(measured ? "noHistory" : "trafficNotMeasured")}</p>;
   const directions = kind === "service" && node.type === "service" ? (["inbound"] as const) : (["inbound", "outbound"] as const);
   return (
     <>

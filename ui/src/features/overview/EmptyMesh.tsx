@@ -17,7 +17,8 @@ export function EmptyMesh() {
         </li>
         <li>
           {t("emptyMeshDeploy")}
-          <Command text="kubectl apply -f samples/bookinfo/platform/bookinfo.yaml -f samples/bookinfo/networking/bookinfo-gateway.yaml" />
+          <Command text="kubectl apply -f samples/bookinfo/platform/bookinfo.yaml" />
+          <Command text="kubectl apply -f samples/bookinfo/networking/bookinfo-gateway.yaml" />
           <Command text="kaiki run web --port 8080 -- python3 -m http.server 8080" />
         </li>
         <li>

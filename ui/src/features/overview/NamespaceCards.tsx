@@ -11,17 +11,17 @@ import { FindingCell, MutualTlsCell, RateCell } from "./words";
 
 const ORDER = ["failure", "degraded", "notReady", "healthy", "idle"] as const;
 
-export function NamespaceCards({ items, address }: { items: Summary[]; address: ListAddress }) {
+export function NamespaceCards({ items, address, measured }: { items: Summary[]; address: ListAddress; measured: boolean }) {
   return (
     <ul className="cards">
       {items.map((item) => (
-        <NamespaceCard key={item.name} item={item} address={address} />
+        <NamespaceCard key={item.name} item={item} address={address} measured={measured} />
       ))}
     </ul>
   );
 }
 
-function NamespaceCard({ item, address }: { item: Summary; address: ListAddress }) {
+function NamespaceCard({ item, address, measured }: { item: Summary; address: ListAddress; measured: boolean }) {
   const t = useText();
   const name = encodeURIComponent(item.name);
   // A gateway's namespace takes in what nobody measures, from outside of the mesh: what it sends on tells more.
@@ -34,7 +34,7 @@ function NamespaceCard({ item, address }: { item: Summary; address: ListAddress 
         <h2>
           <Link to={`/workloads?namespace=${name}${time}`}>{item.name}</Link>
         </h2>
-        <HealthLabel status={item.health.status} />
+        <HealthLabel status={item.health.status} measured={measured} />
       </header>
       <dl className="numbers">
         <div>
@@ -52,7 +52,7 @@ function NamespaceCard({ item, address }: { item: Summary; address: ListAddress 
           <dd>{formatMilliseconds(rates?.p95Milliseconds)}</dd>
         </div>
       </dl>
-      <AppBar apps={item.apps ?? {}} />
+      <AppBar apps={item.apps ?? {}} measured={measured} />
       <dl className="facts">
         <div>
           <dt>{t("injection")}</dt>
@@ -85,7 +85,7 @@ function NamespaceCard({ item, address }: { item: Summary; address: ListAddress 
 }
 
 /** Apps by health: a bar for the eye, the same in words. */
-function AppBar({ apps }: { apps: Record<string, number> }) {
+function AppBar({ apps, measured }: { apps: Record<string, number>; measured: boolean }) {
   const t = useText();
   const found = ORDER.filter((health) => (apps[health] ?? 0) > 0);
   if (found.length === 0) return <p className="app-words soft">{t("noApps")}</p>;
@@ -96,7 +96,7 @@ function AppBar({ apps }: { apps: Record<string, number> }) {
           <span key={health} className={`bar-${health}`} style={{ flexGrow: apps[health] }} />
         ))}
       </div>
-      <p className="app-words soft">{found.map((health) => `${apps[health]} ${t(`health.${health}`)}`).join(" · ")}</p>
+      <p className="app-words soft">{found.map((health) => `${apps[health]} ${t(health === "idle" && !measured ? "notMeasured" : `health.${health}`)}`).join(" · ")}</p>
     </div>
   );
 }

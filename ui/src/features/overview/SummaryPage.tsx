@@ -3,8 +3,9 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo } from "react";
 import { NavLink } from "react-router";
 import { fetchSummaries, type ListKind, type Summary } from "../../api/pages";
-import { useText } from "../../app/language";
+import { useLanguage } from "../../app/language";
 import "../../app/pages.css";
+import { formatMoment } from "../../domain/format";
 import { filterList, severity, sortBy, writeList } from "../../domain/list";
 import { Choice } from "../../shared/Choice";
 import { Icon } from "../../shared/icons";
@@ -25,7 +26,7 @@ const LISTS = [
 ] as const;
 
 export default function SummaryPage({ by }: { by: ListKind }) {
-  const t = useText();
+  const { t, language } = useLanguage();
   const [address, change] = useList();
   const { at, durationSeconds } = address;
   const { data, error, dataUpdatedAt, isFetching } = useQuery({
@@ -87,13 +88,14 @@ export default function SummaryPage({ by }: { by: ListKind }) {
         </div>
       </header>
       <DataState data={data} error={error} updatedAt={dataUpdatedAt} />
+      {at !== null && data !== undefined && <p className="notice">{t("listAsNow", { time: formatMoment(at * 1000, language) })}</p>}
       {data !== undefined && (
         <div className={cards ? "cards-scroll" : "table-scroll"} tabIndex={0} role="region" aria-label={title}>
           {empty && <EmptyMesh />}
           {cards ? (
-            <NamespaceCards items={sortBy(shown, severity, true)} address={address} />
+            <NamespaceCards items={sortBy(shown, severity, true)} address={address} measured={data.measured} />
           ) : shown.length > 0 ? (
-            <ListTable by={by} items={shown} title={title} sort={address.sort} onSort={(sort) => change({ sort })} />
+            <ListTable by={by} items={shown} measured={data.measured} title={title} sort={address.sort} onSort={(sort) => change({ sort })} />
           ) : null}
           {shown.length === 0 && !(empty && data.items.length === 0) && (
             <p className="page-note">
@@ -111,7 +113,7 @@ export default function SummaryPage({ by }: { by: ListKind }) {
   );
 }
 
-function ListTable({ by, items, title, sort, onSort }: { by: ListKind; items: Summary[]; title: string; sort: string; onSort: (sort: string) => void }) {
-  const columns = useColumns(by);
+function ListTable({ by, items, measured, title, sort, onSort }: { by: ListKind; items: Summary[]; measured: boolean; title: string; sort: string; onSort: (sort: string) => void }) {
+  const columns = useColumns(by, measured);
   return <SortTable label={title} items={items} columns={columns} rowKey={(item) => `${item.namespace}/${item.name}`} sort={sort === "" ? "-health" : sort} onSort={onSort} />;
 }

@@ -8,13 +8,13 @@ import { HealthLabel } from "../../shared/health";
 import type { Column } from "../../shared/SortTable";
 import { detailsAddress, ErrorCell, FindingCell, InjectionCell, LatencyCell, MutualTlsCell, RateCell } from "./words";
 
-export function useColumns(by: ListKind): Column<Summary>[] {
+export function useColumns(by: ListKind, measured: boolean): Column<Summary>[] {
   const t = useText();
-  return useMemo(() => columnsOf(by, t), [by, t]);
+  return useMemo(() => columnsOf(by, measured, t), [by, measured, t]);
 }
 
-function columnsOf(by: ListKind, t: Translate): Column<Summary>[] {
-  const health: Column<Summary> = { key: "health", label: t("health"), value: severity, number: false, cell: (item) => <HealthLabel status={item.health.status} /> };
+function columnsOf(by: ListKind, measured: boolean, t: Translate): Column<Summary>[] {
+  const health: Column<Summary> = { key: "health", label: t("health"), value: severity, number: false, cell: (item) => <HealthLabel status={item.health.status} measured={measured} /> };
   const name: Column<Summary> = {
     key: "name",
     label: t("name"),

@@ -286,6 +286,51 @@ def test_the_graph_draws_what_failed_and_where_it_went(walk: Mesh) -> None:
     settle(lambda: {name: drawn().get(name) for name in expected}, expected, "nodes and colours")
 
 
+def increases_of(mesh: Mesh, metric: str, name: str, before: float) -> Callable[[], float]:
+    selector = f'{metric}{{reporter="source",source_canonical_service="client",{name}}}'
+    return lambda: mesh.value(f"sum({selector})") - before
+
+
+def test_requests_that_leave_the_mesh_or_may_not_are_counted(walk: Mesh, outside: int) -> None:
+    # A port that a Service declares HTTP for is HTTP, to whatever host.
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "declared", "namespace": "near"},
+        "spec": {"ports": [{"name": "http", "port": outside}]},
+    }
+    walk.kubectl("apply", "-f", "-", given=json.dumps(service))
+    url = {"url": f"http://host.kaiki.internal:{outside}/"}
+    passed = 'destination_service_name="PassthroughCluster",response_code="200",response_flags="-"'
+    blocked = 'destination_service_name="BlackHoleCluster",response_code="502"'
+
+    def seen(name: str) -> bool:
+        send(walk, url)
+        return walk.value(f'sum(istio_requests_total{{source_canonical_service="client",{name}}})') > 0
+
+    wait_until(lambda: seen(passed), "a request that left is counted", every_seconds=1)
+    quiet(walk)
+    before = walk.value(f'sum(istio_requests_total{{source_canonical_service="client",{passed}}})')
+    assert [one["status"] for one in send(walk, *[url] * SENT)] == [200] * SENT
+    settle(increases_of(walk, "istio_requests_total", passed, before), SENT, "requests that left the mesh")
+    sidecar = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "Sidecar",
+        "metadata": {"name": "closed", "namespace": "near"},
+        "spec": {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}},
+    }
+    walk.kubectl("apply", "-f", "-", given=json.dumps(sidecar))
+    try:
+        wait_until(lambda: seen(blocked), "a request that may not leave is counted", every_seconds=1)
+        quiet(walk)
+        before = walk.value(f'sum(istio_requests_total{{source_canonical_service="client",{blocked}}})')
+        assert [one["status"] for one in send(walk, *[url] * SENT)] == [502] * SENT
+        settle(increases_of(walk, "istio_requests_total", blocked, before), SENT, "requests that may not leave")
+    finally:
+        walk.kubectl("delete", "sidecar", "closed", "-n", "near")
+        walk.kubectl("delete", "service", "declared", "-n", "near")
+
+
 # gRPC ----------------------------------------------------------------------------------------------------------------
 
 

@@ -27,7 +27,7 @@ from kaiki.translate.encode import duration, pack, resource
 from kaiki.translate.endpoints import ADDRESS_KEY, assignment
 from kaiki.translate.features.application_endpoint import set_default_endpoint
 from kaiki.translate.features.circuit_breakers import set_circuit_breakers
-from kaiki.translate.features.compact_labels import JOINED_KEY
+from kaiki.translate.features.compact_labels import name_service
 from kaiki.translate.features.load_balancing import set_load_balancing
 from kaiki.translate.features.metric_labels import METADATA_NAMESPACE
 from kaiki.translate.features.outlier_detection import set_outlier_detection
@@ -193,11 +193,7 @@ def _set_keepalive(cluster: cluster_pb2.Cluster, pool: ConnectionPool) -> None:
 
 def set_service_metadata(cluster: cluster_pb2.Cluster, host: str, name: str, namespace: str) -> None:
     """Name the service in the metadata that metrics read."""
-    fields = cluster.metadata.filter_metadata[METADATA_NAMESPACE].fields
-    fields["destination_service"].string_value = host
-    fields["destination_service_name"].string_value = name
-    fields["destination_service_namespace"].string_value = namespace
-    fields[JOINED_KEY].string_value = f"{host};{name};{namespace}"
+    name_service(cluster.metadata, host, name, namespace)
 
 
 def _set_metadata(cluster: cluster_pb2.Cluster, made_of: OutboundCluster) -> None:

@@ -25,6 +25,7 @@ from kaiki.model.route import (
 from kaiki.model.service import Service
 from kaiki.translate import cluster_names
 from kaiki.translate.encode import duration, serialize, versioned
+from kaiki.translate.features.compact_labels import name_service
 from kaiki.translate.features.cors import set_cors
 from kaiki.translate.features.faults import set_fault
 from kaiki.translate.features.headers import authority_change, set_header_changes
@@ -154,6 +155,8 @@ def refusing_host() -> bytes:
     route = host.routes.add(name="block_all")
     route.match.prefix = "/"
     route.direct_response.status = 502
+    # Counted, as in Istio, as sent to the cluster nothing comes out of.
+    name_service(route.metadata, cluster_names.BLACK_HOLE, cluster_names.BLACK_HOLE, "unknown")
     return serialize(host)
 
 

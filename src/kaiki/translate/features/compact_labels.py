@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from functools import cache
 
+from envoy.config.core.v3 import base_pb2
+
 from kaiki.model.identity import UNKNOWN
 from kaiki.translate.features.metric_labels import (
     METADATA_NAMESPACE,
@@ -24,6 +26,7 @@ from kaiki.translate.features.metric_labels import (
     WORKLOAD_FIELDS,
     Reporter,
     security_policy,
+    service_of_route,
 )
 
 TAG = "kaiki_labels"
@@ -36,13 +39,23 @@ JOINED_ENVIRONMENT = "KAIKI_LABELS"
 _OWN = f"%ENVIRONMENT({JOINED_ENVIRONMENT})%"
 
 
+def name_service(metadata: base_pb2.Metadata, host: str, name: str, namespace: str) -> None:
+    """Put a service's labels where metrics read them, each and joined."""
+    fields = metadata.filter_metadata[METADATA_NAMESPACE].fields
+    for key, value in zip(SERVICE_LABELS, (host, name, namespace), strict=True):
+        fields[key].string_value = value
+    fields[JOINED_KEY].string_value = f"{host};{name};{namespace}"
+
+
 @cache
 def compact_format(reporter: Reporter, protocol: str) -> str:
     """The format string of the tag; `protocol` is http or grpc."""
     plaintext = reporter is Reporter.DESTINATION_PLAINTEXT
+    service = f"%CLUSTER_METADATA({METADATA_NAMESPACE}:{JOINED_KEY})%"
     if reporter is Reporter.SOURCE:
         sides = (_OWN, f"%UPSTREAM_METADATA({METADATA_NAMESPACE}:{JOINED_KEY})%")
         principals = ("%UPSTREAM_LOCAL_URI_SAN%", "%UPSTREAM_PEER_URI_SAN%")
+        service = service_of_route(JOINED_KEY)
     else:
         sides = ("-" if plaintext else f"%FILTER_STATE(peer.{JOINED_KEY}:PLAIN)%", _OWN)
         principals = ("-", "-") if plaintext else ("%DOWNSTREAM_PEER_URI_SAN%", "%DOWNSTREAM_LOCAL_URI_SAN%")
@@ -50,7 +63,7 @@ def compact_format(reporter: Reporter, protocol: str) -> str:
         (
             "source" if reporter is Reporter.SOURCE else "destination",
             *sides,
-            f"%CLUSTER_METADATA({METADATA_NAMESPACE}:{JOINED_KEY})%",
+            service,
             "%RESPONSE_FLAGS%",
             security_policy(reporter),
             protocol,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 
 from kaiki.model.identity import UNKNOWN
@@ -29,6 +30,18 @@ class Reporter(StrEnum):
     SOURCE = "source"
     DESTINATION_MTLS = "destination, mutual TLS"
     DESTINATION_PLAINTEXT = "destination, plaintext"
+
+
+def service_of_route(key: str, fallback: str = "") -> str:
+    """A formatter for a label of the service a client's proxy sends to: the cluster's, or the route's own where a
+    request that may not leave the mesh gets no cluster; then a constant, if there is one."""
+    operators = [
+        {"command": "CLUSTER_METADATA", "param": f"{METADATA_NAMESPACE}:{key}"},
+        {"command": "METADATA", "param": f"ROUTE:{METADATA_NAMESPACE}:{key}"},
+    ]
+    if fallback:
+        operators.append({"command": "CEL", "param": f"'{fallback}'"})
+    return f"%COALESCE({json.dumps({'operators': operators}, separators=(',', ':'))})%"
 
 
 def security_policy(reporter: Reporter) -> str:

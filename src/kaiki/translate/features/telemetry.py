@@ -28,6 +28,7 @@ from kaiki.translate.features.metric_labels import (
     WORKLOAD_FIELDS,
     Reporter,
     security_policy,
+    service_of_route,
 )
 
 ENVIRONMENT_NAMES = {field: f"KAIKI_{field.upper()}" for field in WORKLOAD_FIELDS}
@@ -72,6 +73,12 @@ def _principals(reporter: Reporter) -> list[tuple[str, str]]:
     return [("source_principal", source), ("destination_principal", destination)]
 
 
+def _service(name: str, at_source: bool) -> str:
+    if at_source:
+        return service_of_route(name, UNKNOWN)
+    return or_unknown("CLUSTER_METADATA", f"{METADATA_NAMESPACE}:{name}")
+
+
 @cache
 def labels(reporter: Reporter) -> tuple[tuple[str, str], ...]:
     """Istio's labels that every metric has, each with the format string that gives its value."""
@@ -81,7 +88,7 @@ def labels(reporter: Reporter) -> tuple[tuple[str, str], ...]:
         *_own("source" if at_source else "destination"),
         *_peer(reporter),
         *_principals(reporter),
-        *((name, or_unknown("CLUSTER_METADATA", f"{METADATA_NAMESPACE}:{name}")) for name in SERVICE_LABELS),
+        *((name, _service(name, at_source)) for name in SERVICE_LABELS),
         ("response_flags", "%RESPONSE_FLAGS%"),
         ("connection_security_policy", security_policy(reporter)),
     )

@@ -3,7 +3,7 @@ import type { JaegerSpan, JaegerTrace, Summary } from "../api/pages";
 import { heatCells, heatStrength } from "./heat";
 import { filterList, readList, sortBy, writeList } from "./list";
 import { addText, MOST_LINES, NO_TEXT, splitAround } from "./logLines";
-import { isError, summarizeTrace, traceRows } from "./traces";
+import { involvesVersion, isError, summarizeTrace, traceRows } from "./traces";
 
 const summary = (name: string, status: string, more: Partial<Summary> = {}) =>
   ({ name, namespace: "shop", health: { status, reasons: [] }, findings: { errors: 0, warnings: 0 }, ...more }) as unknown as Summary;
@@ -64,6 +64,11 @@ describe("traces", () => {
     expect(rows.map((row) => [row.span.spanID, row.depth])).toEqual([["a", 0], ["b", 1], ["c", 1], ["d", 0]]);
     expect(rows[0]?.ownMilliseconds).toBeCloseTo(0.04);
     expect(rows[1]?.offset).toBeCloseTo(0.1);
+  });
+  it("knows which version of a service took part", () => {
+    const found = trace([span("a", "", 0, 1, { "istio.canonical_revision": "v1" })]);
+    expect([involvesVersion(found, ["web"], "v1"), involvesVersion(found, ["web"], "v2"), involvesVersion(found, ["db"], "v1")]).toEqual([true, false, false]);
+    expect(involvesVersion(trace([span("a", "", 0, 1)]), ["web"], "v2")).toBe(true);
   });
   it("does not loop on spans that are each other's parents", () => {
     expect(traceRows(trace([span("a", "b", 0, 1), span("b", "a", 0, 1)])).length).toBeLessThanOrEqual(2);

@@ -91,6 +91,14 @@ function ownTime(span: JaegerSpan, children: readonly JaegerSpan[]): number {
   return Math.max(0, span.duration - covered);
 }
 
+/** Whether a version of a service took part. Spans that tell no version may be of any. */
+export function involvesVersion(trace: JaegerTrace, services: readonly string[], version: string): boolean {
+  return trace.spans.some((span) => {
+    const told = tagValue(span, "istio.canonical_revision");
+    return services.includes(trace.processes[span.processID]?.serviceName ?? "") && (told === "" || told === version);
+  });
+}
+
 export function tagValue(span: JaegerSpan, ...keys: string[]): string {
   const found = span.tags.find((tag) => keys.includes(tag.key));
   return found === undefined ? "" : String(found.value);

@@ -6,7 +6,7 @@ import { ApiError } from "../../api/client";
 import { fetchTraces, type SubjectDetails } from "../../api/pages";
 import { useLanguage, useText } from "../../app/language";
 import { formatClock, formatMilliseconds, formatMoment } from "../../domain/format";
-import { summarizeTrace, type TraceSummary } from "../../domain/traces";
+import { involvesVersion, summarizeTrace, type TraceSummary } from "../../domain/traces";
 import { Choice } from "../../shared/Choice";
 import { Icon } from "../../shared/icons";
 import { SortTable, type Column } from "../../shared/SortTable";
@@ -20,13 +20,14 @@ export function TracesTab({ data, address, change }: { data: SubjectDetails; add
   const { t, language } = useLanguage();
   const { at, durationSeconds, errorsOnly } = address;
   const services = data.traceServices;
+  const version = data.kind === "workload" ? (data.workloads[0]?.version ?? "") : "";
   const query = useQuery({
-    queryKey: ["traces", services, at, durationSeconds],
+    queryKey: ["traces", services, version, at, durationSeconds],
     queryFn: async ({ signal }) => {
       const to = at ?? Date.now() / 1000;
       const found = await Promise.all(services.map((service) => fetchTraces(service, { from: to - durationSeconds, to }, LIMIT, signal)));
       const traces = new Map(found.flat().map((trace) => [trace.traceID, trace]));
-      return { from: to - durationSeconds, to, traces: [...traces.values()].map(summarizeTrace).filter((trace) => trace !== null) };
+      return { from: to - durationSeconds, to, traces: [...traces.values()].filter((trace) => version === "" || involvesVersion(trace, services, version)).map(summarizeTrace).filter((trace) => trace !== null) };
     },
     refetchInterval: at === null ? 10_000 : false,
     placeholderData: keepPreviousData,

@@ -8,7 +8,7 @@ import yaml
 from small_mesh import inputs
 
 from kaiki.interpret.gateway_api.interpretation import GatewayApi
-from kaiki.interpret.interpretation import Interpretation, interpret
+from kaiki.interpret.interpretation import Interpretation, check_object, interpret
 
 MESH = """
 kind: Workload
@@ -321,3 +321,25 @@ status: {loadBalancer: {ingress: [{ip: 127.0.0.1, ipMode: Proxy}]}}
         ("GatewayClass", "", "istio"): found.gateway_api.statuses["GatewayClass", "", "istio"],
         ("Ingress", "shop", "one"): {"loadBalancer": {"ingress": [{"ip": "127.0.0.1"}]}},
     }
+
+
+def test_what_the_status_would_say_is_said_at_admission() -> None:
+    def warnings(text: str, stored: str = "") -> list[tuple[str, str]]:
+        documents = inputs([one for one in yaml.safe_load_all(MESH + gateway() + stored) if one])
+        (obj,) = (one for one in yaml.safe_load_all(text) if one)
+        found = check_object(obj, interpret(documents).snapshot, documents)
+        assert all(finding.code == "KAI0901" and finding.hint for finding in found)
+        return [(finding.path, finding.message.partition(":")[0]) for finding in found]
+
+    good = "{parentRefs: [{name: web}], rules: [{backendRefs: [{name: cart, port: 8080}]}]}"
+    assert warnings(route(good)) == warnings(route(good), route(good)) == []
+    missing = good.replace("cart", "nobody")
+    assert warnings(route(missing)) == [("spec.parentRefs[0]", "BackendNotFound")]
+    assert warnings(route(missing), route(good)) == [("spec.parentRefs[0]", "BackendNotFound")]
+    nowhere = warnings(route(good.replace("name: web", "name: nowhere")))
+    assert [path for path, _ in nowhere] == ["spec.parentRefs"]
+    assert warnings(gateway("[{name: udp, port: 53, protocol: UDP}]")) == [
+        ("spec", "ListenersNotValid"),
+        ("spec.listeners[udp]", "UnsupportedProtocol"),
+    ]
+    assert warnings(gateway()) == []

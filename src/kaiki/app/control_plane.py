@@ -268,7 +268,7 @@ class ControlPlane:
 
     def _check(self, obj: Mapping[str, Any]) -> list[Finding]:
         current = self._source.current
-        return check_object(obj, current.snapshot if current is not None else EMPTY_SNAPSHOT)
+        return check_object(obj, current.snapshot if current else EMPTY_SNAPSHOT, self._source.inputs)
 
     async def _namespace_labels(self, name: str) -> Mapping[str, str]:
         """From the cache; a namespace made a moment ago is asked for."""

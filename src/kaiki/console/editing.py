@@ -176,7 +176,7 @@ class EditingHandlers:
         inputs = await self._read_inputs()
 
         def work() -> list[Finding]:
-            return check_object(document.object, interpret(inputs).snapshot)
+            return check_object(document.object, interpret(inputs).snapshot, inputs)
 
         return [_problem(finding, document) for finding in await asyncio.to_thread(work)]
 

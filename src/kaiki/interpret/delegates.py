@@ -134,6 +134,31 @@ def _both(root: HttpMatch, match: HttpMatch) -> HttpMatch | None:
     )
 
 
+def is_within(match: HttpMatch, wider: HttpMatch) -> bool:
+    """Whether every request that a match takes is one the wider takes, in every proxy it exists in."""
+    for field in ("uri", "scheme", "method", "authority"):
+        ours, theirs = getattr(match, field), getattr(wider, field)
+        if theirs is not None and (ours is None or not _narrows(theirs, ours)):
+            return False
+    for field in ("port", "source_namespace", "gateways"):
+        if getattr(wider, field) and getattr(wider, field) != getattr(match, field):
+            return False
+    if not set(wider.source_labels) <= set(match.source_labels):
+        return False
+    return _all_within(match.headers, wider.headers) and _all_within(match.query_parameters, wider.query_parameters)
+
+
+def _all_within(conditions: tuple[NamedMatch, ...], wider: tuple[NamedMatch, ...]) -> bool:
+    return all(
+        any(
+            mine == other
+            or (mine.name == other.name and not (mine.invert or other.invert) and _narrows(other.match, mine.match))
+            for mine in conditions
+        )
+        for other in wider
+    )
+
+
 def _narrows(root: TextMatch, text: TextMatch) -> bool:
     """Whether every text the delegate takes is one the root takes."""
     if root == text or root.kind is MatchKind.PRESENT:

@@ -16,6 +16,7 @@ from kaiki.interpret.delegates import delegate_key, resolve_delegates
 from kaiki.interpret.destination_rules import destination_policy
 from kaiki.interpret.entry_hosts import known_hosts, reached_by, with_aliases
 from kaiki.interpret.envoy_filters import envoy_filter, envoy_filter_findings
+from kaiki.interpret.gateway_api.admission import kind_of, status_findings
 from kaiki.interpret.gateway_api.backend_tls import with_backend_tls
 from kaiki.interpret.gateway_api.interpretation import NOTHING, GatewayApi, Registered, gateway_api, together
 from kaiki.interpret.gateway_api.objects import KINDS as GATEWAY_API_KINDS
@@ -127,8 +128,13 @@ def interpret(inputs: Inputs, previous: Interpretation | None = None) -> Interpr
     return Interpretation(snapshot, tuple(sorted(set(findings), key=_finding_order)), memo, added)
 
 
-def check_object(obj: Mapping[str, Any], snapshot: MeshSnapshot) -> list[Finding]:
-    """What is wrong with one object before it is stored: syntax is an ERROR, meaning against the mesh is a WARNING."""
+def check_object(obj: Mapping[str, Any], snapshot: MeshSnapshot, inputs: Inputs | None = None) -> list[Finding]:
+    """What is wrong with one object before it is stored: syntax is an ERROR, meaning against the mesh is a WARNING.
+
+    Objects of the Gateway API are judged against the others among the inputs.
+    """
+    if kind_of(obj):
+        return [] if inputs is None else status_findings(obj, _by_kind(inputs), _registered(snapshot))
     if not is_istio(obj):
         return []
     thing, findings = _thing(obj, snapshot.settings.defaults)

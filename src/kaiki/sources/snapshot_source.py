@@ -65,6 +65,11 @@ class SnapshotSource:
         self._changed_at = 0.0
         self.current: Interpretation | None = None
 
+    @property
+    def inputs(self) -> Inputs:
+        """The objects of the current interpretation."""
+        return self._table
+
     def subscribe(self, subscriber: Subscriber) -> None:
         """Call `subscriber` with every new interpretation, one after the other."""
         self._subscribers.append(subscriber)

@@ -60,3 +60,6 @@ SUPPORTED = (
     "TLSRouteModeMixed",
     "TLSRouteModeTerminate",
 )
+
+UNSUPPORTED = ("GatewayBackendClientCertificate", "GatewayStaticAddresses", "UDPRoute")
+"""Those of the specification that are not."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kaiki.interpret.delegates import delegate_key, is_delegate_of, merge_matches
+from kaiki.interpret.delegates import delegate_key, is_delegate_of, is_within, merge_matches
 from kaiki.interpret.hosts import covers, is_visible, overlaps
 from kaiki.model.finding import Finding, ObjectRef, Severity
 from kaiki.model.gateway import Gateway
@@ -188,9 +188,20 @@ def _takes_everything(match: HttpMatch) -> bool:
 
 
 def _unreachable(item: VirtualService) -> Iterator[Finding]:
-    for position, route in enumerate(item.http[:-1]):
-        if not route.matches or any(map(_takes_everything, route.matches)):
+    for position, route in enumerate(item.http):
+        if position < len(item.http) - 1 and (not route.matches or any(map(_takes_everything, route.matches))):
             message = f"no request gets this far: http[{position}] takes all of them."
             path = f"spec.http[{position + 1}]"
             yield Finding("KAI0208", Severity.WARNING, item.source, path, message, "Put the special rules first.")
             return
+        for earlier, other in enumerate(item.http[:position]):
+            if _hides(other, route):
+                message = f"no request gets this far: http[{earlier}] takes all of its requests."
+                path = f"spec.http[{position}]"
+                yield Finding("KAI0213", Severity.WARNING, item.source, path, message, "Put the narrower rule first.")
+                break
+
+
+def _hides(earlier: HttpRoute, route: HttpRoute) -> bool:
+    """Whether an earlier rule takes every request that a rule with conditions would take."""
+    return bool(route.matches) and all(any(is_within(one, other) for other in earlier.matches) for one in route.matches)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kaiki.console.access_log import LogEntry, Search, read_line, read_lines
+from kaiki.console.access_log import Formats, LogEntry, Search, read_line, read_lines
 from kaiki.console.response_flags import REASONS, explain_flags
 from kaiki.console.responsible import Place, Responsible, find_responsible
 from kaiki.model.policy.telemetry import LogKind, LogProvider
@@ -65,6 +65,26 @@ def test_the_formats_translation_writes_are_read() -> None:
     assert (entry.route_name, entry.requested_server_name, entry.time % 60) == ("default", "", 0.25)
     fields = {name: VALUES.get(str(value)[1:-1]) for name, value in written(json=True).json_format.items()}
     assert read_line(json.dumps(fields)) == entry
+
+
+def test_formats_of_the_mesh_config_are_read() -> None:
+    text = "%START_TIME% [%REQ(:METHOD)%] %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% -> %RESPONSE_CODE% (%RESPONSE_FLAGS%) "
+    text += "%REQ(X-TEAM):20% %DURATION%ms"
+    labels = {
+        "at": "%START_TIME%",
+        "status": "%RESPONSE_CODE%",
+        "who": "%REQ(X-TEAM)%",
+        "url": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+    }
+    formats = Formats([text, "%REQ(:PATH)% without a time"], [labels, {"code": "%RESPONSE_CODE%"}])
+    assert (len(formats.patterns), len(formats.labels)) == (1, 1)
+    entry = read_line(filled(text), formats)
+    assert entry is not None and read_line(filled(text)) is None
+    assert (entry.method, entry.path, entry.response_code, entry.duration) == ("GET", "/a b?c=d", 503, 7)
+    line = json.dumps({name: VALUES.get(str(value)[1:-1], "-") for name, value in labels.items()})
+    entry = read_line(line, formats)
+    assert entry is not None and (entry.path, entry.response_code) == ("/a b?c=d", 503)
+    assert read_line('{"level": "info"}', formats) is None
 
 
 def test_other_lines_are_no_entries() -> None:

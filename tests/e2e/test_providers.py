@@ -22,6 +22,10 @@ from test_metrics import client, send, settle
 
 pytestmark = pytest.mark.e2e
 ECHO = "http://echo:8080"
+OWN_FORMAT = (
+    "%START_TIME% -> %REQ(:METHOD)% %REQ(:AUTHORITY)% %REQ(:PATH)% = %RESPONSE_CODE% (%RESPONSE_FLAGS%) "
+    "%UPSTREAM_CLUSTER% %DOWNSTREAM_LOCAL_ADDRESS%"
+)
 SENT = 5
 OBJECTS = """
 apiVersion: networking.istio.io/v1
@@ -210,6 +214,7 @@ def configure(mesh: Mesh, port: int, zipkin_port: int) -> None:
             {"name": "my-zipkin", "zipkin": {"service": "receivers.test", "port": zipkin_port}},
             {"name": "my-otlp", "opentelemetry": place},
             {"name": "my-json", "envoyFileAccessLog": {"path": "/dev/stdout", "logFormat": {"labels": {}}}},
+            {"name": "my-text", "envoyFileAccessLog": {"path": "/dev/stdout", "logFormat": {"text": OWN_FORMAT}}},
         ],
         "defaultConfig": {"tracing": {"sampling": 100}},
     }
@@ -355,7 +360,7 @@ def test_otlp_spans_follow_w3c_headers_and_everything_is_sampled_as_the_mesh_con
     wait_until(silent, "the Telemetry object's percentage wins over the mesh config's", timeout_seconds=90)
 
 
-@pytest.mark.parametrize("provider", ["envoy", "my-json"])
+@pytest.mark.parametrize("provider", ["envoy", "my-json", "my-text"])
 def test_the_console_finds_requests_in_the_logs(walk: Mesh, receivers: Receivers, provider: str) -> None:
     expression = "response.code >= 400 || request.url_path.startsWith('/fine')"
     telemetry(walk, accessLogging=[{"providers": [{"name": provider}], "filter": {"expression": expression}}])

@@ -1,12 +1,14 @@
-"""Envoy's access log read back: the default text format and the default JSON format, told apart from other lines.
+"""Envoy's access log read back: the default text and JSON formats and those of the mesh config.
 
-A line has fields strangers choose (path, user agent, authority), so it is read with RE2, in linear time.
+A line of a known format is told apart from whatever else a proxy writes. It has fields strangers choose (path, user
+agent, authority), so it is read with RE2, in linear time.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -106,20 +108,94 @@ class Search:
         )
 
 
-def read_lines(lines: Iterable[str]) -> list[LogEntry]:
+_OPERATOR = re.compile(r"%([A-Z_]+(?:\([^()]*\))?)(?::\d+)?%")
+_OPERATORS = {
+    "START_TIME": "start_time",
+    "REQ(:METHOD)": "method",
+    "REQ(:PATH)": "path",
+    "REQ(X-ENVOY-ORIGINAL-PATH?:PATH)": "path",
+    "REQ(:AUTHORITY)": "authority",
+    "REQ(X-FORWARDED-FOR)": "x_forwarded_for",
+    "REQ(USER-AGENT)": "user_agent",
+    "REQ(X-REQUEST-ID)": "request_id",
+    "RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)": "upstream_service_time",
+    "UPSTREAM_CLUSTER_RAW": "upstream_cluster",
+    **{
+        name.upper(): name
+        for name in (
+            "protocol",
+            "response_code",
+            "response_flags",
+            "response_code_details",
+            "connection_termination_details",
+            "upstream_transport_failure_reason",
+            "bytes_received",
+            "bytes_sent",
+            "duration",
+            "upstream_host",
+            "upstream_cluster",
+            "downstream_local_address",
+            "downstream_remote_address",
+            "requested_server_name",
+            "route_name",
+        )
+    },
+}
+_NEEDED = frozenset(("start_time", "response_code"))
+
+
+class Formats:
+    """Formats beside the two default ones; those that do not tell a time and a code cannot be read back."""
+
+    def __init__(self, texts: Iterable[str] = (), labels: Iterable[Mapping[str, Any]] = ()) -> None:
+        patterns = (_pattern(text) for text in texts)
+        self.patterns = [pattern for pattern in patterns if pattern is not None]
+        named = [
+            {name: field for name, text in one.items() if (field := _field_of(str(text))) is not None} for one in labels
+        ]
+        self.labels = [one for one in named if set(one.values()) >= _NEEDED]
+
+
+def _field_of(text: str) -> str | None:
+    match = _OPERATOR.fullmatch(text.strip())
+    return _OPERATORS.get(match[1]) if match else None
+
+
+def _pattern(text: str) -> Any | None:
+    """What matches the lines of a format string."""
+    parts, seen, position = ["^"], set[str](), 0
+    text = text.rstrip("\n")
+    for match in _OPERATOR.finditer(text):
+        parts.append(re2.escape(text[position : match.start()]))
+        name = _OPERATORS.get(match[1])
+        parts.append(f"(?P<{name}>.*?)" if name and name not in seen else ".*?")
+        seen.update({name} if name else ())
+        position = match.end()
+    if not seen >= _NEEDED:
+        return None
+    parts.append(re2.escape(text[position:]) + "$")
+    return re2.compile("".join(parts))
+
+
+NO_FORMATS = Formats()
+
+
+def read_lines(lines: Iterable[str], formats: Formats = NO_FORMATS) -> list[LogEntry]:
     """All entries among the lines of a proxy's output."""
-    return [entry for line in lines if (entry := read_line(line)) is not None]
+    return [entry for line in lines if (entry := read_line(line, formats)) is not None]
 
 
-def read_line(line: str) -> LogEntry | None:
+def read_line(line: str, formats: Formats = NO_FORMATS) -> LogEntry | None:
     """One line; None when it is not an entry of a known format."""
     if len(line) > LONGEST_LINE:
         return None
-    if line.startswith("{"):
-        return _read_json(line)
+    if line.startswith("{") and (entry := _read_json(line, formats)) is not None:
+        return entry
     match = _LINE.match(line) if line.startswith("[") else None
     if match is None:
-        return None
+        found = (pattern.match(line) for pattern in formats.patterns)
+        entries = (_entry(one.groupdict()) for one in found if one is not None)
+        return next((entry for entry in entries if entry is not None), None)
     found = match.groupdict()
     # The path may have spaces in it; neither method nor protocol can.
     method, _, rest = found.pop("request").partition(" ")
@@ -127,14 +203,19 @@ def read_line(line: str) -> LogEntry | None:
     return _entry({**found, "method": method, "path": path, "protocol": protocol})
 
 
-def _read_json(line: str) -> LogEntry | None:
+def _read_json(line: str, formats: Formats) -> LogEntry | None:
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(found, dict) or not {"start_time", "response_code"} <= found.keys():
+    if not isinstance(found, dict):
         return None
-    return _entry(found)
+    if found.keys() >= _NEEDED:
+        return _entry(found)
+    for names in formats.labels:
+        if found.keys() >= names.keys():
+            return _entry({field: found[name] for name, field in names.items()})
+    return None
 
 
 _NUMBERS = frozenset(("response_code", "bytes_received", "bytes_sent", "duration"))
@@ -145,6 +226,8 @@ def _entry(found: dict[str, Any]) -> LogEntry | None:
     try:
         time = datetime.fromisoformat(str(found["start_time"])).timestamp()
     except ValueError:
+        return None
+    if not str(found["response_code"]).isdigit():
         return None
     values: dict[str, Any] = {}
     for name in _NAMES:

@@ -7,19 +7,24 @@ of them at a time; nothing is kept.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import re
 import time
 from typing import Any
 
 from aiohttp import web
 
-from kaiki.console.access_log import LogEntry, Search, read_lines
+from kaiki.console.access_log import NO_FORMATS, Formats, LogEntry, Search, read_lines
 from kaiki.console.answers import answer_json, read_count, read_duration, read_names, read_time
 from kaiki.console.errors import BadRequest, UnknownObject
 from kaiki.console.inventory import Inventory
 from kaiki.console.response_flags import LANGUAGES, REASONS, explain_flag, explain_flags
 from kaiki.console.responsible import Place, find_responsible
-from kaiki.console.workloads import PROXY_CONTAINER, owner_of
+from kaiki.console.workloads import PROXY_CONTAINER, ROOT_NAMESPACE, owner_of
+from kaiki.kube.client import KubeClient
+from kaiki.kube.errors import KubeError
+from kaiki.kube.resource import CONFIG_MAPS
 
 MOST_PODS = 60
 MOST_LINES = 3000
@@ -27,6 +32,7 @@ MOST_BYTES_PER_POD = 1 << 20
 MOST_ENTRIES = 2000
 DEFAULT_ENTRIES = 300
 _AT_ONCE = 8
+_FORMATS_SECONDS = 5.0
 _CODE = re.compile(r"[0-9]{3}|[0-9]xx|0")
 Object = dict[str, Any]
 
@@ -34,8 +40,10 @@ Object = dict[str, Any]
 class RequestLogHandlers:
     """The operation over all access logs."""
 
-    def __init__(self, inventory: Inventory) -> None:
+    def __init__(self, inventory: Inventory, client: KubeClient | None = None) -> None:
         self._inventory = inventory
+        self._client = client
+        self._formats, self._formats_until = NO_FORMATS, 0.0
         self._reading = asyncio.Semaphore(_AT_ONCE)
 
     def routes(self) -> list[web.AbstractRouteDef]:
@@ -47,8 +55,8 @@ class RequestLogHandlers:
         search, language = _read_search(request), _read_language(request)
         most = min(read_count(request, "most") or DEFAULT_ENTRIES, MOST_ENTRIES)
         pods = self._pods(read_names(request, "namespaces"), request.query.get("workload", ""))
-        read = pods[:MOST_PODS]
-        found = await asyncio.gather(*(self._entries(pod) for pod in read))
+        read, formats = pods[:MOST_PODS], await self._read_formats()
+        found = await asyncio.gather(*(self._entries(pod, formats) for pod in read))
         entries = [(entry, pod) for pod, logged in zip(read, found, strict=True) for entry in logged]
         chosen = [(entry, pod) for entry, pod in entries if search.accepts(entry)]
         chosen.sort(key=lambda item: item[0].time, reverse=True)
@@ -75,7 +83,18 @@ class RequestLogHandlers:
         ]
         return sorted(found, key=lambda pod: (str(pod["metadata"].get("namespace")), str(pod["metadata"]["name"])))
 
-    async def _entries(self, pod: Object) -> list[LogEntry]:
+    async def _read_formats(self) -> Formats:
+        """The mesh config's own formats, looked at again now and then. Without it, the default ones."""
+        if self._client is not None and time.monotonic() > self._formats_until:
+            try:
+                found = await self._client.find(CONFIG_MAPS, "istio", ROOT_NAMESPACE)
+                self._formats = _formats_of(str(((found or {}).get("data") or {}).get("mesh", "")))
+            except KubeError:
+                self._formats = NO_FORMATS
+            self._formats_until = time.monotonic() + _FORMATS_SECONDS
+        return self._formats
+
+    async def _entries(self, pod: Object, formats: Formats) -> list[LogEntry]:
         metadata = pod["metadata"]
         async with self._reading:
             try:
@@ -89,11 +108,35 @@ class RequestLogHandlers:
                 )
             except UnknownObject:  # It has not started, or is gone.
                 return []
-        return await asyncio.to_thread(read_lines, text.decode(errors="replace").splitlines())
+        return await asyncio.to_thread(read_lines, text.decode(errors="replace").splitlines(), formats)
 
     async def _objects(self) -> list[Object]:
         services = ({"kind": "Service", **service} for service in self._inventory.objects("services"))
         return [*await self._inventory.configs(), *services]
+
+
+def _formats_of(text: str) -> Formats:
+    """The text formats and JSON labels of a mesh config."""
+    import yaml
+
+    try:
+        config = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError:
+        return NO_FORMATS
+    if not isinstance(config, dict):
+        return NO_FORMATS
+    texts, labels = [], []
+    own = str(config.get("accessLogFormat") or "")
+    if own.lstrip().startswith("{"):
+        with contextlib.suppress(ValueError):
+            labels.append(json.loads(own))
+    elif own:
+        texts.append(own)
+    for provider in config.get("extensionProviders") or ():
+        given = ((provider.get("envoyFileAccessLog") or {}).get("logFormat")) or {}
+        texts += [given["text"]] if given.get("text") else []
+        labels += [given["labels"]] if given.get("labels") else []
+    return Formats(map(str, texts), [one for one in labels if isinstance(one, dict)])
 
 
 def _containers_of(pod: Object) -> list[str]:

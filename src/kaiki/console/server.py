@@ -101,7 +101,7 @@ def build_application(
     application.add_routes(MeshHandlers(metrics, inventory, control_plane, traces).routes())
     application.add_routes(KialiHandlers(metrics, inventory).routes())
     application.add_routes(TraceHandlers(traces).routes())
-    application.add_routes(RequestLogHandlers(inventory).routes())
+    application.add_routes(RequestLogHandlers(inventory, client).routes())
     application.add_routes(CardinalityHandlers(metrics).routes())
     identities = Identities(access, settings.kube, settings.session_seconds)
     application.add_routes(EditingHandlers(client, identities).routes())

@@ -306,6 +306,7 @@ def _with_gateway_api(snapshot: MeshSnapshot, added: GatewayApi) -> MeshSnapshot
         snapshot,
         virtual_services={name: routes[name] for name in sorted(routes)},
         gateways=(*snapshot.gateways, *added.gateways),
+        keeps_sessions=any(route.session for item in (*added.at_gateways, *added.mesh) for route in item.http),
         destination_policies=with_backend_tls(snapshot.destination_policies, added.backend_tls),
     )
 

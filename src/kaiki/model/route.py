@@ -200,6 +200,19 @@ class Cors:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionPersistence:
+    """Requests of one session go to one endpoint, as long as it is there: by a cookie the proxy sets, or by a header.
+
+    `seconds` 0 means a cookie that lives as long as the client.
+    """
+
+    name: str
+    by_header: bool = False
+    path: str = "/"
+    seconds: float = 0
+
+
+@dataclass(frozen=True, slots=True)
 class HttpRoute:
     """One rule: if any of `matches` holds (an empty tuple always holds), do `action`.
 
@@ -218,6 +231,7 @@ class HttpRoute:
     cors: Cors | None = None
     request_headers: HeaderChanges = NO_HEADER_CHANGES
     response_headers: HeaderChanges = NO_HEADER_CHANGES
+    session: SessionPersistence | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ class MeshSnapshot:
     - `telemetry`: the Telemetry objects, the oldest first;
     - `sidecars`, `workload_entries`, `proxy_configs`: the oldest first;
     - `credentials`: (namespace, name) → what is known of a Secret some Gateway names;
+    - `keeps_sessions`: whether some route keeps sessions at one endpoint;
     - `services_by_workload`: (namespace, pod name) → the services that select it, the oldest first.
     """
 
@@ -62,6 +63,7 @@ class MeshSnapshot:
     sidecars: tuple[Sidecar, ...] = ()
     proxy_configs: tuple[ProxyConfigRule, ...] = ()
     workload_entries: tuple[WorkloadEntry, ...] = ()
+    keeps_sessions: bool = False
 
 
 EMPTY_SNAPSHOT = MeshSnapshot()

@@ -25,6 +25,7 @@ from kaiki.translate.features.faults import FAULT_FILTER
 from kaiki.translate.features.grpc_messages import message_counter, message_loggers
 from kaiki.translate.features.metric_labels import Reporter
 from kaiki.translate.features.protocol_selection import protocol_filter
+from kaiki.translate.features.session_persistence import SESSION_FILTER, SESSION_FILTER_TYPE
 from kaiki.translate.features.tcp_access_log import INTERVAL_SECONDS, tcp_access_log
 from kaiki.translate.features.tcp_settings import NO_TCP_SETTINGS, TcpSettings, set_tcp_settings
 from kaiki.translate.features.telemetry import http_loggers, tcp_loggers
@@ -42,7 +43,7 @@ class Role(StrEnum):
     GATEWAY = "gateway"
 
 
-def _manager(role: Role, reporter: Reporter, statistics: str) -> http.HttpConnectionManager:
+def _manager(role: Role, reporter: Reporter, statistics: str, sessions: bool = False) -> http.HttpConnectionManager:
     manager = http.HttpConnectionManager(stat_prefix=statistics, codec_type=http.HttpConnectionManager.AUTO)
     manager.access_log.extend((*http_loggers(reporter), *message_loggers(reporter)))
     manager.generate_request_id.value = True
@@ -56,11 +57,11 @@ def _manager(role: Role, reporter: Reporter, statistics: str) -> http.HttpConnec
         manager.server_header_transformation = http.HttpConnectionManager.PASS_THROUGH
         # HTTP/1.0 clients exist, and the application decides what it thinks of them.
         manager.http_protocol_options.accept_http_10 = True
-    _set_filters(manager, role)
+    _set_filters(manager, role, sessions)
     return manager
 
 
-def _set_filters(manager: http.HttpConnectionManager, role: Role) -> None:
+def _set_filters(manager: http.HttpConnectionManager, role: Role, sessions: bool) -> None:
     """The filters in their order. What acts on some routes only is off until a route has a configuration for it: every
     filter costs every request some microseconds. Inbound routes never have one.
     """
@@ -70,14 +71,20 @@ def _set_filters(manager: http.HttpConnectionManager, role: Role) -> None:
         cors = manager.http_filters.add(name=CORS_FILTER, disabled=True)
         fault.typed_config.CopyFrom(pack_empty("envoy.extensions.filters.http.fault.v3.HTTPFault"))
         cors.typed_config.CopyFrom(pack_empty("envoy.extensions.filters.http.cors.v3.Cors"))
+    if sessions:
+        session = manager.http_filters.add(name=SESSION_FILTER, disabled=True)
+        session.typed_config.CopyFrom(pack_empty(SESSION_FILTER_TYPE))
     manager.http_filters.append(message_counter())
     router = manager.http_filters.add(name="envoy.filters.http.router")
     router.typed_config.CopyFrom(pack_empty("envoy.extensions.filters.http.router.v3.Router"))
 
 
-def routed_http(role: Role, statistics: str, table: str) -> listener_components_pb2.Filter:
-    """An HTTP connection manager whose routes come by RDS: outbound traffic of a sidecar, or a gateway."""
-    manager = _manager(role, Reporter.SOURCE, statistics)
+def routed_http(role: Role, statistics: str, table: str, sessions: bool = False) -> listener_components_pb2.Filter:
+    """An HTTP connection manager whose routes come by RDS: outbound traffic of a sidecar, or a gateway.
+
+    `sessions` lets routes keep sessions at one endpoint.
+    """
+    manager = _manager(role, Reporter.SOURCE, statistics, sessions)
     manager.rds.route_config_name = table
     manager.rds.config_source.CopyFrom(transport_sockets.ads_source())
     if role is Role.GATEWAY:

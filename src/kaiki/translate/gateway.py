@@ -44,8 +44,9 @@ def gateway(scope: Scope, proxy: Proxy) -> Resources:
         if not servers:
             continue
         if _kind(servers[0].server) == "http":
-            listeners.append(scope.memo.get(plain_listener, servers[0].place, servers[0].statistics))
-            tables.append(plain_table(scope, servers[0].place, servers))
+            place, sessions = servers[0].place, scope.snapshot.keeps_sessions
+            listeners.append(scope.memo.get(plain_listener, place, servers[0].statistics, sessions))
+            tables.append(plain_table(scope, place, servers))
         elif _kind(servers[0].server) == "tcp":
             listeners += connection_listener(scope, servers)
         else:

@@ -30,10 +30,10 @@ def _listener(place: tuple[str, int]) -> listener_pb2.Listener:
     return listener(name, address, port, base_pb2.OUTBOUND, bind=True)
 
 
-def plain_listener(place: tuple[str, int], statistics: str) -> Resource:
+def plain_listener(place: tuple[str, int], statistics: str, sessions: bool = False) -> Resource:
     """Plain HTTP by the routes of the port."""
     message, table = _listener(place), plain_table_name(place)
-    message.filter_chains.add(name=table).filters.append(routed_http(Role.GATEWAY, statistics, table))
+    message.filter_chains.add(name=table).filters.append(routed_http(Role.GATEWAY, statistics, table, sessions))
     return resource(message.name, message)
 
 
@@ -61,7 +61,7 @@ def encrypted_listener(scope: Scope, servers: Sequence[BoundServer]) -> list[Res
     inspect(message, tls_inspector())
     for bound in servers:
         if bound.ends_tls:
-            message.filter_chains.append(_ending_chain(bound))
+            message.filter_chains.append(_ending_chain(bound, scope.snapshot.keeps_sessions))
         elif bound.server.has_certificate:
             message.filter_chains.extend(_ending_connections(scope, bound))
         elif bound.server.tls_mode is ServerTlsMode.PASSTHROUGH:
@@ -109,10 +109,10 @@ def _socket(bound: BoundServer, alpn: tuple[str, ...]) -> base_pb2.TransportSock
     return transport_sockets.plain_server(tls, alpn)
 
 
-def _ending_chain(bound: BoundServer) -> listener_components_pb2.FilterChain:
+def _ending_chain(bound: BoundServer, sessions: bool) -> listener_components_pb2.FilterChain:
     chain = _named(bound, bound.encrypted_table_name)
     chain.transport_socket.CopyFrom(_socket(bound, _ALPN))
-    chain.filters.append(routed_http(Role.GATEWAY, bound.statistics, bound.encrypted_table_name))
+    chain.filters.append(routed_http(Role.GATEWAY, bound.statistics, bound.encrypted_table_name, sessions))
     return chain
 
 

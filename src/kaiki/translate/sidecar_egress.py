@@ -41,7 +41,7 @@ def bound_listeners(scope: Scope) -> tuple[list[Resource], list[Resource]]:
         if item.protocol.is_http or (
             item.protocol is Protocol.AUTO and any(port.protocol.is_http for _, port in served)
         ):
-            listeners.append(scope.memo.get(_http_listener, name, item))
+            listeners.append(scope.memo.get(_http_listener, name, item, scope.snapshot.keeps_sessions))
             tables.append(_table(scope, name, served, scope.memo))
         else:
             target = scope.port_target(served[0][0], served[0][1].number) if served else _BLACK_HOLE
@@ -66,9 +66,10 @@ def _served(scope: Scope, item: EgressListener) -> list[tuple[Service, ServicePo
     return found
 
 
-def _http_listener(name: str, item: EgressListener) -> Resource:
+def _http_listener(name: str, item: EgressListener, sessions: bool) -> Resource:
     message = listener(name, item.bind or LOOPBACK, item.port, base_pb2.OUTBOUND, bind=True)
-    message.filter_chains.add(name="http").filters.append(routed_http(Role.OUTBOUND, f"outbound_{name}", name))
+    manager = routed_http(Role.OUTBOUND, f"outbound_{name}", name, sessions)
+    message.filter_chains.add(name="http").filters.append(manager)
     return resource(name, message)
 
 

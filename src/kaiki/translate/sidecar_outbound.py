@@ -136,9 +136,12 @@ def _service_listeners(scope: Scope) -> Iterator[Resource]:
     if any(True for _ in _foreign_hosts(scope)):
         http.add(_HTTP_PORT)
     catching = _catch_all_ports(scope)
+    sessions = scope.snapshot.keeps_sessions
     for number in sorted(http | tls.keys() | catching.keys()):
         chains, fallback = tuple(tls.get(number, ())), catching.get(number, scope.fallback)
-        yield scope.memo.get(_listener_of_names, number, number in http, chains, fallback)
+        yield scope.memo.get(
+            _listener_of_names, number, number in http, chains, fallback, scope.snapshot.keeps_sessions
+        )
     taken: set[str] = set()
     for service, port in called.by_address:
         for made in _address_listeners(scope, service, port):
@@ -207,7 +210,9 @@ def _catch_all_ports(scope: Scope) -> dict[int, str]:
     return found
 
 
-def _listener_of_names(port: int, http: bool, chains: tuple[RoutedChain, ...], fallback: str) -> Resource:
+def _listener_of_names(
+    port: int, http: bool, chains: tuple[RoutedChain, ...], fallback: str, sessions: bool
+) -> Resource:
     """What is called by name, not by address: HTTP by its Host header, TLS by its server name."""
     name = f"0.0.0.0_{port}"
     message = listener(name, "0.0.0.0", port, base_pb2.OUTBOUND, bind=False)
@@ -215,7 +220,7 @@ def _listener_of_names(port: int, http: bool, chains: tuple[RoutedChain, ...], f
         inspect(message, tls_inspector())
     if http:
         inspect(message, http_inspector())
-        add_http_chain(message, f"outbound_{name}", str(port))
+        add_http_chain(message, f"outbound_{name}", str(port), sessions)
     for chain in chains:
         message.filter_chains.append(_chain(chain, chain.name))
     remove_overlaps(message)
@@ -223,12 +228,12 @@ def _listener_of_names(port: int, http: bool, chains: tuple[RoutedChain, ...], f
     return resource(name, message)
 
 
-def add_http_chain(message: listener_pb2.Listener, statistics: str, table: str) -> None:
+def add_http_chain(message: listener_pb2.Listener, statistics: str, table: str, sessions: bool) -> None:
     """Plain HTTP, routed by a table."""
     chain = message.filter_chains.add(name="http")
     chain.filter_chain_match.transport_protocol = "raw_buffer"
     chain.filter_chain_match.application_protocols.extend(HTTP_PROTOCOLS)
-    chain.filters.append(routed_http(Role.OUTBOUND, statistics, table))
+    chain.filters.append(routed_http(Role.OUTBOUND, statistics, table, sessions))
 
 
 class _Place(NamedTuple):
@@ -264,6 +269,7 @@ def _address_listeners(scope: Scope, service: Service, port: ServicePort) -> Ite
             service.hostname,
             target.cluster,
             target.tcp,
+            scope.snapshot.keeps_sessions,
         )
 
 
@@ -279,13 +285,14 @@ def _address_listener(
     host: str,
     cluster: str,
     settings: TcpSettings,
+    sessions: bool,
 ) -> Resource:
     address, port, endpoint = place
     name = f"{address}_{port}"
     message = listener(name, address, port, base_pb2.OUTBOUND, bind=False)
     if table:
         inspect(message, http_inspector())
-        add_http_chain(message, f"outbound_{name}", table)
+        add_http_chain(message, f"outbound_{name}", table, sessions)
     if any(chain.server_names for chain in chains):
         inspect(message, tls_inspector())
     for chain in chains:

@@ -35,6 +35,7 @@ from kaiki.translate.features.protocol_selection import follow_client_protocol
 from kaiki.translate.features.redirects import set_direct_response, set_redirect, set_rewrite
 from kaiki.translate.features.retries import set_retries
 from kaiki.translate.features.route_matching import applies, route_match
+from kaiki.translate.features.session_persistence import set_session
 from kaiki.translate.origins import mark_origin
 from kaiki.translate.scope import BLACK_HOLE, Scope, Target
 
@@ -201,6 +202,7 @@ def _route(
             set_direct_response(route, response)
         case Forward() as forward:
             _forward(route, rule, forward, match, targets)
+            set_session(route, rule.session)
     return route
 
 

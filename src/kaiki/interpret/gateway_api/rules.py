@@ -22,6 +22,7 @@ from kaiki.model.route import (
     NamedMatch,
     Redirect,
     Retries,
+    SessionPersistence,
     TextMatch,
 )
 from kaiki.resources import core
@@ -29,6 +30,7 @@ from kaiki.resources.istio.common import seconds
 
 _CANNOT_CONNECT = "connect-failure,refused-stream,unavailable,cancelled"
 _GRPC_UNAVAILABLE = 14
+_SESSION_NAME = "kaiki-session"
 Api = Mapping[str, Any]
 
 
@@ -93,10 +95,23 @@ def _rule(
         fault=_failing(source.kind, found) if done.redirect is None and refused is None else None,
         mirrors=done.mirrors,
         cors=done.cors,
+        session=_session(rule.get("sessionPersistence")),
         request_headers=done.request_headers,
         response_headers=done.response_headers,
     )
     return route, [*done.problems, *found.problems], refused
+
+
+def _session(said: Api | None) -> SessionPersistence | None:
+    """How a rule's sessions stay at one endpoint (the specification's "Session Persistence")."""
+    if not said:
+        return None
+    permanent = (said.get("cookieConfig") or {}).get("lifetimeType") == "Permanent"
+    return SessionPersistence(
+        name=str(said.get("sessionName") or _SESSION_NAME),
+        by_header=said.get("type") == "Header",
+        seconds=seconds(str(said["absoluteTimeout"])) if permanent and said.get("absoluteTimeout") else 0.0,
+    )
 
 
 def _action(kind: str, done: Filters, found: Shares, refused: bool) -> Forward | Redirect | DirectResponse:

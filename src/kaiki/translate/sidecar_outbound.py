@@ -139,9 +139,7 @@ def _service_listeners(scope: Scope) -> Iterator[Resource]:
     sessions = scope.snapshot.keeps_sessions
     for number in sorted(http | tls.keys() | catching.keys()):
         chains, fallback = tuple(tls.get(number, ())), catching.get(number, scope.fallback)
-        yield scope.memo.get(
-            _listener_of_names, number, number in http, chains, fallback, scope.snapshot.keeps_sessions
-        )
+        yield scope.memo.get(_listener_of_names, number, number in http, chains, fallback, sessions)
     taken: set[str] = set()
     for service, port in called.by_address:
         for made in _address_listeners(scope, service, port):

@@ -22,6 +22,7 @@ from kaiki.kube.resource import DEPLOYMENTS, NAMESPACES, PODS, SERVICES, WORKLOA
 HOST_IMAGE = "kaiki/host:local"
 """An image that is this machine itself: the image map runs the container's own command as it stands."""
 MANAGED_LABEL = "kaiki.io/guest"
+REACH_LOOPBACK = "kaiki.io/reach-loopback"
 POLL_SECONDS = 0.3
 
 
@@ -66,7 +67,11 @@ def deployment(guest: Guest) -> dict[str, Any]:
             "replicas": 1,
             "selector": {"matchLabels": labels},
             "template": {
-                "metadata": {"labels": {**labels, "sidecar.istio.io/inject": "true"}},
+                "metadata": {
+                    "labels": {**labels, "sidecar.istio.io/inject": "true"},
+                    # Whoever says --port means it to be called, wherever the program listens.
+                    "annotations": {REACH_LOOPBACK: "true"},
+                },
                 "spec": {"containers": [container], "terminationGracePeriodSeconds": 5},
             },
         },

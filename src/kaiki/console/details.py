@@ -13,7 +13,7 @@ from kaiki.console.errors import BadRequest, MetricsUnavailable, TooMany, Unknow
 from kaiki.console.following import stream_text
 from kaiki.console.inventory import Inventory
 from kaiki.console.metrics import MetricsClient
-from kaiki.console.workloads import owner_of
+from kaiki.console.workloads import loopback_ports, owner_of
 from kaiki.graph import GraphOptions, GraphType, Node, RegistryWorkload, build_graph
 
 MOST_LOG_LINES = 5000
@@ -131,6 +131,7 @@ def describe_pod(pod: Object) -> Object:
         "address": status.get("podIP", ""),
         "started": status.get("startTime", ""),
         "containers": [describe_container(name, statuses.get(name, {})) for name in containers_of(pod)],
+        "loopbackPorts": loopback_ports(pod),
     }
 
 

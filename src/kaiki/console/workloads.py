@@ -13,6 +13,8 @@ Object = dict[str, Any]
 
 PROXY_CONTAINER = "istio-proxy"
 ROOT_NAMESPACE = "istio-system"
+REACHABLE = "kaiki.io/Reachable"
+"""The node's condition of a pod whose application only the pod itself reaches."""
 
 
 @dataclass(slots=True)
@@ -109,6 +111,13 @@ def has_proxy(pod: Object) -> bool:
     return any(container.get("name") == PROXY_CONTAINER for container in containers)
 
 
+def loopback_ports(pod: Object) -> list[int]:
+    """The ports that only the pod itself reaches, as the node says in a condition: `8080, 9090: why`."""
+    conditions = pod.get("status", {}).get("conditions") or ()
+    texts = (item.get("message", "") for item in conditions if item.get("type") == REACHABLE)
+    return [int(word) for text in texts for word in text.partition(":")[0].split(", ") if word.isdecimal()]
+
+
 def trim_pod(pod: Object) -> None:
     """Keep of a pod what the console shows: a thousand whole pods would be tens of megabytes."""
     spec, status, metadata = pod.get("spec", {}), pod.get("status", {}), pod["metadata"]
@@ -118,7 +127,7 @@ def trim_pod(pod: Object) -> None:
         name: [_trim_spec(container, metadata) for container in spec.get(name) or ()]
         for name in ("containers", "initContainers")
     }
-    ready = [condition for condition in status.get("conditions") or () if condition.get("type") == "Ready"]
+    ready = [item for item in status.get("conditions") or () if item.get("type") in ("Ready", REACHABLE)]
     statuses = [*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())]
     pod["status"] = {
         "phase": status.get("phase", ""),

@@ -25,7 +25,7 @@ from kaiki.runtime.plan import grace_seconds_of
 from kaiki.runtime.pod import PodRunner
 from kaiki.runtime.processes import ProcessKeeper
 from kaiki.runtime.sandbox import GATEWAY, MESH_NAMES, Network
-from kaiki.runtime.services import proxy_table, ready_pods, service_ports
+from kaiki.runtime.services import proxy_table, ready_pods, service_ports, target_ports
 from kaiki.runtime.settings import NodeSettings
 
 Object = Mapping[str, Any]
@@ -219,6 +219,8 @@ class Agent:
         if self._names:
             self._names.update(self._services, slices)
         self._note_ready_pods(ready_pods(slices))
+        self.node.target_ports.clear()
+        self.node.target_ports.update(target_ports(slices))
         await self.loopback.apply(wanted_ports(self._services, self.settings.forwards, str(self.settings.home)), ports)
 
     def _note_ready_pods(self, uids: frozenset[str]) -> None:

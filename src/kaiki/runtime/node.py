@@ -23,7 +23,7 @@ _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 @dataclass(frozen=True, slots=True)
 class Node:
     """The parts a pod is made with. `user` is the (uid, gid) of applications that name none; `ready_pods` are the uids
-    of the pods that traffic is sent to at the moment."""
+    of the pods that traffic is sent to at the moment; `target_ports` the ports it is sent to, by pod address."""
 
     home: Path
     sandbox_folder: Path
@@ -35,6 +35,7 @@ class Node:
     machine: Mapping[str, str]
     user: tuple[int, int]
     ready_pods: set[str] = field(default_factory=set)
+    target_ports: dict[str, frozenset[int]] = field(default_factory=dict)
     measurements: Measurements = field(default_factory=Measurements)
 
     def log_path(self, pod: Mapping[str, Any], container: str, restart: int) -> Path:

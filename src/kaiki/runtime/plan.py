@@ -65,6 +65,7 @@ class ContainerState:
 class PodState:
     """A pod as it is. `grace_seconds` is set when it is being deleted: what its containers get.
 
+    `hidden_ports` are open on its loopback only, though others call them.
     Until `drain_until` (monotonic) a deleted pod goes on as before: who still sends to it has not heard yet.
     """
 
@@ -76,6 +77,7 @@ class PodState:
     grace_seconds: float | None = None
     drain_until: float = 0.0
     failure: tuple[str, str] | None = None
+    hidden_ports: tuple[int, ...] = ()
 
     def container(self, name: str) -> ContainerState:
         """The state of a container; that of a new one when nothing is known."""

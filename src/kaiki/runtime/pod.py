@@ -13,6 +13,7 @@ from typing import Any
 from kaiki.runtime.cluster import ClusterUnavailable
 from kaiki.runtime.container import Callbacks, CannotRun, Run
 from kaiki.runtime.environment import MissingReference, PodFacts
+from kaiki.runtime.listening import REASON, Reach, explain
 from kaiki.runtime.logs import ContainerLog
 from kaiki.runtime.node import Node
 from kaiki.runtime.plan import (
@@ -46,6 +47,7 @@ _STATUS_RETRY_SECONDS = 1.0
 _VOLUME_RETRY_SECONDS = 5.0
 _DRAIN_LIMIT_SECONDS = 3.0
 _SPREAD_SECONDS = 0.6
+_LOOK_SECONDS = (0.5, 1.0, 2.0, 2.0, 5.0, 5.0, 15.0)
 
 
 def initial_state(pod: Object) -> PodState:
@@ -169,14 +171,16 @@ class PodRunner:
         writer = asyncio.create_task(self._write_statuses())
         filler = asyncio.create_task(self._refill_volumes())
         refresher = asyncio.create_task(refresh_forever(self._volumes, self._refill))
+        looker = asyncio.create_task(self._look_at_ports())
         try:
             while not self.finished.is_set():
                 self._changed.clear()
                 await self._wait(self._act(plan(self.pod, self.state, asyncio.get_running_loop().time())))
         finally:
-            for task in (writer, filler, refresher, *self._tasks):
+            helpers = (writer, filler, refresher, looker, *self._tasks)
+            for task in helpers:
                 task.cancel()
-            await asyncio.gather(writer, filler, refresher, *self._tasks, return_exceptions=True)
+            await asyncio.gather(*helpers, return_exceptions=True)
             self._clean_up()
 
     async def _wait(self, until: float) -> None:
@@ -281,6 +285,30 @@ class PodRunner:
                 await self._volumes.prepare(self.pod, self._facts())
             except (MissingReference, ClusterUnavailable, OSError) as error:
                 logger.info("pod %s keeps its volumes as they are: %s", self._name, error)
+
+    async def _look_at_ports(self) -> None:
+        """Often at first, seldom later: an application opens its ports soon, and an annotation may come any time."""
+        reach, looks = Reach(), 0
+        while True:
+            running = any(one.phase is Phase.RUNNING for one in self.state.containers.values())
+            if self._sandbox is not None and (running or looks == 0):
+                self._look_once(reach, self._sandbox)
+                looks += 1
+            await asyncio.sleep(_LOOK_SECONDS[min(looks, len(_LOOK_SECONDS) - 1)])
+
+    def _look_once(self, reach: Reach, sandbox: Sandbox) -> None:
+        targets = self._node.target_ports.get(sandbox.address, frozenset())
+        try:
+            changed = reach.look(self.pod, sandbox.descriptor, sandbox.address, targets)
+        except OSError as error:
+            logger.info("pod %s: its ports cannot be looked at: %s", self._name, error)
+            return
+        if not changed:
+            return
+        if reach.problem or reach.hidden:
+            self._event("Warning", REASON, reach.problem or f"port {explain(reach.hidden)}")
+        self.state = replace(self.state, hidden_ports=tuple(sorted(reach.hidden)))
+        self._wake()
 
     # Containers
 

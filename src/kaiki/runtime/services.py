@@ -70,6 +70,18 @@ def ready_pods(slices: Iterable[Object]) -> frozenset[str]:
     )
 
 
+def target_ports(slices: Iterable[Object]) -> dict[str, frozenset[int]]:
+    """The TCP ports that traffic is sent to, by pod address, whether ready or not."""
+    found: dict[str, frozenset[int]] = defaultdict(frozenset)
+    for one in slices:
+        ports = (port for port in one.get("ports") or () if (port.get("protocol") or "TCP") == "TCP")
+        numbers = frozenset(int(port["port"]) for port in ports if port.get("port"))
+        for endpoint in one.get("endpoints") or ():
+            for address in endpoint["addresses"]:
+                found[address] |= numbers
+    return dict(found)
+
+
 def service_ports(services: Iterable[Object], slices: Iterable[Object]) -> tuple[ServicePort, ...]:
     """All ports of all Services that have any, sorted, with their ready IPv4 endpoints."""
     by_service: dict[ServiceKey, list[Object]] = defaultdict(list)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from kaiki.runtime.listening import CONDITION, REASON, explain
 from kaiki.runtime.plan import (
     ContainerState,
     Ending,
@@ -22,7 +23,7 @@ from kaiki.runtime.plan import (
 from kaiki.runtime.sandbox import GATEWAY
 
 Object = Mapping[str, Any]
-_OWN_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+_OWN_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", CONDITION)
 
 
 def time_text(seconds: float) -> str:
@@ -132,6 +133,8 @@ def _conditions(pod: Object, state: PodState, previous: Sequence[Object], now: s
         "ContainersReady": (ready, not_ready, message),
         "PodScheduled": (True, "", ""),
     }
+    if state.hidden_ports:
+        wanted[CONDITION] = (False, REASON, explain(state.hidden_ports))
     before = {one["type"]: one for one in previous}
     conditions = [dict(one) for one in previous if one["type"] not in _OWN_CONDITIONS]
     for kind, (true, reason, why) in wanted.items():

@@ -1976,6 +1976,8 @@ export interface components {
             address: string;
             started: string;
             containers: components["schemas"]["Container"][];
+            /** @description Ports that are open on the pod's loopback only, so that nobody else reaches them. */
+            loopbackPorts: number[];
         };
         ProxyState: {
             pod: string;
@@ -2222,6 +2224,8 @@ export interface components {
             address: string;
             started: string;
             containers: components["schemas"]["Container"][];
+            /** @description Ports that are open on the pod's loopback only, so that nobody else reaches them. */
+            loopbackPorts: number[];
             workload: string;
             revision: string;
             template: string;

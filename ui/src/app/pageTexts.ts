@@ -48,6 +48,8 @@ export const enPages = {
   revision: "Revision",
   started: "Started",
   restartCount: "restarted {count}×",
+  loopbackOnly:
+    "Port {ports} is open on 127.0.0.1 only, so nobody outside the pod reaches it. Let the application listen on 0.0.0.0, or annotate the pod template with kaiki.io/reach-loopback: \"true\".",
   proxies: "Proxies",
   noProxies: "No pod has a proxy.",
   certificate: "Certificate",
@@ -163,6 +165,8 @@ export const koPages: Record<keyof typeof enPages, string> = {
   revision: "리비전",
   started: "시작",
   restartCount: "{count}번 재시작",
+  loopbackOnly:
+    "{ports}번 포트가 127.0.0.1에서만 열려 있어 파드 밖에서는 아무도 닿을 수 없습니다. 애플리케이션이 0.0.0.0에서 받게 하거나, 파드 템플릿에 kaiki.io/reach-loopback: \"true\" 주석을 다세요.",
   proxies: "프록시",
   noProxies: "프록시가 있는 파드가 없습니다.",
   certificate: "인증서",

@@ -45,6 +45,9 @@ export function PodsTab({ data: { pods, proxies, namespace, kind } }: { data: Su
                   <td>{pod.phase}</td>
                   <td>
                     <Containers pod={pod} />
+                    {pod.loopbackPorts.length > 0 && (
+                      <p className="notice">{t("loopbackOnly", { ports: pod.loopbackPorts.join(", ") })}</p>
+                    )}
                   </td>
                   <td className="number">{pod.containers.reduce((sum, container) => sum + container.restarts, 0)}</td>
                   <td>

@@ -19,6 +19,8 @@ interface Properties {
   format: (value: number) => string;
   /** Moments to mark, with what happened then. */
   marks?: readonly PlotMark[] | undefined;
+  /** Whether the moments are told in words too: once is enough for several plots of one time. */
+  tellMarks?: boolean;
 }
 
 export interface PlotMark {
@@ -26,7 +28,7 @@ export interface PlotMark {
   label: string;
 }
 
-export default function PlotView({ title, times, lines, format, marks = NO_MARKS }: Properties) {
+export default function PlotView({ title, times, lines, format, marks = NO_MARKS, tellMarks = true }: Properties) {
   const shownMarks = useRef(marks);
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
@@ -104,7 +106,7 @@ export default function PlotView({ title, times, lines, format, marks = NO_MARKS
     <figure className="plot">
       <figcaption>{title}</figcaption>
       <div ref={place} />
-      {within.length > 0 && (
+      {tellMarks && within.length > 0 && (
         <p className="plot-marks">
           {within.map((mark) => (
             <span key={`${mark.time} ${mark.label}`}>

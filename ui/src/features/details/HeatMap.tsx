@@ -18,9 +18,10 @@ interface Properties {
   direction: "inbound" | "outbound";
   until: number | null;
   spanSeconds: number;
+  markedNamespaces: readonly string[];
 }
 
-export function HeatMap({ node, direction, until, spanSeconds }: Properties) {
+export function HeatMap({ node, direction, until, spanSeconds, markedNamespaces }: Properties) {
   const { t } = useLanguage();
   const step = Math.max(5, Math.ceil(spanSeconds / MOST_COLUMNS));
   const { data, error } = useQuery({
@@ -40,7 +41,7 @@ export function HeatMap({ node, direction, until, spanSeconds }: Properties) {
     placeholderData: keepPreviousData,
   });
   const cells = useMemo(() => (data === undefined ? null : heatCells(data)), [data]);
-  const marks = (changes.data?.items ?? []).map((item) => item.time).filter((time) => time >= first && time <= last);
+  const marks = (changes.data?.items ?? []).filter((item) => markedNamespaces.includes(item.namespace)).map((item) => item.time).filter((time) => time >= first && time <= last);
   if (error !== null && data === undefined) return null; // The plots above say what is wrong.
   if (cells === null || data === undefined || cells.rows.length === 0) return null;
   return (

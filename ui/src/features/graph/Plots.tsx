@@ -15,9 +15,11 @@ interface Properties {
   subject: PlotSubject;
   until: number | null;
   spanSeconds?: number;
+  /** Where changes are marked from; all of them without it. Keep it the same array. */
+  markedNamespaces?: readonly string[];
 }
 
-export function Plots({ subject, until, spanSeconds = SPAN_SECONDS }: Properties) {
+export function Plots({ subject, until, spanSeconds = SPAN_SECONDS, markedNamespaces }: Properties) {
   const t = useText();
   const { data, error } = useQuery({
     queryKey: ["plot", subject, until, spanSeconds],
@@ -37,8 +39,11 @@ export function Plots({ subject, until, spanSeconds = SPAN_SECONDS }: Properties
     placeholderData: keepPreviousData,
   });
   const marks = useMemo(
-    () => changes.data?.items.map((item) => ({ time: item.time, label: `${item.kind} ${item.name} ${t(`operation.${item.operation}`)}` })),
-    [changes.data, t],
+    () =>
+      changes.data?.items
+        .filter((item) => markedNamespaces === undefined || markedNamespaces.includes(item.namespace))
+        .map((item) => ({ time: item.time, label: `${item.kind} ${item.name} ${t(`operation.${item.operation}`)}` })),
+    [changes.data, markedNamespaces, t],
   );
   if (error !== null) return <p className="soft">{error.message}</p>;
   if (data === undefined) return <p className="soft">{t("loading")}</p>;
@@ -70,6 +75,7 @@ export function Plots({ subject, until, spanSeconds = SPAN_SECONDS }: Properties
             title={t("plot.latency")}
             times={data.times}
             marks={marks}
+            tellMarks={false}
             format={formatNumber}
             lines={[
               { label: "p50", color: "--accent", values: latency.p50 },
@@ -83,6 +89,7 @@ export function Plots({ subject, until, spanSeconds = SPAN_SECONDS }: Properties
             title={t("plot.bytes")}
             times={data.times}
             marks={marks}
+            tellMarks={!rates.success.some((value) => value !== null)}
             format={formatBytes}
             lines={[
               { label: t("sent"), color: "--accent", values: bytes.sent },

@@ -57,10 +57,10 @@ export function MutualTlsCell({ item }: { item: Summary }) {
   const t = useText();
   const ratio = item.inbound?.mtlsRatio ?? null;
   const measured = ratio === null ? "" : formatShare(ratio);
-  const full = ratio === 1;
+  const [safe, open] = [ratio === 1 || (ratio === null && item.mtlsMode === "STRICT"), (ratio !== null && ratio < 1) || item.mtlsMode === "DISABLE"];
   return (
-    <span className={`with-icon${ratio !== null && !full ? " finding-mark" : ""}`} title={t("mtlsMeasured")}>
-      <Icon name={ratio === null || full ? "lock" : "unlock"} size={15} />
+    <span className={`with-icon${open ? " finding-mark" : ""}`} title={t("mtlsMeasured")}>
+      {(safe || open) && <Icon name={open ? "unlock" : "lock"} size={15} />}
       {[item.mtlsMode ?? "", measured].filter((part) => part !== "").join(" · ")}
     </span>
   );

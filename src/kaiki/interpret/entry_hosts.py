@@ -152,6 +152,8 @@ def _pod_endpoints(pods: tuple[WorkloadInstance, ...], number: int) -> tuple[End
             metric_labels=pod.metric_labels,
             subset_labels=pod.labels,
             pod=pod.name,
+            locality=pod.locality,
+            node=pod.node,
         )
         for pod in pods
     )

@@ -36,6 +36,7 @@ from kaiki.interpret.sidecars import sidecar
 from kaiki.interpret.telemetry import telemetry, telemetry_findings
 from kaiki.interpret.virtual_services import virtual_service
 from kaiki.interpret.workload_entries import group_findings, workload_entry
+from kaiki.interpret.workloads import node_localities
 from kaiki.model.credential import Credential
 from kaiki.model.defaults import ObjectDefaults
 from kaiki.model.envoy_filter import EnvoyFilter
@@ -76,6 +77,7 @@ KINDS = (
     "Pod",
     "Service",
     "EndpointSlice",
+    "Node",
     "VirtualService",
     "DestinationRule",
     "Gateway",
@@ -223,7 +225,10 @@ def _snapshot(
     things = tuple(things)
     selectable = tuple(thing for thing in things if isinstance(thing, WorkloadEntry))
     pods, services, slices = (by_kind.get(kind, ()) for kind in ("Pod", "Service", "EndpointSlice"))
-    made = memo.get(_registry, pods, services, slices, selectable, defaults.service_export_to, memo.part("registry"))
+    # Nodes tell of themselves all the time; what counts is where they are.
+    nodes = memo.keep("nodes", memo.get(node_localities, by_kind.get("Node", ())))
+    exports = defaults.service_export_to
+    made = memo.get(_registry, pods, services, slices, selectable, exports, nodes, memo.part("registry"))
     written = [thing for thing in things if isinstance(thing, VirtualService)]
     routes: dict[str, list[VirtualService]] = defaultdict(list)
     for item in resolve_delegates(written, memo):
@@ -280,11 +285,12 @@ def _registry(
     slices: Iterable[core.Object],
     entries: tuple[WorkloadEntry, ...],
     export_to: tuple[str, ...],
+    nodes: Mapping[str, str],
     memo: Memo,
 ) -> Registry:
     """Built again only when one of its lists changes, with a memo that ages only then."""
     memo.enter(object())
-    return registry(pods, services, slices, memo, entries, export_to)
+    return registry(pods, services, slices, memo, entries, export_to, nodes)
 
 
 def _registered(snapshot: MeshSnapshot) -> Registered:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from kaiki.interpret.services import Workloads, endpoints_of, pods_of, service_from
 from kaiki.interpret.workload_entries import entry_endpoints
-from kaiki.interpret.workloads import workload_instance
+from kaiki.interpret.workloads import at_node, workload_instance
 from kaiki.model.memo import Memo
 from kaiki.model.service import Endpoint, Service, ServicePort
 from kaiki.model.workload import WorkloadInstance
@@ -41,12 +41,13 @@ def registry(
     memo: Memo,
     entries: tuple[WorkloadEntry, ...] = (),
     export_to: tuple[str, ...] = ("*",),
+    nodes: Mapping[str, str] | None = None,
 ) -> Registry:
     """Build the registry. The order of the inputs does not matter; `entries` are endpoints of what selects them.
 
-    `export_to` is where Services are visible that do not say it.
+    `export_to` is where Services are visible that do not say it; `nodes` are the localities of nodes by name.
     """
-    workloads = _workloads(pods, memo)
+    workloads = _workloads(pods, nodes or {}, memo)
     oldest_first = sorted(services, key=lambda obj: (core.created(obj), core.namespace(obj), core.name(obj)))
     made = [memo.get(service_from, obj, export_to) for obj in oldest_first]
     known = [memo.keep(("service", item.hostname), item) for item in made if item is not None]
@@ -58,8 +59,15 @@ def registry(
     )
 
 
-def _workloads(pods: Iterable[core.Object], memo: Memo) -> dict[tuple[str, str], WorkloadInstance]:
+def _workloads(
+    pods: Iterable[core.Object], nodes: Mapping[str, str], memo: Memo
+) -> dict[tuple[str, str], WorkloadInstance]:
     made = (memo.get(workload_instance, pod) for pod in pods if not core.is_finished(pod))
+    if nodes:
+        made = (
+            item if item.locality or item.node not in nodes else memo.get(at_node, item, nodes[item.node])
+            for item in made
+        )
     kept = {item.key: memo.keep(("pod", item.key), item) for item in made}
     return {key: kept[key] for key in sorted(kept)}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kaiki.model.locality import locality_of
 from kaiki.model.service import Endpoint, Protocol, Service, ServicePort
 from kaiki.model.workload import ProxyKind, WorkloadInstance
 from kaiki.resources import core
@@ -73,7 +72,20 @@ def service_from(obj: core.Object, export_to: tuple[str, ...] = ("*",)) -> Servi
         selector=selector,
         headless="None" in addresses,
         export_to=_exports(obj, export_to),
+        sticks_to_client=spec.get("sessionAffinity") == "ClientIP",
+        on_same_node=spec.get("internalTrafficPolicy") == "Local",
+        prefers_near=_distribution(obj) in _NEAR,
     )
+
+
+_NEAR = ("PreferClose", "PreferSameZone", "PreferSameNode")
+_DISTRIBUTION_ANNOTATION = "networking.istio.io/traffic-distribution"
+
+
+def _distribution(obj: core.Object) -> str:
+    """Where traffic should stay, by the Service's field or Istio's annotation of it."""
+    annotations = obj["metadata"].get("annotations") or {}
+    return str(annotations.get(_DISTRIBUTION_ANNOTATION) or core.spec(obj).get("trafficDistribution") or "")
 
 
 EXPORT_ANNOTATION = "networking.istio.io/exportTo"
@@ -128,7 +140,8 @@ def _endpoints(piece: core.Object, port: int, pods: Workloads) -> Iterable[Endpo
                 metric_labels=pod.metric_labels if pod else None,
                 subset_labels=pod.labels if pod else (),
                 pod=pod.name if pod else "",
-                locality=locality_of(dict(pod.labels)) if pod else "",
+                locality=pod.locality if pod else "",
+                node=pod.node if pod else str(item.get("nodeName") or ""),
             )
 
 

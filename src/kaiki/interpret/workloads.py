@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from kaiki.interpret.telemetry_providers import annotated_tracing
 from kaiki.model.identity import Identity, workload_labels
+from kaiki.model.locality import locality_of
 from kaiki.model.workload import ProxyKind, WorkloadInstance
 from kaiki.resources import core
 
@@ -53,7 +55,19 @@ def workload_instance(pod: core.Object) -> WorkloadInstance:
         node=str(core.spec(pod).get("nodeName") or ""),
         named_ports=core.named_ports(pod),
         tracing=annotated_tracing(pod),
+        locality=locality_of(labels),
     )
+
+
+def at_node(workload: WorkloadInstance, locality: str) -> WorkloadInstance:
+    """A pod that says nothing of where it is, at a node that does."""
+    return replace(workload, locality=locality)
+
+
+def node_localities(nodes: Iterable[core.Object]) -> dict[str, str]:
+    """Name of a node → its locality (`topology.kubernetes.io/region`, `…/zone`), of those that have one."""
+    found = {core.name(obj): locality_of(core.labels(obj)) for obj in nodes}
+    return {name: found[name] for name in sorted(found) if found[name]}
 
 
 def _sorted(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

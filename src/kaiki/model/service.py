@@ -67,6 +67,9 @@ class Service:
     `hostname` is the full name (`reviews.default.svc.cluster.local`); `addresses` are virtual IPs, empty when headless;
     `selector` picks the pods behind it, sorted. `export_to` are the namespaces that see it (`*`: all). `subnets`
     are ranges of addresses that mean it too; `aliases` are (name, namespace) of ExternalName Services that lead to it.
+
+    Of Kubernetes: `sticks_to_client` (sessionAffinity: ClientIP), `on_same_node` (internalTrafficPolicy: Local)
+    and `prefers_near` (trafficDistribution).
     """
 
     hostname: str
@@ -82,6 +85,9 @@ class Service:
     subnets: tuple[str, ...] = ()
     subject_alternative_names: tuple[str, ...] = ()
     aliases: tuple[tuple[str, str], ...] = ()
+    sticks_to_client: bool = False
+    on_same_node: bool = False
+    prefers_near: bool = False
 
     @property
     def called_at(self) -> tuple[str, ...]:
@@ -121,6 +127,7 @@ class Endpoint:
     pod: str = ""
     weight: int = 1
     locality: str = ""
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class WorkloadInstance:
 
     `labels` are the pod's own, sorted; `ready` is its Ready condition; `owner_kind` is the kind of the workload that
     owns it (`Deployment`, `Pod`, …). `address` is empty until the pod has one. `tracing` is what the pod's annotation
-    `proxy.istio.io/config` says of it.
+    `proxy.istio.io/config` says of it. `locality` is the pod's own, else that of its node.
     """
 
     name: str
@@ -39,6 +39,7 @@ class WorkloadInstance:
     node: str = ""
     named_ports: tuple[tuple[str, int], ...] = field(default=())
     tracing: TracingDefaults | None = None
+    locality: str = ""
 
     @property
     def key(self) -> tuple[str, str]:

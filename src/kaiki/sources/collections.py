@@ -15,6 +15,7 @@ _TYPES: dict[str, ResourceType] = {
     for known in (
         resource.NAMESPACES,
         resource.PODS,
+        resource.NODES,
         resource.SERVICES,
         resource.ENDPOINT_SLICES,
         resource.REPLICA_SETS,
@@ -59,12 +60,19 @@ def _cache(client: KubeClient, kind: str) -> Cache:
         return Cache(
             client, resource.CONFIG_MAPS, namespace=namespace, field_selector=f"metadata.name={name}", trim=_trim
         )
-    return Cache(client, _TYPES[kind], trim=_trim)
+    return Cache(client, _TYPES[kind], trim=_trim_node if kind == "Node" else _trim)
 
 
 def type_of_kind(kind: str) -> ResourceType | None:
     """The collection of a kind."""
     return _TYPES.get(kind)
+
+
+def _trim_node(obj: Object) -> None:
+    """Of a node only its labels are read; its status is large, and changes all the time."""
+    _trim(obj)
+    obj.pop("status", None)
+    obj.pop("spec", None)
 
 
 def _trim(obj: Object) -> None:

@@ -122,7 +122,9 @@ class SnapshotSource:
             key = kind, str(metadata.get("namespace") or ""), str(metadata["name"])
             if event.new is None:
                 self._pending[key] = None
-            elif event.old is not None and says_the_same(event.old, event.new):
+            elif event.old is not None and (
+                says_the_same(event.old, event.new) or (kind == "Node" and _is_where_it_was(event.old, event.new))
+            ):
                 return
             else:
                 self._pending[key] = event.new
@@ -134,6 +136,11 @@ class SnapshotSource:
         if not self._changed.is_set():
             self._changed_at = time.monotonic()
             self._changed.set()
+
+
+def _is_where_it_was(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether a node changed nothing but what it tells of its health."""
+    return bool(old["metadata"].get("labels") == new["metadata"].get("labels"))
 
 
 def says_the_same(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

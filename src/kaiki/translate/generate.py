@@ -8,6 +8,7 @@ from kaiki.model.locality import locality_of
 from kaiki.model.memo import Memo
 from kaiki.model.policy.destination import TrafficPolicy
 from kaiki.model.proxy import CLUSTER_TYPE, LISTENER_TYPE, PUSH_ORDER, ROUTE_TYPE, Capture, Proxy, ProxyConfig, Resource
+from kaiki.model.service import Service
 from kaiki.model.sidecar import Sidecar
 from kaiki.model.snapshot import MeshSnapshot
 from kaiki.model.workload import ProxyKind
@@ -30,8 +31,11 @@ def generate(snapshot: MeshSnapshot, proxy: Proxy, memo: Memo) -> ProxyConfig:
     memo.enter(snapshot)
     labels = proxy.labels if memo.get(_chooses_by_label, snapshot) else ()
     sidecar = sidecar_of(snapshot, proxy, memo)
-    is_gateway, place = proxy.kind is ProxyKind.GATEWAY, locality_of(dict(proxy.labels))
-    scope = memo.get(_scope, snapshot, memo, proxy.namespace, labels, proxy.capture, sidecar, place, is_gateway)
+    workload = snapshot.workloads.get(proxy.key)
+    place = workload.locality if workload else locality_of(dict(proxy.labels))
+    node = workload.node if workload and memo.get(_keeps_to_nodes, snapshot.services) else ""
+    kind = proxy.kind is ProxyKind.GATEWAY
+    scope = memo.get(_scope, snapshot, memo, proxy.namespace, labels, proxy.capture, sidecar, place, kind, node)
     resources = gateway(scope, proxy) if proxy.kind is ProxyKind.GATEWAY else _sidecar(scope, proxy)
     resources = observed(resources, scope, proxy)
     if not snapshot.envoy_filters:
@@ -48,8 +52,14 @@ def _scope(
     sidecar: Sidecar | None,
     locality: str,
     is_gateway: bool,
+    node: str,
 ) -> Scope:
-    return Scope(snapshot, memo, namespace, labels, capture, sidecar, locality, is_gateway)
+    return Scope(snapshot, memo, namespace, labels, capture, sidecar, locality, is_gateway, node)
+
+
+def _keeps_to_nodes(services: Mapping[str, Service]) -> bool:
+    """Whether some service is called on the same node only; if not, it does not matter on which one a proxy is."""
+    return any(service.on_same_node for service in services.values())
 
 
 def _chooses_by_label(snapshot: MeshSnapshot) -> bool:

@@ -13,10 +13,19 @@ from typing import NamedTuple
 
 from kaiki.model.credential import find_roots
 from kaiki.model.memo import Memo
-from kaiki.model.policy.destination import ClientTls, ConsistentHash, DestinationPolicy, Subset, TrafficPolicy
+from kaiki.model.policy.destination import (
+    NEAREST_FIRST,
+    ClientTls,
+    ConsistentHash,
+    DestinationPolicy,
+    HashKind,
+    LoadBalancer,
+    Subset,
+    TrafficPolicy,
+)
 from kaiki.model.proxy import Capture
 from kaiki.model.route import MESH_GATEWAY, Destination, Forward, VirtualService
-from kaiki.model.service import Protocol, Service, ServicePort
+from kaiki.model.service import Endpoint, Protocol, Service, ServicePort
 from kaiki.model.sidecar import Sidecar
 from kaiki.model.snapshot import MeshSnapshot
 from kaiki.translate import cluster_names
@@ -65,6 +74,7 @@ class Scope:
     sidecar: Sidecar | None = None
     locality: str = ""
     is_gateway: bool = False
+    node: str = ""
 
     @cached_property
     def services(self) -> tuple[Service, ...]:
@@ -163,6 +173,7 @@ class Scope:
             self.sidecar,
             self.locality,
             self.is_gateway,
+            self.node,
             snapshot.virtual_services if self.sidecar is not None else None,
         )
 
@@ -258,6 +269,8 @@ class Scope:
         general = rules[0].policy if rules else NO_POLICY
         endpoints = self.snapshot.endpoints.get((service.hostname, port.number), ())
         policy = self.memo.get(merge, general, subset.policy if subset else NO_POLICY, port.number)
+        if service.sticks_to_client and policy.load_balancer is None:
+            policy = self.memo.get(_sticking_to_client, policy)
         looked_up = endpoints if service.resolution.is_dns else ()
         return OutboundCluster(
             service=service,
@@ -285,9 +298,24 @@ class Scope:
             return SecretState.MISSING
         return SecretState.READY
 
-    def place(self, policy: TrafficPolicy) -> Place | None:
+    def place(self, policy: TrafficPolicy, prefers_near: bool = False) -> Place | None:
         """How the place of the proxies here matters for a cluster of this policy."""
-        return place_of(policy, self.locality, self.labels, self.snapshot.settings.locality)
+        found = place_of(policy, self.locality, self.labels, self.snapshot.settings.locality)
+        return Place(self.locality, NEAREST_FIRST) if found is None and prefers_near and self.locality else found
+
+    def endpoints_of(self, service: Service, port: int) -> tuple[Endpoint, ...]:
+        """The endpoints of a port that may be called from here: of the same node, where the Service wants it so."""
+        endpoints = self.snapshot.endpoints.get((service.hostname, port), ())
+        return self.memo.get(_at_node, endpoints, self.node) if service.on_same_node else endpoints
+
+
+def _sticking_to_client(policy: TrafficPolicy) -> TrafficPolicy:
+    """Every connection of one client to one endpoint, unless a DestinationRule says how to balance."""
+    return replace(policy, load_balancer=LoadBalancer(hash=ConsistentHash(HashKind.SOURCE_ADDRESS)))
+
+
+def _at_node(endpoints: tuple[Endpoint, ...], node: str) -> tuple[Endpoint, ...]:
+    return tuple(item for item in endpoints if item.node == node)
 
 
 def _destination_hosts(item: VirtualService) -> Iterator[str]:
@@ -306,7 +334,7 @@ def target_of(made_of: OutboundCluster) -> Target:
         cluster=made_of.name,
         follows_client=made_of.follows_client and made_of.is_mesh_tls,
         hash=balancer.hash if balancer else None,
-        tcp=tcp_settings(pool, made_of.policy.tunnel),
+        tcp=tcp_settings(pool, made_of.policy.tunnel, balancer.hash if balancer else None),
     )
 
 

@@ -83,13 +83,13 @@ def _service_clusters(scope: Scope) -> tuple[list[Resource], list[Resource]]:
     for service in scope.services:
         subsets = scope.subsets_of(service.hostname)
         for port in scope.ports_of(service):
-            endpoints = scope.snapshot.endpoints.get((service.hostname, port.number), ())
+            endpoints = scope.endpoints_of(service, port.number)
             for subset in (None, *subsets):
                 cluster = scope.cluster(service, port, subset)
                 made.append(scope.memo.get(clusters.outbound_cluster, cluster))
                 if cluster.has_endpoints:
                     chosen = scope.memo.get(select, endpoints, subset.labels) if subset else endpoints
-                    place = scope.place(cluster.policy)
+                    place = scope.place(cluster.policy, service.prefers_near)
                     assignment = scope.memo.get(load_assignment, cluster.name, chosen, service.headless, place)
                     assignments.append(assignment)
     return made, assignments

@@ -6,26 +6,33 @@ from typing import NamedTuple
 
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 
-from kaiki.model.policy.destination import ConnectionPool, Tunnel
+from kaiki.model.policy.destination import ConnectionPool, ConsistentHash, HashKind, Tunnel
 from kaiki.translate.encode import duration
 
 
 class TcpSettings(NamedTuple):
-    """`idle_timeout_seconds`: 0 never, None Envoy's hour. `duration_seconds`: a connection's longest life."""
+    """`idle_timeout_seconds`: 0 never, None Envoy's hour. `duration_seconds`: a connection's longest life.
+
+    With `by_source` the client's address decides which endpoint it gets.
+    """
 
     idle_timeout_seconds: float | None = None
     duration_seconds: float | None = None
     tunnel: Tunnel | None = None
+    by_source: bool = False
 
 
 NO_TCP_SETTINGS = TcpSettings()
 
 
-def tcp_settings(pool: ConnectionPool | None, tunnel: Tunnel | None) -> TcpSettings:
+def tcp_settings(
+    pool: ConnectionPool | None, tunnel: Tunnel | None, hashed: ConsistentHash | None = None
+) -> TcpSettings:
     """What a policy says of connections of plain bytes."""
+    by_source = hashed is not None and hashed.kind is HashKind.SOURCE_ADDRESS
     if pool is None:
-        return TcpSettings(tunnel=tunnel) if tunnel else NO_TCP_SETTINGS
-    return TcpSettings(pool.tcp_idle_timeout_seconds, pool.max_connection_duration_seconds, tunnel)
+        return TcpSettings(tunnel=tunnel, by_source=by_source) if tunnel or by_source else NO_TCP_SETTINGS
+    return TcpSettings(pool.tcp_idle_timeout_seconds, pool.max_connection_duration_seconds, tunnel, by_source)
 
 
 def set_tcp_settings(proxy: tcp_proxy_pb2.TcpProxy, settings: TcpSettings) -> None:
@@ -34,6 +41,8 @@ def set_tcp_settings(proxy: tcp_proxy_pb2.TcpProxy, settings: TcpSettings) -> No
         proxy.idle_timeout.CopyFrom(duration(settings.idle_timeout_seconds))
     if settings.duration_seconds:
         proxy.max_downstream_connection_duration.CopyFrom(duration(settings.duration_seconds))
+    if settings.by_source:
+        proxy.hash_policy.add().source_ip.SetInParent()
     if settings.tunnel is not None:
         host = settings.tunnel.host
         proxy.tunneling_config.hostname = f"{f'[{host}]' if ':' in host else host}:{settings.tunnel.port}"

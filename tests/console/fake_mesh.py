@@ -98,6 +98,7 @@ class FakePrometheus:
         self.up = True
         self.quiet = False
         self.queries: list[str] = []
+        self.finding: dict[str, Any] | None = None
 
     def application(self) -> web.Application:
         application = web.Application()
@@ -109,7 +110,10 @@ class FakePrometheus:
         pages = {
             "buildinfo": {"version": "2.50.0", "revision": "kaiki-0.1"},
             "runtimeinfo": {"storageRetention": "86400s"},
-            "tsdb": {"headStats": {"numSeries": 1834, "minTime": round((time.time() - 7200) * 1000)}, "finding": None},
+            "tsdb": {
+                "headStats": {"numSeries": 1834, "minTime": round((time.time() - 7200) * 1000)},
+                "finding": self.finding,
+            },
         }
         if not self.up:
             return web.Response(status=503)

@@ -23,6 +23,7 @@ from kaiki.console.server import running
 from kaiki.console.settings import ConsoleSettings
 from kaiki.graph import TrafficGraph
 from kaiki.kube.config import KubeConfig
+from kaiki.telemetry.cardinality import cardinality_finding
 
 TOKEN = "a-token-for-tests"
 
@@ -365,6 +366,11 @@ async def test_access_logs_are_searched(console: Console) -> None:
 
 
 async def test_a_store_that_finds_nothing_wrong_has_no_notice(console: Console) -> None:
+    assert (await console.ask("/api/cardinality"))["state"] == ""
+    console.prometheus.finding = cardinality_finding({"path": {str(n): 1 for n in range(2000)}}, 2000, 2100, 0)
+    found = await console.ask("/api/cardinality")
+    assert (found["state"], found["label"], found["values"], found["limit"]) == ("nearlyFull", "path", 2000, 2100)
+    console.prometheus.up = False
     assert (await console.ask("/api/cardinality"))["state"] == ""
 
 

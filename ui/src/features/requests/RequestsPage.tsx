@@ -58,7 +58,9 @@ export default function RequestsPage() {
   );
 }
 
-const keyOf = (item: LoggedRequest) => `${item.namespace}/${item.pod}/${item.entry.time}/${item.entry.request_id}/${item.entry.downstream_remote_address}`;
+const keyOf = ({ namespace, pod, side, entry }: LoggedRequest) =>
+  [namespace, pod, side, entry.time, entry.request_id, entry.downstream_remote_address, entry.path, entry.response_code].join(" ");
+const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hour12: false } as const;
 
 interface FiltersProperties {
   filters: Record<Filter, string>;
@@ -159,11 +161,11 @@ function State({ answer, failed }: { answer: LoggedRequests | undefined; failed:
           <p className="soft">{t("requestLogTelemetry")}</p>
         </div>
       ) : (
-        <p className="page-note" role="status">
+        <p className={answer.found === 0 ? "page-note" : "request-count soft"} role="status">
           {answer.found === 0 ? t("requestLogNothing") : t("requestLogCount", { shown: answer.items.length, found: answer.found, pods: answer.pods })}
         </p>
       )}
-      {answer.podsLeftOut > 0 && <p className="page-note">{t("requestLogLeftOut", { count: answer.podsLeftOut })}</p>}
+      {answer.podsLeftOut > 0 && <p className="request-count soft">{t("requestLogLeftOut", { count: answer.podsLeftOut })}</p>}
     </>
   );
 }
@@ -187,11 +189,11 @@ function Table({ items, chosen, choose }: { items: LoggedRequest[]; chosen: stri
           const key = keyOf(item);
           return (
             <tr key={key} className={key === chosen ? "selected" : ""}>
-              <td className="when">{new Date(entry.time * 1000).toLocaleTimeString(language, { hour12: false, fractionalSecondDigits: 3 })}</td>
+              <td className="when">{new Date(entry.time * 1000).toLocaleTimeString(language, TIME)}</td>
               <td>
                 {item.workload} <span className="soft">{t(`side.${item.side}`)}</span>
               </td>
-              <td>
+              <td className="request-cell">
                 <button type="button" className="link request-link" onClick={() => choose(key)}>
                   {entry.method === "" ? entry.upstream_cluster || entry.downstream_local_address : `${entry.method} ${entry.authority}${entry.path}`}
                 </button>

@@ -116,3 +116,9 @@ def test_further_roots_are_trusted_beside_the_current_one() -> None:
 
 def test_keys_do_not_show_in_logs() -> None:
     assert "PRIVATE" not in repr(authority().issue(IDENTITY, LABELS)) + repr(authority().serving_pair()) + repr(ROOT)
+
+
+def test_a_version_tells_when_its_certificate_ends() -> None:
+    version = authority().issue(IDENTITY, LABELS).version
+    assert authority().expiry_time(version) == NOW.replace(microsecond=0) + timedelta(hours=24)
+    assert authority().expiry_time("not one of ours") is None

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import aiohttp
+import jsonschema_rs
 import pytest
 
 from kaiki.console.control_plane import ControlPlaneClient
@@ -217,6 +218,25 @@ async def test_followed_logs_go_on(console: Console) -> None:
         lines = [(await answer.content.readline()).decode() for _ in range(5)]
     assert lines == [f"reviews-v3-abc-1 app line {number}\n" for number in range(1997, 2002)]
     await console.ask("/api/logs?namespace=default&pod=none&container=app&follow=true", 404)
+
+
+@pytest.mark.parametrize(
+    ("path", "schema"),
+    [
+        ("/api/summaries?by=namespace", "Summaries"),
+        ("/api/summaries?by=app", "Summaries"),
+        ("/api/summaries?by=workload", "Summaries"),
+        ("/api/summaries?by=service", "Summaries"),
+        ("/api/details/app/default/reviews", "SubjectDetails"),
+        ("/api/details/service/istio-system/istio-ingressgateway", "SubjectDetails"),
+        ("/api/heat?node=workload:default/reviews-v3", "Heat"),
+        ("/api/mesh", "Mesh"),
+    ],
+)
+async def test_answers_are_as_the_document_says(console: Console, path: str, schema: str) -> None:
+    document = await console.ask("/api/openapi.json")
+    whole = {"$ref": f"#/components/schemas/{schema}", "components": document["components"]}
+    jsonschema_rs.validator_for(whole).validate(await console.ask(path))
 
 
 async def test_replicas_are_asked_by_their_own_address() -> None:

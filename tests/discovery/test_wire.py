@@ -37,3 +37,11 @@ def test_a_request_is_read() -> None:
     message.error_detail.code = 13
     message.error_detail.message = "no"
     assert parse_request(message.SerializeToString()).rejection == "no"
+
+
+def test_a_proxy_says_its_version() -> None:
+    message = discovery_pb2.DeltaDiscoveryRequest(type_url="t")
+    assert parse_request(message.SerializeToString()).proxy_version == ""
+    number = message.node.user_agent_build_version.version
+    number.major_number, number.minor_number, number.patch = 1, 40, 2
+    assert parse_request(message.SerializeToString()).proxy_version == "1.40.2"

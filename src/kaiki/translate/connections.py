@@ -43,9 +43,11 @@ class Role(StrEnum):
     GATEWAY = "gateway"
 
 
-def _manager(role: Role, reporter: Reporter, statistics: str, sessions: bool = False) -> http.HttpConnectionManager:
+def _manager(
+    role: Role, reporter: Reporter, statistics: str, sessions: bool = False, counts_messages: bool = True
+) -> http.HttpConnectionManager:
     manager = http.HttpConnectionManager(stat_prefix=statistics, codec_type=http.HttpConnectionManager.AUTO)
-    manager.access_log.extend((*http_loggers(reporter), *message_loggers(reporter)))
+    manager.access_log.extend((*http_loggers(reporter), *(message_loggers(reporter) if counts_messages else ())))
     manager.generate_request_id.value = True
     manager.normalize_path.value = True
     manager.use_remote_address.value = role is Role.GATEWAY
@@ -57,11 +59,11 @@ def _manager(role: Role, reporter: Reporter, statistics: str, sessions: bool = F
         manager.server_header_transformation = http.HttpConnectionManager.PASS_THROUGH
         # HTTP/1.0 clients exist, and the application decides what it thinks of them.
         manager.http_protocol_options.accept_http_10 = True
-    _set_filters(manager, role, sessions)
+    _set_filters(manager, role, sessions, counts_messages)
     return manager
 
 
-def _set_filters(manager: http.HttpConnectionManager, role: Role, sessions: bool) -> None:
+def _set_filters(manager: http.HttpConnectionManager, role: Role, sessions: bool, counts_messages: bool) -> None:
     """The filters in their order. What acts on some routes only is off until a route has a configuration for it: every
     filter costs every request some microseconds. Inbound routes never have one.
     """
@@ -74,7 +76,8 @@ def _set_filters(manager: http.HttpConnectionManager, role: Role, sessions: bool
     if sessions:
         session = manager.http_filters.add(name=SESSION_FILTER, disabled=True)
         session.typed_config.CopyFrom(pack_empty(SESSION_FILTER_TYPE))
-    manager.http_filters.append(message_counter())
+    if counts_messages:
+        manager.http_filters.append(message_counter(by_route=role is not Role.INBOUND))
     router = manager.http_filters.add(name="envoy.filters.http.router")
     router.typed_config.CopyFrom(pack_empty("envoy.extensions.filters.http.router.v3.Router"))
 
@@ -93,9 +96,11 @@ def routed_http(role: Role, statistics: str, table: str, sessions: bool = False)
     return listener_components_pb2.Filter(name=_HTTP_FILTER, typed_config=pack(manager))
 
 
-def inbound_http(statistics: str, cluster: str, reporter: Reporter) -> listener_components_pb2.Filter:
+def inbound_http(
+    statistics: str, cluster: str, reporter: Reporter, counts_messages: bool
+) -> listener_components_pb2.Filter:
     """An HTTP connection manager in front of the sidecar's own application: everything goes to one cluster."""
-    manager = _manager(Role.INBOUND, reporter, statistics)
+    manager = _manager(Role.INBOUND, reporter, statistics, counts_messages=counts_messages)
     if reporter is Reporter.DESTINATION_MTLS:
         manager.forward_client_cert_details = http.HttpConnectionManager.SANITIZE_SET
         manager.set_current_client_cert_details.uri = True

@@ -43,6 +43,7 @@ class Target(NamedTuple):
 
     cluster: str
     follows_client: bool = False
+    may_be_grpc: bool = False
     hash: ConsistentHash | None = None
     tcp: TcpSettings = NO_TCP_SETTINGS
 
@@ -333,6 +334,7 @@ def target_of(made_of: OutboundCluster) -> Target:
     return Target(
         cluster=made_of.name,
         follows_client=made_of.follows_client and made_of.is_mesh_tls,
+        may_be_grpc=made_of.follows_client or made_of.is_http2,
         hash=balancer.hash if balancer else None,
         tcp=tcp_settings(pool, made_of.policy.tunnel, balancer.hash if balancer else None),
     )

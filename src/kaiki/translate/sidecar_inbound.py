@@ -180,7 +180,8 @@ def _port_chains(
     http = protocol.is_http or protocol in (Protocol.AUTO, Protocol.HTTPS)
     chain = _chain(port, "tls", (), "own-tls")
     chain.transport_socket.CopyFrom(transport_sockets.plain_server(tls, _SERVER_HTTP if http else ()))
-    chain.filters.append(_last_filter(cluster, Reporter.DESTINATION_PLAINTEXT, None if http else settings))
+    plain = Reporter.DESTINATION_PLAINTEXT
+    chain.filters.append(_last_filter(cluster, plain, None if http else settings, protocol))
     return iter((chain,))
 
 
@@ -189,17 +190,17 @@ def _chains(
 ) -> Iterator[listener_components_pb2.FilterChain]:
     """The chains of one port (0: all others). Without settings for bytes, a chain speaks HTTP."""
     if protocol.is_http:
-        yield _mesh_chain(port, cluster, _MESH_HTTP + _MESH_TCP, None)
-        yield _plain_chain(port, cluster, "raw_buffer", (), None)
+        yield _mesh_chain(port, protocol, cluster, _MESH_HTTP + _MESH_TCP, None)
+        yield _plain_chain(port, protocol, cluster, "raw_buffer", (), None)
         return
     if protocol is Protocol.AUTO:
-        yield _mesh_chain(port, cluster, _MESH_HTTP, None)
-        yield _mesh_chain(port, cluster, _MESH_TCP, settings)
-        yield _plain_chain(port, cluster, "raw_buffer", HTTP_PROTOCOLS, None)
+        yield _mesh_chain(port, protocol, cluster, _MESH_HTTP, None)
+        yield _mesh_chain(port, protocol, cluster, _MESH_TCP, settings)
+        yield _plain_chain(port, protocol, cluster, "raw_buffer", HTTP_PROTOCOLS, None)
     else:
-        yield _mesh_chain(port, cluster, _MESH_HTTP + _MESH_TCP, settings)
-    yield _plain_chain(port, cluster, "tls", (), settings)
-    yield _plain_chain(port, cluster, "raw_buffer", (), settings)
+        yield _mesh_chain(port, protocol, cluster, _MESH_HTTP + _MESH_TCP, settings)
+    yield _plain_chain(port, protocol, cluster, "tls", (), settings)
+    yield _plain_chain(port, protocol, cluster, "raw_buffer", (), settings)
 
 
 def _chain(port: int, transport: str, protocols: tuple[str, ...], label: str) -> listener_components_pb2.FilterChain:
@@ -213,26 +214,33 @@ def _chain(port: int, transport: str, protocols: tuple[str, ...], label: str) ->
 
 
 def _mesh_chain(
-    port: int, cluster: str, protocols: tuple[str, ...], settings: TcpSettings | None
+    port: int, protocol: Protocol, cluster: str, protocols: tuple[str, ...], settings: TcpSettings | None
 ) -> listener_components_pb2.FilterChain:
     http = settings is None
     chain = _chain(port, "tls", protocols, "mtls-http" if http else "mtls-tcp")
     chain.transport_socket.CopyFrom(transport_sockets.mesh_server(_SERVER_HTTP if http else _MESH_TCP))
     chain.filters.append(peer_filter())
-    chain.filters.append(_last_filter(cluster, Reporter.DESTINATION_MTLS, settings))
+    chain.filters.append(_last_filter(cluster, Reporter.DESTINATION_MTLS, settings, protocol))
     return chain
 
 
 def _plain_chain(
-    port: int, cluster: str, transport: str, protocols: tuple[str, ...], settings: TcpSettings | None
+    port: int,
+    protocol: Protocol,
+    cluster: str,
+    transport: str,
+    protocols: tuple[str, ...],
+    settings: TcpSettings | None,
 ) -> listener_components_pb2.FilterChain:
     label = "plain-http" if settings is None else "plain-tcp" if transport == "raw_buffer" else "tls-tcp"
     chain = _chain(port, transport, protocols, label)
-    chain.filters.append(_last_filter(cluster, Reporter.DESTINATION_PLAINTEXT, settings))
+    chain.filters.append(_last_filter(cluster, Reporter.DESTINATION_PLAINTEXT, settings, protocol))
     return chain
 
 
-def _last_filter(cluster: str, reporter: Reporter, settings: TcpSettings | None) -> listener_components_pb2.Filter:
+def _last_filter(
+    cluster: str, reporter: Reporter, settings: TcpSettings | None, protocol: Protocol
+) -> listener_components_pb2.Filter:
     if settings is None:
-        return inbound_http(cluster, cluster, reporter)
+        return inbound_http(cluster, cluster, reporter, counts_messages=protocol is not Protocol.HTTP)
     return tcp(cluster, ((cluster, 1),), reporter, settings=settings)

@@ -28,6 +28,7 @@ from kaiki.translate.encode import duration, serialize, versioned
 from kaiki.translate.features.compact_labels import name_service
 from kaiki.translate.features.cors import set_cors
 from kaiki.translate.features.faults import set_fault
+from kaiki.translate.features.grpc_messages import count_messages
 from kaiki.translate.features.headers import authority_change, set_header_changes
 from kaiki.translate.features.load_balancing import hash_policies
 from kaiki.translate.features.mirroring import set_mirrors
@@ -147,6 +148,7 @@ def passthrough_host(cluster: str = cluster_names.PASSTHROUGH) -> bytes:
     route.match.prefix = "/"
     route.route.cluster = cluster
     route.route.timeout.SetInParent()
+    count_messages(route)
     return serialize(host)
 
 
@@ -244,8 +246,15 @@ def _forward_to(route: route_components_pb2.Route, target: Target) -> None:
     route.route.cluster = target.cluster
     route.route.timeout.SetInParent()
     route.route.hash_policy.extend(hash_policies(target.hash))
+    _set_filters(route, target)
+
+
+def _set_filters(route: route_components_pb2.Route, target: Target) -> None:
+    """Switch on the filters that a destination needs."""
     if target.follows_client:
         follow_client_protocol(route)
+    if target.may_be_grpc:
+        count_messages(route)
 
 
 def _forward_by_weight(
@@ -258,7 +267,6 @@ def _forward_by_weight(
         cluster.weight.value = share.weight
         if share.request_headers != NO_HEADER_CHANGES or share.response_headers != NO_HEADER_CHANGES:
             set_header_changes(cluster, share.request_headers, share.response_headers)
-        if target.follows_client:
-            follow_client_protocol(route)
+        _set_filters(route, target)
         if target.hash is not None and not action.hash_policy:
             action.hash_policy.extend(hash_policies(target.hash))

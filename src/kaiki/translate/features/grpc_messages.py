@@ -5,7 +5,8 @@ number, and none of its operators can cut that text in two. So a call with one m
 adds two ones; of any other call the text goes to the metrics process (`tcp_access_log.COLLECTOR_CLUSTER`, log name
 `LOG_NAME`), whose entry has Istio's labels as `common_properties.custom_tags`, and the text under `MESSAGES_TAG`.
 
-A call is counted when it ends.
+A call is counted when it ends. The filter costs every request that passes it, whatever it is: so clients' sidecars and
+gateways have it on routes to ports that may speak HTTP/2, servers' at all ports but those declared HTTP/1.1.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from __future__ import annotations
 from functools import cache
 
 from envoy.config.accesslog.v3 import accesslog_pb2
+from envoy.config.route.v3 import route_components_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as http
+from google.protobuf import any_pb2
 
 from kaiki.translate.encode import duration, pack, pack_struct
 from kaiki.translate.features.metric_labels import Reporter
@@ -23,15 +26,28 @@ from kaiki.translate.features.telemetry import counting_logger, is_grpc, request
 LOG_NAME = "kaiki.grpc"
 MESSAGES_TAG = "messages"
 _STATE = "envoy.filters.http.grpc_stats"
+_FILTER_TYPE = "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig"
 _FLUSH_SECONDS = 0.5
 _ONE_EACH = f"filter_state['{_STATE}'] == b'1,1'"
 
 
 @cache
-def message_counter() -> http.HttpFilter:
-    """The filter that counts messages; it does nothing to what is not gRPC."""
-    config = pack_struct("envoy.extensions.filters.http.grpc_stats.v3.FilterConfig", {"emit_filter_state": True})
-    return http.HttpFilter(name=_STATE, typed_config=config)
+def message_counter(by_route: bool) -> http.HttpFilter:
+    """The filter that counts messages; it does nothing to what is not gRPC. `by_route`: off unless a route says so."""
+    config = pack_struct(_FILTER_TYPE, {"emit_filter_state": True})
+    return http.HttpFilter(name=_STATE, typed_config=config, disabled=by_route)
+
+
+def count_messages(route: route_components_pb2.Route) -> None:
+    """Switch the filter on for a route."""
+    route.typed_per_filter_config[_STATE].CopyFrom(_switched_on())
+
+
+@cache
+def _switched_on() -> any_pb2.Any:
+    # The filter knows no configuration by route; one that is optional is passed over, and still switches it on.
+    config = pack_struct(_FILTER_TYPE, {})
+    return pack(route_components_pb2.FilterConfig(is_optional=True, config=config))
 
 
 @cache

@@ -82,12 +82,18 @@ def _groups(made: Registry, entries: Iterable[ServiceEntry]) -> dict[str, list[t
     for entry in entries:
         for service in entry.services:
             usable = is_usable(service, bool(entry.written_endpoints or entry.selector))
-            if not usable or service.hostname in made.services:
+            known = made.services.get(service.hostname)
+            if not usable or (known is not None and not _is_hidden_from(known, service)):
                 continue
             group = found.setdefault(service.hostname, [])
             if not group or group[0][1].namespace == service.namespace:
                 group.append((entry, service))
     return found
+
+
+def _is_hidden_from(known: Service, service: Service) -> bool:
+    """Whether a Service of Kubernetes keeps to its own namespace, so that an entry of another may have its name."""
+    return known.export_to == (known.namespace,) and service.namespace != known.namespace
 
 
 def _merged(members: tuple[Service, ...], automatic: str) -> Service:

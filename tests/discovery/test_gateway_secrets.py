@@ -28,6 +28,12 @@ class Store:
     def roots(self, namespace: str, name: str) -> bytes | None:
         return b"roots" if (namespace, name) == ("shop", "one") else None
 
+    def is_shared(self, namespace: str, name: str, reader: str) -> bool:
+        return False
+
+    def may_read(self, namespace: str, name: str, service_account: str) -> bool:
+        return (namespace, name) == ("shop", "one") and service_account == "trusted"
+
 
 @pytest.fixture(scope="module")
 def authority() -> CertificateAuthority:
@@ -60,3 +66,11 @@ def test_nobody_else_is(authority: CertificateAuthority) -> None:
     assert given(authority, proxy(ProxyKind.SIDECAR), *NAMES) == {}
     assert given(authority, proxy(ProxyKind.GATEWAY, "elsewhere"), *NAMES) == {}
     assert given(authority, proxy(ProxyKind.GATEWAY), "kubernetes://shop/one") == {}
+
+
+def test_a_sidecar_is_given_what_a_rule_names_for_it_if_its_account_may_read(authority: CertificateAuthority) -> None:
+    asker = proxy(ProxyKind.SIDECAR)
+    trusted = dataclasses.replace(asker, identity=dataclasses.replace(asker.identity, service_account="trusted"))
+    assert set(given(authority, trusted, *NAMES)) == set(NAMES[:2])
+    elsewhere = dataclasses.replace(trusted, namespace="bank")
+    assert given(authority, elsewhere, *NAMES) == {}

@@ -61,6 +61,8 @@ class GatewaySecrets(Protocol):
 
     def is_shared(self, namespace: str, name: str, reader: str) -> bool: ...
 
+    def may_read(self, namespace: str, name: str, service_account: str) -> bool: ...
+
 
 class ProxySecrets:
     """The secrets of one proxy on one stream."""
@@ -91,7 +93,7 @@ class ProxySecrets:
 
     def _gateway_secret(self, proxy: Proxy, name: str) -> Resource | None:
         store, plain = self._gateway_secrets, name.removeprefix(GATEWAY_SECRETS)
-        if store is None or proxy.kind is not ProxyKind.GATEWAY:
+        if store is None or (proxy.kind is not ProxyKind.GATEWAY and not _is_readers(store, name, plain, proxy)):
             return None
         if name.startswith(SHARED_SECRETS):
             return _shared_secret(store, name, proxy.namespace)
@@ -133,6 +135,13 @@ class ProxySecrets:
     def seconds_until_rotation(self) -> float | None:
         """How long the certificate may stay; None when there is none."""
         return None if self.rotate_at is None else (self.rotate_at - datetime.now(UTC)).total_seconds()
+
+
+def _is_readers(store: GatewaySecrets, name: str, plain: str, proxy: Proxy) -> bool:
+    """Whether a sidecar may have a Secret of its namespace: a DestinationRule selects it, and its account may read."""
+    account = proxy.identity.service_account
+    names = (plain, plain.removesuffix(ROOTS_SUFFIX))
+    return name.startswith(GATEWAY_SECRETS) and any(store.may_read(proxy.namespace, one, account) for one in names)
 
 
 def _shared_secret(store: GatewaySecrets, name: str, reader: str) -> Resource | None:

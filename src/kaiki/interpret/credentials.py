@@ -30,6 +30,7 @@ def wanted_credentials(snapshot: MeshSnapshot) -> frozenset[tuple[str, str]]:
     }
     return frozenset(
         _policy_secrets(snapshot)
+        | {(space, one) for space, name, _ in sidecar_credentials(snapshot) for one in (name, *roots_names(name))}
         | by_pods
         | {(owner, name) for item in snapshot.gateways for owner, name in _placed(item)}
     )
@@ -40,6 +41,29 @@ def shared_credentials(snapshot: MeshSnapshot) -> frozenset[tuple[str, str, str]
     return frozenset(
         (owner, name, item.namespace) for item in snapshot.gateways for owner, name in _placed(item) if item.namespace
     )
+
+
+def sidecar_credentials(snapshot: MeshSnapshot) -> frozenset[tuple[str, str, str]]:
+    """(namespace, name, service account) of Secrets that DestinationRules name for the sidecars they select.
+
+    Only with a workloadSelector, which keeps a rule to its own namespace; and, as in Istio, only service accounts that
+    may list Secrets there are given them.
+    """
+    selecting = [rule for rules in snapshot.destination_policies.values() for rule in rules if rule.workload_selector]
+    return frozenset(
+        (rule.source.namespace, name, item.identity.service_account)
+        for rule in selecting
+        for name in _credentials_of(rule)
+        for item in snapshot.workloads.values()
+        if item.proxy is ProxyKind.SIDECAR
+        and item.namespace == rule.source.namespace
+        and set(rule.workload_selector) <= set(item.labels)
+    )
+
+
+def _credentials_of(rule: DestinationPolicy) -> set[str]:
+    levels = (policy.tls for policy in levels_of(rule))
+    return {tls.credential for tls in levels if tls is not None and tls.credential and not tls.is_of_mesh}
 
 
 def _placed(item: Gateway) -> list[tuple[str, str]]:
@@ -59,13 +83,8 @@ def _placed_roots(tls: ServerTls) -> tuple[str, ...]:
 
 def _policy_secrets(snapshot: MeshSnapshot) -> set[tuple[str, str]]:
     """The Secrets that DestinationRules name, for every namespace with gateway pods."""
-    names = {
-        tls.credential
-        for rules in snapshot.destination_policies.values()
-        for rule in rules
-        for policy in levels_of(rule)
-        if (tls := policy.tls) is not None and tls.credential and not tls.is_of_mesh
-    }
+    rules = (rule for same_host in snapshot.destination_policies.values() for rule in same_host)
+    names = {name for rule in rules for name in _credentials_of(rule)}
     if not names:
         return set()
     spaces = {item.namespace for item in snapshot.workloads.values() if item.proxy is ProxyKind.GATEWAY}
@@ -103,13 +122,14 @@ def gateway_namespaces(snapshot: MeshSnapshot, item: Gateway) -> list[str]:
     )
 
 
-def credential_input(namespace: str, name: str, material: Material) -> core.Object:
+def credential_input(namespace: str, name: str, material: Material, for_sidecars: bool = False) -> core.Object:
     """What interpretation is told of a Secret: nothing of what is in it."""
     return {
         "metadata": {"namespace": namespace, "name": name},
         "version": material.version,
         "pairProblem": material.pair_problem,
         "rootsProblem": material.roots_problem,
+        "forSidecars": for_sidecars,
     }
 
 
@@ -122,4 +142,5 @@ def credential(obj: core.Object) -> Credential:
         exists=bool(obj["version"]),
         pair_problem=str(obj["pairProblem"]),
         roots_problem=str(obj["rootsProblem"]),
+        for_sidecars=bool(obj.get("forSidecars")),
     )

@@ -19,9 +19,10 @@ def destination_policy(source: ObjectRef, spec: api.DestinationRuleSpec, created
     return model.DestinationPolicy(
         source=source,
         host=resolve_host(spec.host, source.namespace),
-        policy=_policy(spec.traffic_policy),
+        policy=_policy(spec.traffic_policy, bool(selector)),
         subsets=tuple(
-            model.Subset(item.name, _pairs(item.labels), _policy(item.traffic_policy)) for item in spec.subsets
+            model.Subset(item.name, _pairs(item.labels), _policy(item.traffic_policy, bool(selector)))
+            for item in spec.subsets
         ),
         export_to=resolve_export(spec.export_to, source.namespace),
         workload_selector=_pairs(selector),
@@ -33,7 +34,7 @@ def _pairs(values: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(values.items()))
 
 
-def _policy(policy: api.TrafficPolicy | None) -> model.TrafficPolicy:
+def _policy(policy: api.TrafficPolicy | None, selected: bool) -> model.TrafficPolicy:
     if policy is None:
         return NO_POLICY
     proxy_protocol = None
@@ -43,22 +44,24 @@ def _policy(policy: api.TrafficPolicy | None) -> model.TrafficPolicy:
         load_balancer=_load_balancer(policy.load_balancer),
         connection_pool=connection_pool(policy.connection_pool),
         outlier_detection=_outlier_detection(policy.outlier_detection),
-        tls=_tls(policy.tls),
+        tls=_tls(policy.tls, selected),
         proxy_protocol=proxy_protocol,
         retry_budget=_retry_budget(policy.retry_budget),
         tunnel=_tunnel(policy.tunnel),
         ports=tuple(
-            (item.port.number, _port_policy(item)) for item in policy.port_level_settings if item.port is not None
+            (item.port.number, _port_policy(item, selected))
+            for item in policy.port_level_settings
+            if item.port is not None
         ),
     )
 
 
-def _port_policy(policy: api.PortTrafficPolicy) -> model.TrafficPolicy:
+def _port_policy(policy: api.PortTrafficPolicy, selected: bool) -> model.TrafficPolicy:
     return model.TrafficPolicy(
         load_balancer=_load_balancer(policy.load_balancer),
         connection_pool=connection_pool(policy.connection_pool),
         outlier_detection=_outlier_detection(policy.outlier_detection),
-        tls=_tls(policy.tls),
+        tls=_tls(policy.tls, selected),
     )
 
 
@@ -164,7 +167,7 @@ def _outlier_detection(settings: api.OutlierDetection | None) -> model.OutlierDe
     )
 
 
-def _tls(settings: api.ClientTLSSettings | None) -> model.ClientTls | None:
+def _tls(settings: api.ClientTLSSettings | None, selected: bool) -> model.ClientTls | None:
     if settings is None:
         return None
     return model.ClientTls(
@@ -177,4 +180,5 @@ def _tls(settings: api.ClientTLSSettings | None) -> model.ClientTls | None:
         insecure_skip_verify=bool(settings.insecure_skip_verify),
         credential=settings.credential_name,
         revocation_list=settings.ca_crl,
+        for_selected=selected,
     )

@@ -69,6 +69,7 @@ def _cluster_rules(settings: InstallSettings) -> list[Object]:
         rule(gateway_api, ["gatewayclasses"], ["create", "update", "patch"]),
         rule("apiextensions.k8s.io", ["customresourcedefinitions"], READ),
         rule("authentication.k8s.io", ["tokenreviews"], ["create"]),
+        rule("authorization.k8s.io", ["subjectaccessreviews"], ["create"]),
         rule(admission, ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"], READ),
         rule(admission, ["mutatingwebhookconfigurations"], ["update", "patch"], [INJECTOR]),
         rule(admission, ["validatingwebhookconfigurations"], ["update", "patch"], [validator_name(settings)]),

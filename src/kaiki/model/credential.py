@@ -18,7 +18,7 @@ class Credential:
     """One Secret of a gateway's namespace, which may not exist.
 
     The problems say why it cannot serve as certificate and key (`pair_problem`) or as roots (`roots_problem`); empty if
-    it can. `version` changes with the contents.
+    it can. `version` changes with the contents. `for_sidecars` says that the sidecars which need it may have it, too.
     """
 
     namespace: str
@@ -27,6 +27,7 @@ class Credential:
     exists: bool = False
     pair_problem: str = ""
     roots_problem: str = ""
+    for_sidecars: bool = False
 
 
 Credentials = Mapping[tuple[str, str], Credential]

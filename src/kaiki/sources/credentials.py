@@ -1,4 +1,4 @@
-"""Reads the Secrets that Gateways name, and no others: each by a watch on its name.
+"""Reads the Secrets that Gateways and DestinationRules name, and no others: each by a watch on its name.
 
 Keys stay in this process's memory, on their way to gateways; interpretation is told only whether a Secret can be used.
 """
@@ -10,11 +10,18 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kaiki.interpret.credentials import CREDENTIAL, credential_input, shared_credentials, wanted_credentials
+from kaiki.interpret.credentials import (
+    CREDENTIAL,
+    credential_input,
+    shared_credentials,
+    sidecar_credentials,
+    wanted_credentials,
+)
 from kaiki.interpret.interpretation import Interpretation
 from kaiki.kube.cache import Cache, CacheEvent, drop_managed_fields
 from kaiki.kube.client import KubeClient
-from kaiki.kube.resource import SECRETS
+from kaiki.kube.errors import KubeError
+from kaiki.kube.resource import SECRETS, SUBJECT_ACCESS_REVIEWS
 from kaiki.model.credential import roots_names
 from kaiki.resources.credential import ABSENT, Material, material_of
 
@@ -24,7 +31,12 @@ PATIENCE_SECONDS = 3.0
 """How long a snapshot waits for Secrets it has just begun to need: a gateway should not lose a server for a restart of
 the control plane, nor all changes for one Secret that cannot be read."""
 
+RECHECK_SECONDS = 3.0
+"""How often it is asked again whether a service account may read, while one may not."""
+
 Name = tuple[str, str]
+Reader = tuple[str, str, str]
+"""Namespace and name of a Secret, and a service account of the namespace."""
 _UNREADABLE = Material(pair_problem="it cannot be read", roots_problem="it cannot be read")
 
 
@@ -38,6 +50,8 @@ class CredentialReader:
         self._materials: dict[Name, Material] = {}
         self._inputs: dict[tuple[str, str, str], Mapping[str, Any]] = {}
         self._shared: frozenset[tuple[str, str, str]] = frozenset()
+        self._readers: dict[Reader, bool] = {}
+        self._recheck: asyncio.TimerHandle | None = None
         self.changed: Callable[[], None] = lambda: None
 
     def inputs(self) -> Mapping[tuple[str, str, str], Mapping[str, Any]]:
@@ -48,6 +62,7 @@ class CredentialReader:
         """Read what Gateways need now, and forget the rest. True if `inputs` changed meanwhile."""
         wanted, before = wanted_credentials(interpretation.snapshot), dict(self._inputs)
         self._shared = shared_credentials(interpretation.snapshot)
+        await self._ask_for_readers(sidecar_credentials(interpretation.snapshot))
         for name in self._caches.keys() - wanted:
             await self._forget(name)
         new = [self._begin(name) for name in sorted(wanted - self._caches.keys())]
@@ -60,7 +75,41 @@ class CredentialReader:
         for name in wanted:
             if name not in self._materials:
                 self._take(name, ABSENT if self._caches[name].synced.is_set() else _UNREADABLE)
+            else:
+                self._take(name, self._materials[name])
         return self._inputs != before
+
+    async def _ask_for_readers(self, wanted: frozenset[Reader]) -> None:
+        """Find out which service accounts may list Secrets of their namespace; who may not is asked for again soon."""
+        self._readers = {reader: allowed for reader, allowed in self._readers.items() if reader in wanted}
+        for reader in sorted(wanted - self._readers.keys()):
+            self._readers[reader] = await self._may_list(reader[0], reader[2])
+        if not all(self._readers.values()) and self._recheck is None:
+            self._recheck = asyncio.get_running_loop().call_later(RECHECK_SECONDS, self._ask_again)
+
+    def _ask_again(self) -> None:
+        self._recheck = None
+        self._readers = {reader: True for reader, allowed in self._readers.items() if allowed}
+        self.changed()
+
+    async def _may_list(self, namespace: str, account: str) -> bool:
+        groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {
+                "user": f"system:serviceaccount:{namespace}:{account}",
+                "groups": groups,
+                "resourceAttributes": {"namespace": namespace, "verb": "list", "resource": "secrets"},
+            },
+        }
+        try:
+            call = f"ask whether {namespace}/{account} may list Secrets"
+            found = await self._client.request("POST", SUBJECT_ACCESS_REVIEWS.path(), body=review, call=call)
+        except KubeError as error:
+            logger.warning("cannot find out whether %s/%s may list Secrets: %s", namespace, account, error)
+            return False
+        return bool((found.get("status") or {}).get("allowed"))
 
     def _begin(self, name: Name) -> Cache:
         cache = Cache(
@@ -80,11 +129,13 @@ class CredentialReader:
             self.changed()
 
     def _take(self, name: Name, material: Material) -> bool:
-        if self._materials.get(name) == material:
-            return False
-        self._materials[name] = material
-        self._inputs[CREDENTIAL, *name] = credential_input(*name, material)
-        return True
+        allowed = [allowed for reader, allowed in self._readers.items() if reader[:2] == name]
+        said = credential_input(*name, material, for_sidecars=bool(allowed) and all(allowed))
+        changed = self._materials.get(name) != material or self._inputs.get((CREDENTIAL, *name)) != said
+        if changed:
+            self._materials[name] = material
+            self._inputs[CREDENTIAL, *name] = said
+        return changed
 
     async def _forget(self, name: Name) -> None:
         task = self._tasks.pop(name)
@@ -96,6 +147,8 @@ class CredentialReader:
 
     async def close(self) -> None:
         """Stop reading."""
+        if self._recheck is not None:
+            self._recheck.cancel()
         for name in list(self._caches):
             await self._forget(name)
 
@@ -109,6 +162,10 @@ class CredentialReader:
     def is_shared(self, namespace: str, name: str, reader: str) -> bool:
         """Whether a Gateway with pods in namespace `reader` may use a Secret of `namespace`."""
         return (namespace, name, reader) in self._shared
+
+    def may_read(self, namespace: str, name: str, service_account: str) -> bool:
+        """Whether sidecars of a service account are given a Secret of their namespace."""
+        return self._readers.get((namespace, name, service_account), False)
 
     def roots(self, namespace: str, name: str) -> bytes | None:
         """The roots for a credential's clients, PEM: of the Secret beside it, or its own."""

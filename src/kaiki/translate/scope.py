@@ -287,11 +287,13 @@ class Scope:
         )
 
     def _secret(self, tls: ClientTls | None) -> SecretState:
-        """Whether the Secret a DestinationRule names can be used here. Only gateways are given Secrets."""
-        if tls is None or not tls.credential or tls.is_of_mesh or not self.is_gateway:
+        """Whether the Secret a DestinationRule names can be used here: by gateways, and by sidecars a rule selects."""
+        if tls is None or not tls.credential or tls.is_of_mesh or not (self.is_gateway or tls.for_selected):
             return SecretState.NONE
         known = self.snapshot.credentials
         pair = known.get((self.namespace, tls.credential))
+        if not self.is_gateway and (pair is None or not pair.for_sidecars):
+            return SecretState.MISSING
         if tls.needs_pair and (pair is None or pair.pair_problem):
             return SecretState.MISSING
         roots = find_roots(known, self.namespace, tls.credential)

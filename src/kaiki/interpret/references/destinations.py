@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from kaiki.interpret.credentials import levels_of
 from kaiki.interpret.hosts import covers
@@ -65,13 +65,18 @@ def _subsets(snapshot: MeshSnapshot, rule: DestinationPolicy, hosts: list[str]) 
 
 
 def _secrets(snapshot: MeshSnapshot, rule: DestinationPolicy) -> Iterator[Finding]:
-    """What is wrong with the Secrets a rule names. Gateways read them in their own namespace; sidecars read none."""
+    """What is wrong with the Secrets a rule names. Gateways read them in their own namespace; sidecars only where the
+    rule selects them, and their service account may list Secrets.
+    """
     names = {
         tls.credential: tls.needs_pair
         for policy in levels_of(rule)
         if (tls := policy.tls) is not None and tls.credential and not tls.is_of_mesh
     }
     if not names:
+        return
+    if rule.workload_selector:
+        yield from _secrets_of_selected(snapshot, rule, names)
         return
     spaces = sorted({item.namespace for item in snapshot.workloads.values() if item.proxy is ProxyKind.GATEWAY})
     for name, needs_pair in sorted(names.items()):
@@ -81,8 +86,28 @@ def _secrets(snapshot: MeshSnapshot, rule: DestinationPolicy) -> Iterator[Findin
             problem = problem or (roots.roots_problem if roots is not None else "")
             if problem:
                 message = f"Secret {namespace}/{name} cannot be used by the gateways there: {problem}."
-                hint = "Requests they send to the host get 503 until then. Sidecars take certificates from files only."
+                hint = (
+                    "Requests they send to the host get 503 until then. Sidecars need a rule with a workloadSelector."
+                )
                 yield Finding("KAI0305", Severity.WARNING, rule.source, "spec.trafficPolicy.tls", message, hint)
+
+
+def _secrets_of_selected(
+    snapshot: MeshSnapshot, rule: DestinationPolicy, names: Mapping[str, bool]
+) -> Iterator[Finding]:
+    namespace = rule.source.namespace
+    for name, needs_pair in sorted(names.items()):
+        pair, roots = snapshot.credentials.get((namespace, name)), find_roots(snapshot.credentials, namespace, name)
+        problem = pair.pair_problem if needs_pair and pair is not None else ""
+        problem = problem or (roots.roots_problem if roots is not None else "")
+        if not problem and pair is not None and not pair.for_sidecars:
+            problem = "a service account of the selected pods may not list Secrets there"
+        if problem:
+            message = f"Secret {namespace}/{name} cannot be used by the proxies this rule selects: {problem}."
+            hint = (
+                "Requests they send to the host get 503 until then; a Role with the verb list and a RoleBinding help."
+            )
+            yield Finding("KAI0305", Severity.WARNING, rule.source, "spec.trafficPolicy.tls", message, hint)
 
 
 def _localities(snapshot: MeshSnapshot, rule: DestinationPolicy) -> Iterator[Finding]:

@@ -128,7 +128,8 @@ class TlsMode(StrEnum):
 class ClientTls:
     """TLS origination. Certificates are paths in the proxy's file system, or come from the Secret `credential`.
 
-    `roots_pem` are the roots themselves (BackendTLSPolicy).
+    `roots_pem` are the roots themselves (BackendTLSPolicy). `for_selected` is of rules that select their callers: their
+    Secrets are for sidecars, too.
     """
 
     mode: TlsMode = TlsMode.AUTO
@@ -141,6 +142,7 @@ class ClientTls:
     roots_pem: bytes = b""
     credential: str = ""
     revocation_list: str = ""
+    for_selected: bool = False
 
     @property
     def is_of_mesh(self) -> bool:

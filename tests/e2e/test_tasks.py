@@ -25,6 +25,7 @@ IMAGES = """
   env: {{CURL_CA_BUNDLE: "{roots}"}}
   programs:
     nc: ["{{python}}", -S, -E, "{{samples}}/curl/nc.py"]
+    time: ["{{python}}", -S, -E, "{{samples}}/curl/time.py"]
 """
 
 

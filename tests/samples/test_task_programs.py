@@ -128,6 +128,12 @@ def test_nc_carries_input_and_output() -> None:
     assert run("curl/nc.py", "127.0.0.1", str(number)).returncode == 1
 
 
+def test_time_says_how_long_a_command_took() -> None:
+    done = run("curl/time.py", sys.executable, "-c", "raise SystemExit(3)")
+    assert done.returncode == 3 and re.search(r"(?m)^real\t0m [0-9.]+s$", done.stderr)
+    assert run("curl/time.py", "/no/such/program").returncode == 127
+
+
 CONFIG = """
 events {
 }

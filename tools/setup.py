@@ -238,6 +238,7 @@ TEST_PROGRAMS = (
     (("ruby",), ("ruby",)),
     (("java",), ("default-jdk-headless",)),
     (("node",), ("nodejs",)),
+    (("busybox",), ("busybox-static",)),
 )
 
 

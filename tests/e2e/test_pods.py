@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from mesh import REPOSITORY, Mesh, wait_until
+
+sys.path.insert(0, str(REPOSITORY / "tests" / "runtime"))
+
+from image_archive import make_layer, write_docker_archive
 
 pytestmark = pytest.mark.e2e
 
@@ -103,3 +109,98 @@ def guest(pods: Mesh) -> Iterator[subprocess.Popen[bytes]]:
 @pytest.mark.usefixtures("guest")
 def test_a_program_of_the_users_own_needs_no_annotation(pods: Mesh) -> None:
     wait_until(lambda: "from the loopback" in call(pods, "http://mine:8000/"), "it is reached")
+
+
+PAGE = 'while true; do printf "HTTP/1.1 200 OK\\r\\nContent-Length: 11\\r\\n\\r\\nfrom a box\\n" | nc -l -p 8080; done'
+BOX = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: box}
+spec:
+  selector: {matchLabels: {app: box}}
+  template:
+    metadata: {labels: {app: box}}
+    spec:
+      initContainers:
+      - {name: first, image: "example.org/box:1", args: [sh, -c, "echo from-init > /shared/init; exit 0"],
+         volumeMounts: [{name: shared, mountPath: /shared}]}
+      containers:
+      - name: box
+        image: example.org/box:1
+        env: [{name: COLOUR, value: blue}, {name: SENTENCE, value: "it is $(COLOUR)"}]
+        ports: [{containerPort: 8080}]
+        readinessProbe: {exec: {command: [test, -e, /shared/init]}, periodSeconds: 1}
+        lifecycle: {preStop: {exec: {command: [sh, -c, "echo stopping > /proc/1/fd/1"]}}}
+        volumeMounts: [{name: shared, mountPath: /shared}, {name: settings, mountPath: /etc/box}]
+      volumes: [{name: shared, emptyDir: {}}, {name: settings, configMap: {name: box}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: box}
+spec: {selector: {app: box}, ports: [{name: http, port: 80, targetPort: 8080}]}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: box}
+data: {key: value}
+"""
+
+
+@pytest.fixture(scope="module")
+def box(pods: Mesh) -> Mesh:
+    """A mesh with an archive of an image in its folder: busybox, and nothing of this machine."""
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        pytest.skip("busybox-static is not installed: apt-get install busybox-static")
+    programs = ("sh", "cat", "id", "ls", "nc", "sleep", "test", "touch", "tar", "wget")
+    files = {"bin": None, "tmp": None, "bin/busybox": Path(busybox).read_bytes()}
+    files |= {f"bin/{name}": "busybox" for name in programs}
+    files |= {"etc/passwd": b"root:x:0:0::/root:/bin/sh\nbox:x:700:701::/home/box:/bin/sh\n", "mark": b"of the image\n"}
+    config = {"Cmd": ["sh", "-c", PAGE], "User": "box", "Env": ["KIND=wood"], "WorkingDir": "/work"}
+    pods.kubectl("apply", "-f", "-", given=BOX)
+
+    def told() -> bool:
+        return "ErrImagePull" in pods.kubectl("describe", "pod", "-l", "app=box")
+
+    wait_until(told, "the pod says that its image is not here")
+    write_docker_archive(pods.home / "images" / "box.tar", "example.org/box:1", config, make_layer(files))
+    pods.kubectl("rollout", "status", "deployment/box", "--timeout=90s")
+    return pods
+
+
+def inside(mesh: Mesh, *command: str) -> str:
+    return mesh.kubectl("exec", "deploy/box", "-c", "box", "--", *command, check=False)
+
+
+def test_an_image_from_an_archive(box: Mesh) -> None:
+    assert inside(box, "cat", "/mark") == "of the image\n"
+    assert inside(box, "id", "-u") == "700\n"
+    words = inside(box, "sh", "-c", "echo $KIND $SENTENCE $HOME $PWD; cat /shared/init /etc/box/key")
+    assert words == "wood it is blue /home/box /work\nfrom-init\nvalue"
+    assert "nobody-has-this" not in inside(box, "ls", "/")
+    assert inside(box, "ls", "/usr", "/work").count("No such file") == 1, "nothing of this machine is seen"
+    wait_until(lambda: "from a box" in call(box, "http://box/"), "it answers in the mesh")
+    code = box.kubectl("exec", "deploy/box", "-c", "box", "--", "sh", "-c", "exit 7", check=False)
+    assert "exit code 7" in code
+
+
+def test_what_it_writes_ends_with_it(box: Mesh) -> None:
+    inside(box, "touch", "/work/kept", "/tmp/kept")
+    assert "kept" in inside(box, "ls", "/work")
+    box.kubectl("delete", "pod", "-l", "app=box", "--wait=true")
+    box.kubectl("rollout", "status", "deployment/box", "--timeout=90s")
+    assert "kept" not in inside(box, "ls", "/work")
+    wait_until(lambda: len(list((box.home / "containers").iterdir())) == 1, "one pod's layers are left")
+
+
+def test_logs_and_exit_codes_of_an_image(box: Mesh) -> None:
+    arguments = ("--image=example.org/box:1", "--restart=Never", "--labels=sidecar.istio.io/inject=false")
+    box.kubectl("run", "once", *arguments, "--", "sh", "-c", "echo said; touch /mark && id -g; exit 5")
+    box.kubectl("wait", "pod/once", "--for=jsonpath={.status.phase}=Failed", "--timeout=60s")
+    [pod] = box.objects("pod/once")
+    assert pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 5
+    assert box.kubectl("logs", "once") == "said\n701\n"
+    given = json.dumps({"spec": {"securityContext": {"runAsUser": 4000}}})
+    box.kubectl("run", "other", *arguments, f"--overrides={given}", "--", "id", "-u")
+    box.kubectl("wait", "pod/other", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+    assert box.kubectl("logs", "other") == "4000\n"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
@@ -17,6 +18,7 @@ from typing import Any, Protocol, TypeAlias
 from kaiki.runtime import relay
 from kaiki.runtime.cluster import Cluster, ClusterUnavailable
 from kaiki.runtime.host_sockets import SocketTaker
+from kaiki.runtime.image_store import ImageStore
 from kaiki.runtime.images import BUILT_IN, ImageMap
 from kaiki.runtime.logs import ContainerLog
 from kaiki.runtime.loopback import Loopback, Wanted, wanted_ports
@@ -91,6 +93,7 @@ class Agent:
             network=Network(),
             processes=self.processes,
             images=images,
+            store=ImageStore(settings.home, self.processes, settings.engines, sockets.fetch_image),
             environment=container_environment(),
             machine=machine_resources(),
             user=settings.user or _DEFAULT_USER,
@@ -105,6 +108,7 @@ class Agent:
     async def start(self) -> None:
         """Prepare the outer namespace; raises OSError."""
         self.node.network.prepare()
+        shutil.rmtree(self.settings.home / "containers", ignore_errors=True)
         with relay.open_egress_listener(GATEWAY) as listener:
             self._egress_port = listener.getsockname()[1]
             self._order({"op": "listen", "name": "egress"}, (listener.fileno(),))
@@ -189,7 +193,8 @@ class Agent:
         """Read the image map again whenever a file of it changes."""
         while True:
             await asyncio.sleep(_IMAGE_POLL_SECONDS)
-            if self.node.images.reload():
+            archives = self.node.store.changed()
+            if self.node.images.reload() or archives:
                 for error in self.node.images.errors:
                     logger.warning("image map: %s", error)
                 self.retry_pods(images_changed=True)

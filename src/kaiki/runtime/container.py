@@ -17,6 +17,7 @@ from kaiki.runtime import health, redirect, rules, sandbox
 from kaiki.runtime.environment import PodFacts, build_environment, expand
 from kaiki.runtime.images import PROGRAMS_FOLDER, Launch, find_program
 from kaiki.runtime.logs import ContainerLog
+from kaiki.runtime.mounts import Image
 from kaiki.runtime.node import Node
 from kaiki.runtime.plan import Ending
 from kaiki.runtime.podvolumes import PodVolumes
@@ -59,6 +60,7 @@ class Run:
         self._started_at = 0.0
         self._privileged = False
         self._command: Command | None = None
+        self._image_user: tuple[int, int] | None = None
         self._programs: Mapping[str, tuple[str, ...]] = {}
         self.log: ContainerLog | None = None
         self.input: int | None = None
@@ -66,7 +68,9 @@ class Run:
 
     def command(self, launch: Launch, facts: PodFacts, volumes: PodVolumes, network: int) -> Command:
         """The process that is this container; raises MissingReference."""
+        self._image_user = launch.user
         base = {**self._node.environment, "HOSTNAME": host_name(self._pod), **launch.environment}
+        directory = self._container.get("workingDir") or launch.directory or "/"
         binds = volumes.binds(self._container)
         if launch.programs:
             base["PATH"] = f"{PROGRAMS_FOLDER}:{base.get('PATH', '/usr/bin:/bin')}"
@@ -79,25 +83,35 @@ class Run:
         return Command(
             arguments=arguments,
             environment=environment,
-            directory=self._container.get("workingDir") or launch.directory or "/",
+            directory=directory,
             hostname=host_name(self._pod),
             network=network,
             view={
                 "hidden": [str(self._node.home), "/run"],
                 "binds": binds,
                 "staging": str(self._node.sandbox_folder / "root"),
+                "image": self._image(launch, directory),
             },
             user=None if launch.privileged else self._user(),
             capabilities=_PRIVILEGES if launch.privileged else None,
             mark=_MARK if launch.privileged else None,
         )
 
+    def _image(self, launch: Launch, directory: str) -> Image | None:
+        """A root of its own, with a layer for what the container writes; it starts anew with each run."""
+        if not launch.root:
+            return None
+        own = self._node.layers_folder(self._pod) / self.identity
+        own.mkdir(parents=True)
+        return {"lower": launch.root, "upper": str(own / "upper"), "work": str(own / "work"), "directory": directory}
+
     def _user(self) -> tuple[int, int]:
         own = self._container.get("securityContext") or {}
         shared = (self._pod.get("spec") or {}).get("securityContext") or {}
         uid = own.get("runAsUser", shared.get("runAsUser"))
         gid = own.get("runAsGroup", shared.get("runAsGroup"))
-        return (self._node.user[0] if uid is None else int(uid), self._node.user[1] if gid is None else int(gid))
+        default = self._image_user or self._node.user
+        return (default[0] if uid is None else int(uid), default[1] if gid is None else int(gid))
 
     async def start(self, launch: Launch, facts: PodFacts, volumes: PodVolumes, network: int, restart: int) -> None:
         """Start it; raises CannotRun or MissingReference. Afterwards `wait` gives the end."""

@@ -15,6 +15,8 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from kaiki.runtime.engines import fetch
+
 LOOPBACK = "127.0.0.1"
 _PACKET_BYTES = 1 << 16
 _BACKLOG = 1024
@@ -49,6 +51,7 @@ class SocketGiver:
         self._host_sockets = host_sockets
         self._on_state = on_state
         self._loop = asyncio.get_running_loop()
+        self._fetching: set[asyncio.Task[None]] = set()
         for end, callback in ((control, self._serve), (host_sockets, self._give_stream)):
             end.setblocking(False)
             self._loop.add_reader(end.fileno(), callback)
@@ -60,6 +63,8 @@ class SocketGiver:
 
     def close(self) -> None:
         """Close the channels; the process inside ends when it sees that."""
+        for task in self._fetching:
+            task.cancel()
         for end in (self._control, self._host_sockets):
             self._loop.remove_reader(end.fileno())
             end.close()
@@ -88,6 +93,11 @@ class SocketGiver:
             self._on_state(request["state"])
             return
         answer: dict[str, Any] = {"id": request["id"]}
+        if request["op"] == "fetch":
+            task = self._loop.create_task(self._fetch(request, answer))
+            self._fetching.add(task)
+            task.add_done_callback(self._fetching.discard)
+            return
         try:
             with self._make(request) as made:
                 answer["port"] = made.getsockname()[1]
@@ -95,6 +105,11 @@ class SocketGiver:
         except OSError as error:
             with contextlib.suppress(OSError):
                 self._control.send(json.dumps(answer | {"error": str(error)}).encode())
+
+    async def _fetch(self, request: dict[str, Any], answer: dict[str, Any]) -> None:
+        fetched = await fetch(request)
+        with contextlib.suppress(OSError):
+            self._control.send(json.dumps(answer | {"fetched": fetched}).encode())
 
     @staticmethod
     def _make(request: dict[str, Any]) -> socket.socket:
@@ -111,7 +126,7 @@ class SocketTaker:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._loop = asyncio.get_running_loop()
-        self._waiting: dict[int, asyncio.Future[socket.socket]] = {}
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._next = 1
         self.stopped = asyncio.Event()
         self.lost = False
@@ -121,23 +136,29 @@ class SocketTaker:
     async def listen(self, candidates: Sequence[int], any_port: bool, address: str = LOOPBACK) -> socket.socket:
         """A listening socket on the host's loopback; raises PortTaken."""
         request = {"op": "listen", "candidates": list(candidates), "any_port": any_port, "address": address}
-        return await self._ask(request)
+        made: socket.socket = await self._ask(request)
+        return made
 
     async def datagram(self) -> socket.socket:
         """A UDP socket of the host."""
-        return await self._ask({"op": "datagram"})
+        made: socket.socket = await self._ask({"op": "datagram"})
+        return made
+
+    async def fetch_image(self, request: dict[str, Any]) -> dict[str, Any]:
+        """An image from an engine of the host; see `engines.fetch`."""
+        answer: dict[str, Any] = await self._ask({"op": "fetch", **request})
+        return answer
 
     def tell_state(self, state: dict[str, Any]) -> None:
         """Tell the launcher what to write into `state.json`."""
         with contextlib.suppress(OSError):
             self._control.send(json.dumps({"op": "state", "state": state}).encode())
 
-    async def _ask(self, request: dict[str, Any]) -> socket.socket:
+    async def _ask(self, request: dict[str, Any]) -> Any:
         number, self._next = self._next, self._next + 1
         answer = self._waiting[number] = self._loop.create_future()
         self._control.send(json.dumps(request | {"id": number}).encode())
-        made: socket.socket = await answer
-        return made
+        return await answer
 
     def _read(self) -> None:
         try:
@@ -156,7 +177,9 @@ class SocketTaker:
             self.stopped.set()
             return
         waiting = self._waiting.pop(message["id"])
-        if "error" in message:
+        if "fetched" in message:
+            waiting.set_result(message["fetched"])
+        elif "error" in message:
             waiting.set_exception(PortTaken(message["error"]))
         else:
             waiting.set_result(socket.socket(fileno=descriptors[0]))

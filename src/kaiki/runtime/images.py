@@ -46,7 +46,10 @@ class ImageMapError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What to execute for a container: its command line before `$(VAR)` expansion, and what its image would bring."""
+    """What to execute for a container: its command line before `$(VAR)` expansion, and what its image would bring.
+
+    `root` is the folder with a real image's files, and `user` what that image runs as.
+    """
 
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -54,6 +57,8 @@ class Launch:
     privileged: bool = False
     builtin: str = ""
     programs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    root: str = ""
+    user: tuple[int, int] | None = None
 
 
 def read_image_map(path: Path) -> tuple[ImageEntry, ...]:
@@ -155,13 +160,15 @@ class ImageMap:
         entry = find_entry(self._entries, str(container.get("image", "")))
         return compose(entry, container, self._places) if entry else None
 
-    def explain_missing(self, image: str) -> str:
-        """Why an image cannot be started, and what to write where."""
+    def explain_missing(self, image: str, why: str = "") -> str:
+        """Why an image cannot be started, and what to write where; `why` is what was tried beside the map."""
         example = f'- image: "{image}"\n  command: ["python3", "app.py"]\n  workingDir: {Path.home()}/my-app'
         broken = "".join(f" A file could not be read: {error}." for error in self.errors)
         return (
-            f"no command on this machine stands for the image {image!r}: images are not pulled here. "
-            f"Add an entry to {self._paths[0]}, for example:\n{example}\n{broken}".rstrip()
+            f"no command on this machine stands for the image {image!r}, and "
+            f"{why or 'without podman or docker none is pulled'}. "
+            f"Add an entry to {self._paths[0]}, for example:\n{example}\n"
+            f"or put an archive of the image (docker save) into {self._paths[0].with_name('images')}.{broken}"
         )
 
 

@@ -21,6 +21,7 @@ import msgspec
 
 import kaiki
 from kaiki.runtime import enter
+from kaiki.runtime.engines import found_engines
 from kaiki.runtime.host_sockets import SocketGiver
 from kaiki.runtime.settings import Forward, NodeSettings, encode_settings
 
@@ -90,6 +91,7 @@ async def run_node(settings: NodeSettings) -> int:
     settings.sandbox_folder.mkdir(parents=True, exist_ok=True)
     if settings.user is None and os.getuid() != 0:
         settings = msgspec.structs.replace(settings, user=(os.getuid(), os.getgid()))
+    settings = msgspec.structs.replace(settings, engines=found_engines())
     state = StateFile(settings.run_folder)
     pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(2)]
     (control, control_inside), (host_sockets, host_sockets_inside) = pairs

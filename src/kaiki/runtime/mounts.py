@@ -30,15 +30,26 @@ class Bind(TypedDict):
     read_only: bool
 
 
+class Image(TypedDict):
+    """A root of its own: the image's files below, the container's writes above, and the folder it starts in."""
+
+    lower: str
+    upper: str
+    work: str
+    directory: str
+
+
 class View(TypedDict):
     """Everything laid over the host's file system: directories to hide, then binds in order.
 
-    `staging` is an empty directory in one of the hidden ones, for a new root.
+    `staging` is an empty directory in one of the hidden ones, for a new root. With `image` nothing of the host's is
+    seen but its devices, and `hidden` means nothing.
     """
 
     hidden: list[str]
     binds: list[Bind]
     staging: str
+    image: Image | None
 
 
 def lay_over(view: View) -> None:
@@ -47,6 +58,10 @@ def lay_over(view: View) -> None:
     A new root comes first: descriptors of the old one would be of no use in it. Sources are opened before anything is
     hidden, because most of them lie in what is going to be hidden.
     """
+    image = view.get("image")
+    if image is not None:
+        _enter_image(image, view)
+        return
     layers = _Layers()
     if any(not os.path.lexists(_first_part(bind["target"])) for bind in view["binds"]):
         layers.make_root(view["staging"])
@@ -109,6 +124,62 @@ class _Layers:
         _copy_entries("/", staging)
         _enter_root(staging)
         self._own.append("/")
+
+
+def _enter_image(image: Image, view: View) -> None:
+    """Everything is mounted below the new root first: what lies outside of it is gone afterwards."""
+    root = view["staging"]
+    _mount_layers(image, root)
+    for name in ("dev", "proc", "sys"):
+        target = resolve_inside(root, name)
+        os.makedirs(target, exist_ok=True)
+        syscalls.mount(f"/{name}", target, None, MS_BIND | MS_REC)
+    for bind in view["binds"]:
+        target = resolve_inside(root, bind["target"])
+        if not os.path.exists(target):
+            _make(target, os.path.isdir(bind["source"]))
+        syscalls.mount(bind["source"], target, None, MS_BIND | MS_REC)
+        if bind["read_only"]:
+            syscalls.mount(None, target, None, MS_BIND | MS_REMOUNT | MS_RDONLY | _locked_flags(target))
+    os.makedirs(resolve_inside(root, image["directory"]), exist_ok=True)
+    _enter_root(root)
+
+
+def _mount_layers(image: Image, root: str) -> None:
+    """The container's own layer over the image; a copy of the image where the kernel refuses that."""
+    os.makedirs(image["upper"], exist_ok=True)
+    os.makedirs(image["work"], exist_ok=True)
+    names = {"lowerdir": "lower", "upperdir": "upper", "workdir": "work"}
+    options = ",".join(f"{option}={image[name]}" for option, name in names.items())  # type: ignore[literal-required]
+    try:
+        syscalls.mount("overlay", root, "overlay", MS_NOSUID | MS_NODEV, f"{options},userxattr")
+    except OSError:
+        import shutil
+
+        shutil.copytree(image["lower"], image["upper"], symlinks=True, dirs_exist_ok=True)
+        syscalls.mount(image["upper"], root, None, MS_BIND)
+
+
+def resolve_inside(root: str, path: str) -> str:
+    """Where a path is when `root` is the root: no link leads out of it. Raises OSError for links in a circle."""
+    place: list[str] = []
+    left, links = list(reversed(path.split("/"))), 0
+    while left:
+        part = left.pop()
+        if part == "..":
+            place = place[:-1]
+        elif part not in ("", "."):
+            here = os.path.join(root, *place, part)
+            if os.path.islink(here):
+                links += 1
+                if links > 40:
+                    raise OSError(f"too many links on the way to {path}")
+                target = os.readlink(here)
+                place = [] if target.startswith("/") else place
+                left.extend(reversed(target.split("/")))
+            else:
+                place.append(part)
+    return os.path.join(root, *place)
 
 
 def _same_device(one: str, other: str) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kaiki.runtime.cluster import Cluster
+from kaiki.runtime.image_store import ImageStore
 from kaiki.runtime.images import ImageMap, program_script
 from kaiki.runtime.measurements import Measurements
 from kaiki.runtime.processes import ProcessKeeper
@@ -31,6 +32,7 @@ class Node:
     network: Network
     processes: ProcessKeeper
     images: ImageMap
+    store: ImageStore
     environment: Mapping[str, str]
     machine: Mapping[str, str]
     user: tuple[int, int]
@@ -56,6 +58,10 @@ class Node:
                 path.write_text(text)
                 path.chmod(0o755)
         return folder
+
+    def layers_folder(self, pod: Mapping[str, Any]) -> Path:
+        """Where what containers of real images write is kept while their pod lives."""
+        return self.home / "containers" / str(pod["metadata"]["uid"])
 
     def pod_folder(self, pod: Mapping[str, Any]) -> Path:
         """Where a pod's files are while it lives: on a tmpfs of the node's own."""

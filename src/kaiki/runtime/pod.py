@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import shutil
 import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import Any
 from kaiki.runtime.cluster import ClusterUnavailable
 from kaiki.runtime.container import Callbacks, CannotRun, Run
 from kaiki.runtime.environment import MissingReference, PodFacts
+from kaiki.runtime.image_store import NoImage
 from kaiki.runtime.listening import REASON, Reach, explain
 from kaiki.runtime.logs import ContainerLog
 from kaiki.runtime.node import Node
@@ -78,6 +80,7 @@ class PodRunner:
         self._dirty = asyncio.Event()
         self._refill = asyncio.Event()
         self._exists = True
+        self._failed_pulls: dict[str, int] = {}
         self._stop_at = math.inf
         self._seen_at = time.monotonic()
         self._was_ready = False
@@ -139,7 +142,8 @@ class PodRunner:
     def retry(self, images_changed: bool = False) -> None:
         """Something a container may have waited for has changed: images, ConfigMaps or Secrets."""
         for name, found in self.state.containers.items():
-            if found.due_at == math.inf:
+            pulling = images_changed and found.reason in ("ErrImagePull", "ImagePullBackOff")
+            if found.due_at == math.inf or pulling:
                 self._set(name, due_at=0.0)
         if not images_changed:
             self._refill.set()
@@ -320,8 +324,11 @@ class PodRunner:
         container = self._container(name)
         launch = self._node.images.find(container)
         if launch is None:
-            self._wait_for_image(name, container)
-            return
+            try:
+                launch = await self._node.store.find(container, lambda text: self._note_pull(name, text))
+            except NoImage as error:
+                self._wait_for_image(name, container, error)
+                return
         before = self.state.container(name)
         restart = before.restart_count + (1 if before.ending else 0)
         callbacks = Callbacks(
@@ -348,14 +355,20 @@ class PodRunner:
         )
         self._note_end(name, await run.wait(self.state.address))
 
-    def _wait_for_image(self, name: str, container: Object) -> None:
-        message = self._node.images.explain_missing(str(container.get("image", "")))
+    def _note_pull(self, name: str, text: str) -> None:
+        self._event("Normal", text.partition(" ")[0] if text.startswith("Pulling") else "Pulled", text, name)
+
+    def _wait_for_image(self, name: str, container: Object, error: NoImage) -> None:
+        image = str(container.get("image", ""))
+        message = self._node.images.explain_missing(image, str(error).rstrip("."))
+        failures = self._failed_pulls[name] = self._failed_pulls.get(name, 0) + 1
+        due_at = math.inf if error.final else asyncio.get_running_loop().time() + backoff_seconds(failures + 1)
         seen = self.state.container(name).reason in ("ErrImagePull", "ImagePullBackOff")
         if not seen:
             self._event("Warning", "Failed", f"Failed to pull image: {message}", name)
             self._event("Warning", "Failed", "Error: ErrImagePull", name)
         reason = "ImagePullBackOff" if seen else "ErrImagePull"
-        self._set(name, phase=Phase.WAITING, reason=reason, message=message, due_at=math.inf)
+        self._set(name, phase=Phase.WAITING, reason=reason, message=message, due_at=due_at)
 
     def _note_failure(self, name: str, error: Exception, restart: int) -> None:
         """What cannot start yet waits for a change; what was started and failed is restarted with back-off."""
@@ -419,6 +432,7 @@ class PodRunner:
             self._node.network.remove_sandbox(self._sandbox)
             self._sandbox = None
         self._volumes.remove()
+        shutil.rmtree(self._node.layers_folder(self.pod), ignore_errors=True)
 
     def _note_ready(self, status: Object) -> None:
         """Measure once how long the pod took to be ready."""

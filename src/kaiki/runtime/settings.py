@@ -25,7 +25,8 @@ class NodeSettings(msgspec.Struct, frozen=True):
     inherits under the same numbers. `kubeconfig` says how to reach it (the server's address is replaced by `api_url`).
     `name_server` is `module:function`, a `StartNameServer` (see `agent.py`); empty for none.
     `user` is the (uid, gid) of applications whose pod names none; None for the launcher's, or 1000 for root.
-    `image_maps` are asked in order, before the built-in one; the user's is the first.
+    `image_maps` are asked in order, before the built-in one; the user's is the first. `engines` are the programs
+    outside that can fetch images.
     """
 
     home: Path
@@ -40,6 +41,7 @@ class NodeSettings(msgspec.Struct, frozen=True):
     name_server: str = ""
     supervisor_arguments: tuple[str, ...] = ()
     user: tuple[int, int] | None = None
+    engines: tuple[str, ...] = ()
     stop_timeout_seconds: float = 40.0
 
     @property

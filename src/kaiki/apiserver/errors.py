@@ -18,18 +18,26 @@ from kaiki.apiserver.catalog import ResourceType
 
 
 class ApiError(Exception):
-    """A request that is refused. `details` is the Status's `details` object."""
+    """A request that is refused. `details` and `metadata` are the Status's objects of these names."""
 
-    def __init__(self, code: int, reason: str, message: str, details: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        code: int,
+        reason: str,
+        message: str,
+        details: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.reason = reason
         self.message = message
         self.details = details
+        self.metadata = metadata or {}
 
     def status(self) -> dict[str, Any]:
         """The answer's body."""
-        body: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
+        body: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": self.metadata, "status": "Failure"}
         body |= {"message": self.message, "reason": self.reason}
         if self.details:
             body["details"] = self.details

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 from typing import Any
 
@@ -24,9 +23,10 @@ from kaiki.apiserver.errors import (
 from kaiki.apiserver.fields import read_definition
 from kaiki.apiserver.media import Wanted, read_request, wanted
 from kaiki.apiserver.operations import Operations
+from kaiki.apiserver.paging import read_page
 from kaiki.apiserver.requests import ApiRequest
 from kaiki.apiserver.schemas import schema_of
-from kaiki.apiserver.store import Record, Store
+from kaiki.apiserver.store import Record, RevisionExpired, Store
 from kaiki.apiserver.subresources import POD_STREAMS, Subresources
 from kaiki.apiserver.versions import served_body, served_object
 from kaiki.apiserver.watch import Encode, WatchOptions, watch
@@ -39,6 +39,10 @@ _PATCHES = {
     "application/apply-patch+yaml": "apply",
     "application/apply-patch+cbor": "",
 }
+
+
+STREAMED_ITEMS = 50
+"""How many objects of a long list are written at a time."""
 
 
 class ObjectHandlers:
@@ -89,7 +93,7 @@ class ObjectHandlers:
             case "GET" | "HEAD":
                 if request.flag("watch"):
                     return await self._watch(http, request)
-                return self._list(http, request)
+                return await self._list(http, request)
             case "POST":
                 body = await read_request(http)
                 if request.kind.verbs == ("create",):
@@ -100,7 +104,7 @@ class ObjectHandlers:
             case "DELETE":
                 options = read_options(await read_request(http), request)
                 deleted = await self._operations.delete_all(request, options)
-                return self._answer_list(http, request, deleted, {"resourceVersion": str(self._store.revision)})
+                return await self._answer_list(http, request, deleted, {"resourceVersion": str(self._store.revision)})
         raise method_not_allowed()
 
     async def _delete(self, http: web.BaseRequest, request: ApiRequest) -> web.StreamResponse:
@@ -125,39 +129,36 @@ class ObjectHandlers:
             request, lambda current: apply_patch(kind, request.kind, current, body)
         ), False
 
-    def _list(self, http: web.BaseRequest, request: ApiRequest) -> web.Response:
-        selector = request.selector
-        records = list(self._store.list(request.kind.storage, request.namespace))
+    async def _list(self, http: web.BaseRequest, request: ApiRequest) -> web.StreamResponse:
+        kind, selector, page = request.kind, request.selector, read_page(request, self._store.revision)
+        try:
+            if page.revision == self._store.revision:
+                records = list(self._store.list(kind.storage, request.namespace))
+            else:
+                records = list(self._store.list_at(kind.storage, request.namespace, page.revision))
+        except RevisionExpired as error:
+            raise page.expired(self._store.revision) from error
         if selector.label_terms or selector.field_terms:
             records = [each for each in records if selector.matches(each)]
-        revision = self._store.revision
-        asked = request.query.get("resourceVersion", "")
-        if asked and not asked.isdigit():
-            raise bad_request(f"resourceVersion: Invalid value: {asked}")
-        if asked and int(asked) > revision:
-            details = {"retryAfterSeconds": 1, "causes": [{"reason": "ResourceVersionTooLarge"}]}
-            raise ApiError(504, "Timeout", f"Too large resource version: {asked}, current: {revision}", details)
-        metadata: Object = {"resourceVersion": str(revision)}
-        limit = max(0, request.integer("limit"))
-        if request.query.get("continue") or limit:
-            records, page = _page(records, limit, request.query.get("continue", ""), revision)
-            metadata |= page
-        return self._answer_list(http, request, records, metadata)
+        records, metadata = page.cut(records, counted=not (selector.label_terms or selector.field_terms))
+        return await self._answer_list(http, request, records, metadata)
 
-    def _answer_list(
+    async def _answer_list(
         self, http: web.BaseRequest, request: ApiRequest, records: list[Record], metadata: Object
-    ) -> web.Response:
+    ) -> web.StreamResponse:
         kind, form = request.kind, wanted(http.headers.get("Accept", ""))
         if form.shape == "Table":
             include = request.query.get("includeObject", "Metadata")
             values = (served_object(kind, record) for record in records)
             return respond(request, orjson.dumps(tables.table(kind, values, metadata, include)))
-        head, encode = (kind.api_version, kind.collection_kind), encoder(kind, form, request)
+        head, bodies = (kind.api_version, kind.collection_kind), encode_all(records, kind, form, request)
         if form.shape.startswith("PartialObjectMetadata"):
             head = f"meta.k8s.io/{form.version}", "PartialObjectMetadataList"
         start = b'{"apiVersion":"%s","kind":"%s","metadata":%s,"items":['
-        body = start % (head[0].encode(), head[1].encode(), orjson.dumps(metadata))
-        return respond(request, body + b",".join(encode(record) for record in records) + b"]}")
+        start %= (head[0].encode(), head[1].encode(), orjson.dumps(metadata))
+        if http.method == "GET" and len(bodies) > STREAMED_ITEMS:
+            return await stream_list(http, request, start, bodies)
+        return respond(request, start + b",".join(bodies) + b"]}")
 
     def _answer(self, http: web.BaseRequest, request: ApiRequest, record: Record, code: int = 200) -> web.Response:
         accept = http.headers.get("Accept", "")
@@ -203,6 +204,30 @@ class ObjectHandlers:
             selector = Selector(selector.label_terms, (*selector.field_terms, term))
         bookmarks = request.flag("allowWatchBookmarks")
         return WatchOptions(request.namespace, selector, revision, bookmarks, initial and bookmarks)
+
+
+def encode_all(records: list[Record], kind: ResourceType, form: Wanted, request: ApiRequest) -> list[bytes]:
+    """Every object in the form the client wants. What is stored as it is served is not even copied."""
+    encode = encoder(kind, form, request)
+    if form.shape:
+        return [encode(record) for record in records]
+    as_it_is = b'{"apiVersion":"%s"' % kind.api_version.encode()
+    return [record.body if record.body.startswith(as_it_is) else encode(record) for record in records]
+
+
+async def stream_list(
+    http: web.BaseRequest, request: ApiRequest, start: bytes, bodies: list[bytes]
+) -> web.StreamResponse:
+    """Write a long list piece by piece: one piece at a time is joined, encrypted and sent while the caches hold it."""
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    add_warnings(response, request)
+    response.content_length = len(start) + sum(map(len, bodies)) + len(bodies) - 1 + len(b"]}")
+    await response.prepare(http)
+    for at in range(0, len(bodies), STREAMED_ITEMS):
+        await response.write(start + b",".join(bodies[at : at + STREAMED_ITEMS]))
+        start = b","
+    await response.write(b"]}")
+    return response
 
 
 def encoder(kind: ResourceType, form: Wanted, request: ApiRequest) -> Encode:
@@ -264,24 +289,3 @@ def add_warnings(response: web.StreamResponse, request: ApiRequest) -> None:
     for text in dict.fromkeys(request.warnings):
         escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
         response.headers.add("Warning", f'299 - "{escaped}"')
-
-
-def _page(records: list[Record], limit: int, token: str, revision: int) -> tuple[list[Record], Object]:
-    """One page of a list. The token names the last object seen: changes in between are told by the watch that
-    follows.
-    """
-    if token:
-        try:
-            at, *last = orjson.loads(base64.urlsafe_b64decode(token))
-        except ValueError as error:
-            raise bad_request("continue key is not valid") from error
-        after = (str(last[0]), str(last[1]))
-        records = [record for record in records if (record.namespace, record.name) > after]
-        revision = int(at)
-    page: Object = {"resourceVersion": str(revision)}
-    if limit and len(records) > limit:
-        final = records[limit - 1]
-        key = orjson.dumps([revision, final.namespace, final.name])
-        page |= {"continue": base64.urlsafe_b64encode(key).decode(), "remainingItemCount": len(records) - limit}
-        records = records[:limit]
-    return records, page

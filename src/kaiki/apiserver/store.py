@@ -98,6 +98,24 @@ class Collection:
     ring_bytes: int = 0
     floor: int = 0
     waiters: set[asyncio.Event] = field(default_factory=set)
+    _ordered: list[tuple[str, str]] | None = None
+
+    def ordered_keys(self) -> list[tuple[str, str]]:
+        """The keys of all records in order of namespace and name; sorted again only after one came or went."""
+        if self._ordered is None:
+            self._ordered = sorted(self.records)
+        return self._ordered
+
+    def records_at(self, revision: int) -> dict[tuple[str, str], Record]:
+        """The records as they were at a revision; RevisionExpired when the events since are no longer held."""
+        records = dict(self.records)
+        for event in reversed(self.events_after(revision)):
+            key = event.record.namespace, event.record.name
+            if event.previous is None:
+                del records[key]
+            else:
+                records[key] = event.previous
+        return records
 
     def events_after(self, revision: int) -> list[Event]:
         """The events later than this revision; RevisionExpired when some of them are no longer held."""
@@ -106,6 +124,8 @@ class Collection:
         return self.events[bisect_right(self.events, revision, key=lambda event: event.revision) :]
 
     def append(self, event: Event) -> None:
+        if event.type != "MODIFIED":
+            self._ordered = None
         self.events.append(event)
         self.ring_bytes += len(event.record.body)
         if len(self.events) > RING_LENGTH or self.ring_bytes > RING_BYTES:
@@ -172,7 +192,15 @@ class Store:
 
     def list(self, collection: str, namespace: str = "") -> Iterator[Record]:
         """The records of a namespace ("" for all), in order of namespace and name."""
-        records = self.collection(collection).records
+        held = self.collection(collection)
+        records = held.records
+        for key in held.ordered_keys():
+            if not namespace or key[0] == namespace:
+                yield records[key]
+
+    def list_at(self, collection: str, namespace: str, revision: int) -> Iterator[Record]:
+        """The same as it was at a revision; RevisionExpired when that can no longer be told."""
+        records = self.collection(collection).records_at(revision)
         for key in sorted(records):
             if not namespace or key[0] == namespace:
                 yield records[key]

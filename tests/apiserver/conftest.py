@@ -24,6 +24,7 @@ class Client:
         self.url, self.home, self.session = url, home, session
         self.token = credentials.admin_token(home)
         self.warnings: list[str] = []
+        self.store: Any = None
 
     async def call(
         self, method: str, path: str, body: Any = None, content_type: str = "application/json", accept: str = "*/*"
@@ -67,4 +68,6 @@ async def api(tmp_path: Path) -> AsyncIterator[Client]:
         context = ssl.create_default_context(cadata=credentials.authority_certificate(tmp_path))
         connector = aiohttp.TCPConnector(ssl=context)
         async with aiohttp.ClientSession(connector=connector) as session:
-            yield Client(url, tmp_path, session)
+            client = Client(url, tmp_path, session)
+            client.store = server.store
+            yield client

@@ -204,3 +204,18 @@ async def test_a_watch_is_written_in_small_pieces(api: Any) -> None:
     assert max(sizes) < 2 * BATCH_BYTES
     await pieces.aclose()
     store.close()
+
+
+async def test_a_watch_whose_client_has_gone_ends(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where nothing happens that would be told."""
+    monkeypatch.setattr("kaiki.apiserver.watch.BOOKMARK_SECONDS", 0.02)
+    waiters = api.store.collection("/podtemplates").waiters
+    path = "/api/v1/namespaces/default/podtemplates"
+    async with api.session.get(
+        f"{api.url}{path}?watch=1", headers={"Authorization": f"Bearer {api.token}"}
+    ) as watching:
+        assert watching.status == 200
+        while not waiters:
+            await asyncio.sleep(0.01)
+    while waiters:
+        await asyncio.sleep(0.01)

@@ -179,7 +179,10 @@ class ObjectHandlers:
         try:
             async with asyncio.timeout(seconds), contextlib.aclosing(stream):
                 async for lines in stream:
-                    await response.write(lines)
+                    if http.transport is None or http.transport.is_closing():
+                        break
+                    if lines:
+                        await response.write(lines)
         except (TimeoutError, ConnectionResetError):
             pass
         return response

@@ -44,7 +44,10 @@ class WatchOptions:
 
 
 async def watch(store: Store, kind: ResourceType, options: WatchOptions, encode: Encode) -> AsyncGenerator[bytes, None]:
-    """The watch's lines, until the caller stops. Ends with an ERROR line when the revision has expired."""
+    """The watch's lines, until the caller stops. Ends with an ERROR line when the revision has expired.
+
+    Nothing (no bytes) after a long silence: time to look whether the client is still there.
+    """
     collection = store.collection(kind.storage)
     wake = asyncio.Event()
     collection.waiters.add(wake)
@@ -71,9 +74,9 @@ async def watch(store: Store, kind: ResourceType, options: WatchOptions, encode:
             if revision < store.revision:
                 continue
             await _wait(wake)
-            if options.bookmarks and not wake.is_set():
+            if not wake.is_set():
                 revision = store.revision
-                yield _bookmark(kind, revision, None)
+                yield _bookmark(kind, revision, None) if options.bookmarks else b""
     finally:
         collection.waiters.discard(wake)
 

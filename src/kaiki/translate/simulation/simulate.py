@@ -267,5 +267,8 @@ def _location(route: route_components_pb2.Route, request: Request) -> str:
     plain, query = _split(request.path)
     path = redirect.path_redirect or plain
     if redirect.prefix_rewrite:
-        path = redirect.prefix_rewrite + plain[len(route.match.prefix or route.match.path) :]
+        matched = route.match.prefix or route.match.path or route.match.path_separated_prefix
+        path = redirect.prefix_rewrite + plain[len(matched) :]
+    elif redirect.HasField("regex_rewrite"):
+        path = re2.sub(redirect.regex_rewrite.pattern.regex, redirect.regex_rewrite.substitution, plain)
     return f"{scheme}://{host.partition(':')[0] if port else host}{port}{path}{query}"

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 (one case, one line)
 """What requests come to in the golden cases of routing: who answers with which status, or which cluster gets them."""
 
 from __future__ import annotations

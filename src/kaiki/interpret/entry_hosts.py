@@ -17,6 +17,7 @@ from kaiki.interpret.workload_entries import entry_endpoints
 from kaiki.model.finding import ObjectRef
 from kaiki.model.memo import Memo
 from kaiki.model.service import Endpoint, Resolution, Service, ServiceEntry, ServicePort
+from kaiki.model.table import Overlay
 from kaiki.model.workload import ProxyKind, WorkloadInstance
 from kaiki.model.workload_entry import WorkloadEntry
 
@@ -36,11 +37,13 @@ def known_hosts(
     made: Registry, entries: tuple[ServiceEntry, ...], workloads: WorkloadEntries, memo: Memo
 ) -> KnownHosts:
     """Add the hosts of ServiceEntries, the oldest first. A host of another namespace stays what it is."""
+    memo.enter(object())
     groups = _groups(made, entries)
     if not groups:
         return KnownHosts(made.services, made.endpoints, {})
     automatic = memo.get(automatic_addresses, entries)
-    services, endpoints = dict(made.services), dict(made.endpoints)
+    services: dict[str, Service] = {}
+    endpoints: dict[tuple[str, int], tuple[Endpoint, ...]] = {}
     chosen = {entry.source: _chosen(entry, made, workloads) for entry in entries if entry.selector}
     for host, group in groups.items():
         members = tuple(service for _, service in group)
@@ -50,20 +53,27 @@ def known_hosts(
             key = host, port.number
             endpoints[key] = memo.keep(("endpoints", key), parts[0] if len(parts) == 1 else memo.get(_joined, parts))
     return KnownHosts(
-        services={host: services[host] for host in sorted(services)},
-        endpoints={key: endpoints[key] for key in sorted(endpoints)},
+        services=memo.depends("hosts", Overlay[str, Service]).of(made.services, services),
+        endpoints=memo.depends("their endpoints", Overlay[tuple[str, int], tuple[Endpoint, ...]]).of(
+            made.endpoints, endpoints
+        ),
         sources={host: group[0][0].source for host, group in groups.items()},
     )
 
 
-def with_aliases(known: KnownHosts, aliases: Aliases, routed: tuple[str, ...]) -> KnownHosts:
+def with_aliases(known: KnownHosts, aliases: Aliases, routed: tuple[str, ...], memo: Memo) -> KnownHosts:
     """Let services be called by the ExternalNames that lead to them, but for those that are `routed` themselves."""
     renamed: dict[str, Service] = {}
     for host in sorted(aliases.keys() & known.services.keys()):
         names = tuple(alias for alias in aliases[host] if full_host(*alias) not in routed)
         if names:
-            renamed[host] = replace(known.services[host], aliases=names)
-    return replace(known, services={**known.services, **renamed}) if renamed else known
+            renamed[host] = memo.get(_renamed, known.services[host], names)
+    services = memo.depends("called by others", Overlay[str, Service]).of(known.services, renamed)
+    return replace(known, services=services)
+
+
+def _renamed(service: Service, aliases: tuple[tuple[str, str], ...]) -> Service:
+    return replace(service, aliases=aliases)
 
 
 Aliases = Mapping[str, tuple[tuple[str, str], ...]]

@@ -47,6 +47,14 @@ class _Rule(NamedTuple):
 
 def ingresses(by_kind: ByKind, services: Mapping[str, Service], memo: Memo) -> GatewayApi:
     """What the Ingresses of our class come to."""
+    if not by_kind.get("Ingress"):
+        return NOTHING
+    lists = (by_kind.get(kind, ()) for kind in ("Ingress", "IngressClass", "Service"))
+    return memo.depends("ingresses", lambda: _interpreted(by_kind, services, memo.part("ingresses")), *lists, services)
+
+
+def _interpreted(by_kind: ByKind, services: Mapping[str, Service], memo: Memo) -> GatewayApi:
+    memo.enter(object())
     classes = {core.name(obj): core.spec(obj).get("controller") for obj in by_kind.get("IngressClass", ())}
     ours = sorted((obj for obj in by_kind.get("Ingress", ()) if _is_ours(obj, classes)), key=age)
     if not ours:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kaiki.model.table import Table, table_of, updated
+
 Key = tuple[str, str, str]
 Object = Mapping[str, Any]
 
@@ -17,25 +19,29 @@ class InputTable(Mapping[Key, Object]):
     """(kind, namespace, name) → object. Never changes; `changed` gives the next one."""
 
     def __init__(self, objects: Mapping[Key, Object] | None = None) -> None:
-        self._objects: dict[str, dict[Key, Object]] = {}
+        found: dict[str, dict[Key, Object]] = {}
         for key, obj in (objects or {}).items():
-            self._objects.setdefault(key[0], {})[key] = obj
-        self.by_kind: dict[str, list[Object]] = {kind: _sorted(found) for kind, found in self._objects.items()}
+            found.setdefault(key[0], {})[key] = obj
+        self._objects: dict[str, Table[Key, Object]] = {kind: table_of(found[kind]) for kind in found}
+        self.by_kind: dict[str, list[Object]] = {kind: list(table.values()) for kind, table in self._objects.items()}
+
+    def of_kind(self, kind: str) -> Table[Key, Object]:
+        """The objects of a kind by their keys: a table that knows how it differs from the one before."""
+        return self._objects.get(kind) or Table()
 
     def changed(self, changes: Mapping[Key, Object | None]) -> InputTable:
         """This table with some objects replaced, added, or (None) taken away; itself if nothing differs."""
         by_kind: dict[str, dict[Key, Object | None]] = {}
         for key, obj in changes.items():
-            if self._objects.get(key[0], {}).get(key) is not obj:
+            if self.of_kind(key[0]).get(key) is not obj:
                 by_kind.setdefault(key[0], {})[key] = obj
         if not by_kind:
             return self
         table = InputTable()
         table._objects, table.by_kind = dict(self._objects), dict(self.by_kind)
         for kind, found in by_kind.items():
-            objects = {**self._objects.get(kind, {}), **found}
-            table._objects[kind] = {key: obj for key, obj in objects.items() if obj is not None}
-            table.by_kind[kind] = _sorted(table._objects[kind])
+            table._objects[kind] = updated(self._objects.get(kind) or Table(), found)
+            table.by_kind[kind] = list(table._objects[kind].values())
         return table
 
     def with_kind(self, kind: str, objects: Mapping[Key, Object]) -> InputTable:
@@ -51,7 +57,3 @@ class InputTable(Mapping[Key, Object]):
 
     def __len__(self) -> int:
         return sum(map(len, self._objects.values()))
-
-
-def _sorted(objects: Mapping[Key, Object]) -> list[Object]:
-    return [objects[key] for key in sorted(objects)]

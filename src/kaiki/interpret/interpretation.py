@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from kaiki.interpret.credentials import CREDENTIAL, credential
 from kaiki.interpret.delegates import delegate_key, resolve_delegates
@@ -28,8 +28,9 @@ from kaiki.interpret.mesh_config import MESH_CONFIG, mesh_settings
 from kaiki.interpret.object_defaults import with_defaults
 from kaiki.interpret.proxy_configs import proxy_config
 from kaiki.interpret.references import Thing, references
+from kaiki.interpret.references.judge import Judge
 from kaiki.interpret.references.reports import provider_findings
-from kaiki.interpret.registry import Registry, registry
+from kaiki.interpret.registry import Registrar
 from kaiki.interpret.service_entries import service_entry
 from kaiki.interpret.services import external_names, full_host
 from kaiki.interpret.sidecars import sidecar
@@ -65,6 +66,7 @@ from kaiki.resources.istio.telemetry import TelemetrySpec
 from kaiki.resources.istio.virtual_service import VirtualServiceSpec
 from kaiki.resources.istio.workload_group import WorkloadGroupSpec
 
+Kept = TypeVar("Kept")
 Inputs = Mapping[tuple[str, str, str], Mapping[str, Any]]
 """(kind, namespace, name) → the object as the API gives it. An object that did not change is the same dict as before.
 
@@ -115,18 +117,19 @@ def interpret(inputs: Inputs, previous: Interpretation | None = None) -> Interpr
     """
     memo = previous.memo if previous else Memo()
     memo.enter(inputs)
-    by_kind = _by_kind(inputs)
+    table = inputs if isinstance(inputs, InputTable) else InputTable(inputs)
+    by_kind = table.by_kind
     config = inputs.get(MESH_CONFIG)
     settings, found = memo.get(mesh_settings, config) if config is not None else (DEFAULT_SETTINGS, ())
     things, findings = _things(by_kind, memo, settings.defaults)
-    snapshot = _snapshot(by_kind, things, memo, settings.defaults)
+    snapshot = _snapshot(table, things, memo, settings.defaults)
     added = gateway_api(by_kind, _registered(snapshot), memo)
-    added = together(added, ingresses(by_kind, snapshot.services, memo))
-    snapshot = _with_gateway_api(snapshot, added)
+    added = memo.get(together, added, ingresses(by_kind, snapshot.services, memo))
+    snapshot = _with_gateway_api(snapshot, added, memo)
     if config is not None:
         snapshot, findings = replace(snapshot, settings=settings), [*findings, *found]
         findings += provider_findings(snapshot, core.reference(config))
-    findings += references(snapshot, things)
+    findings += memo.depends("judge", Judge).judge(snapshot, things)
     return Interpretation(snapshot, tuple(sorted(set(findings), key=_finding_order)), memo, added)
 
 
@@ -147,10 +150,6 @@ def check_object(obj: Mapping[str, Any], snapshot: MeshSnapshot, inputs: Inputs 
 
 def _finding_order(finding: Finding) -> tuple[Any, ...]:
     return finding.resource, finding.path, finding.code, finding.message
-
-
-def _by_kind(inputs: Inputs) -> Mapping[str, list[core.Object]]:
-    return (inputs if isinstance(inputs, InputTable) else InputTable(inputs)).by_kind
 
 
 def _thing(obj: core.Object, defaults: ObjectDefaults) -> tuple[Thing | None, tuple[Finding, ...]]:
@@ -219,16 +218,14 @@ def _things(
     return tuple(things), findings
 
 
-def _snapshot(
-    by_kind: Mapping[str, list[core.Object]], things: Iterable[Thing], memo: Memo, defaults: ObjectDefaults
-) -> MeshSnapshot:
-    things = tuple(things)
+def _snapshot(table: InputTable, things: tuple[Thing, ...], memo: Memo, defaults: ObjectDefaults) -> MeshSnapshot:
+    by_kind = table.by_kind
     selectable = tuple(thing for thing in things if isinstance(thing, WorkloadEntry))
-    pods, services, slices = (by_kind.get(kind, ()) for kind in ("Pod", "Service", "EndpointSlice"))
+    pods, services, slices = (table.of_kind(kind) for kind in ("Pod", "Service", "EndpointSlice"))
+    registrar = memo.depends("registrar", Registrar)
     # Nodes tell of themselves all the time; what counts is where they are.
     nodes = memo.keep("nodes", memo.get(node_localities, by_kind.get("Node", ())))
-    exports = defaults.service_export_to
-    made = memo.get(_registry, pods, services, slices, selectable, exports, nodes, memo.part("registry"))
+    made = registrar.update(pods, services, slices, selectable, defaults.service_export_to, nodes)
     written = [thing for thing in things if isinstance(thing, VirtualService)]
     routes: dict[str, list[VirtualService]] = defaultdict(list)
     for item in resolve_delegates(written, memo):
@@ -253,44 +250,44 @@ def _snapshot(
             case Sidecar():
                 sidecars.append(thing)
     known = memo.get(known_hosts, made, tuple(entries), selectable, memo.part("hosts"))
-    aliases = memo.get(external_names, services)
+    aliases = memo.get(external_names, by_kind.get("Service", ()))
     if aliases:
         names = {full_host(*alias) for found in aliases.values() for alias in found}
         routed = memo.keep("routed aliases", tuple(sorted({host for item in written for host in item.hosts} & names)))
-        known = memo.get(with_aliases, known, aliases, routed)
+        known = memo.get(with_aliases, known, aliases, routed, memo.part("aliases"))
     return MeshSnapshot(
         services=known.services,
         endpoints=known.endpoints,
-        entries=known.sources,
+        entries=memo.keep("entries", known.sources),
         workloads=made.workloads,
         services_by_workload=reached_by(made, known, tuple(entries), selectable, memo),
-        virtual_services={name: tuple(routes[name]) for name in sorted(routes)},
-        destination_policies=memo.keep("policies", {host: tuple(policies[host]) for host in sorted(policies)}),
-        delegates={(item.source.namespace, item.source.name): item for item in written if not item.hosts},
-        delegated=frozenset(key for item in written for route in item.http if (key := delegate_key(route))),
-        gateways=tuple(gateways),
+        virtual_services=_kept(memo, "routes", routes),
+        destination_policies=_kept(memo, "policies", policies),
+        delegates=memo.keep(
+            "delegates", {(item.source.namespace, item.source.name): item for item in written if not item.hosts}
+        ),
+        delegated=memo.keep(
+            "delegated", frozenset(key for item in written for route in item.http if (key := delegate_key(route)))
+        ),
+        gateways=memo.keep("gateways", tuple(gateways)),
         envoy_filters=memo.get(tuple, tuple(thing for thing in things if isinstance(thing, EnvoyFilter))),
         telemetry=memo.keep("telemetry", tuple(telemetries)),
-        sidecars=tuple(sidecars),
-        proxy_configs=tuple(thing for thing in things if isinstance(thing, ProxyConfigRule)),
-        workload_entries=selectable,
+        sidecars=memo.keep("sidecars", tuple(sidecars)),
+        proxy_configs=memo.keep("proxy configs", tuple(one for one in things if isinstance(one, ProxyConfigRule))),
+        workload_entries=memo.keep("workload entries", selectable),
         credentials=memo.keep("credentials", _credentials(by_kind, memo)),
-        namespaces={core.name(obj): core.labels(obj) for obj in by_kind.get("Namespace", ())},
+        namespaces=memo.get(_namespaces, by_kind.get("Namespace", ())),
     )
 
 
-def _registry(
-    pods: Iterable[core.Object],
-    services: Iterable[core.Object],
-    slices: Iterable[core.Object],
-    entries: tuple[WorkloadEntry, ...],
-    export_to: tuple[str, ...],
-    nodes: Mapping[str, str],
-    memo: Memo,
-) -> Registry:
-    """Built again only when one of its lists changes, with a memo that ages only then."""
-    memo.enter(object())
-    return registry(pods, services, slices, memo, entries, export_to, nodes)
+def _namespaces(objects: Iterable[core.Object]) -> dict[str, Mapping[str, str]]:
+    return {core.name(obj): core.labels(obj) for obj in objects}
+
+
+def _kept(memo: Memo, name: str, found: Mapping[str, list[Kept]]) -> dict[str, tuple[Kept, ...]]:
+    """Lists by name as tuples, sorted; the very objects of before where they hold the same."""
+    tuples = {key: memo.keep((name, key), tuple(found[key])) for key in sorted(found)}
+    return memo.keep(name, tuples)
 
 
 def _registered(snapshot: MeshSnapshot) -> Registered:
@@ -299,10 +296,10 @@ def _registered(snapshot: MeshSnapshot) -> Registered:
     )
 
 
-def _with_gateway_api(snapshot: MeshSnapshot, added: GatewayApi) -> MeshSnapshot:
+def _with_gateway_api(snapshot: MeshSnapshot, added: GatewayApi, memo: Memo) -> MeshSnapshot:
     """The snapshot with what the Gateway API adds; routes of Services come before Istio's for the same host."""
     if added is NOTHING:
-        return snapshot
+        return replace(snapshot, routed_hosts=memo.get(_routed_hosts, snapshot.virtual_services.get(MESH_GATEWAY, ())))
     routes = dict(snapshot.virtual_services)
     for item in added.at_gateways:
         routes[item.gateways[0]] = (*routes.get(item.gateways[0], ()), item)
@@ -310,11 +307,22 @@ def _with_gateway_api(snapshot: MeshSnapshot, added: GatewayApi) -> MeshSnapshot
         routes[MESH_GATEWAY] = (*added.mesh, *routes.get(MESH_GATEWAY, ()))
     return replace(
         snapshot,
-        virtual_services={name: routes[name] for name in sorted(routes)},
-        gateways=(*snapshot.gateways, *added.gateways),
         keeps_sessions=any(route.session for item in (*added.at_gateways, *added.mesh) for route in item.http),
-        destination_policies=with_backend_tls(snapshot.destination_policies, added.backend_tls),
+        virtual_services=_kept(memo, "all routes", {name: list(found) for name, found in routes.items()}),
+        routed_hosts=memo.get(_routed_hosts, routes.get(MESH_GATEWAY, ())),
+        gateways=memo.keep("all gateways", (*snapshot.gateways, *added.gateways)),
+        destination_policies=memo.keep(
+            "all policies", memo.get(with_backend_tls, snapshot.destination_policies, added.backend_tls)
+        ),
     )
+
+
+def _routed_hosts(routes: Iterable[VirtualService]) -> dict[str, tuple[VirtualService, ...]]:
+    found: dict[str, list[VirtualService]] = defaultdict(list)
+    for item in routes:
+        for host in dict.fromkeys(item.hosts):
+            found[host].append(item)
+    return {host: tuple(items) for host, items in found.items()}
 
 
 def _credentials(by_kind: Mapping[str, list[core.Object]], memo: Memo) -> dict[tuple[str, str], Credential]:

@@ -4,101 +4,243 @@
     EndpointSlice ───────────────────────┼─▶ endpoints of (host, port)
     Service ─▶ Service ──────────────────┘   services of a pod (by selector)
 
-Every arrow is a function of one key, run through the memo layer: a changed pod redoes its own instance, the endpoints
-of the services it is in, and nothing else.
+A changed pod redoes its own instance, the endpoints of the services it is in, and nothing else: the registrar follows
+the three tables and remembers which slices belong to which service, and which pods they name.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
-from kaiki.interpret.services import Workloads, endpoints_of, pods_of, service_from
+from kaiki.interpret.services import Workloads, endpoints_of, full_host, pods_of, service_from
 from kaiki.interpret.workload_entries import entry_endpoints
 from kaiki.interpret.workloads import at_node, workload_instance
-from kaiki.model.memo import Memo
 from kaiki.model.service import Endpoint, Service, ServicePort
+from kaiki.model.table import Table, differences, updated
 from kaiki.model.workload import WorkloadInstance
 from kaiki.model.workload_entry import WorkloadEntry
 from kaiki.resources import core
+
+Key = tuple[str, str, str]
+Place = tuple[str, str]
+"""(namespace, name)"""
+Objects = Table[Key, core.Object]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Registry:
     """Services, endpoints and workloads; keys as in `MeshSnapshot`."""
 
-    services: Mapping[str, Service]
-    endpoints: Mapping[tuple[str, int], tuple[Endpoint, ...]]
-    workloads: Workloads
-    services_by_workload: Mapping[tuple[str, str], tuple[Service, ...]]
+    services: Table[str, Service] = field(default_factory=Table)
+    endpoints: Table[tuple[str, int], tuple[Endpoint, ...]] = field(default_factory=Table)
+    workloads: Table[Place, WorkloadInstance] = field(default_factory=Table)
+    services_by_workload: Table[Place, tuple[Service, ...]] = field(default_factory=Table)
 
 
-def registry(
-    pods: Iterable[core.Object],
-    services: Iterable[core.Object],
-    slices: Iterable[core.Object],
-    memo: Memo,
-    entries: tuple[WorkloadEntry, ...] = (),
-    export_to: tuple[str, ...] = ("*",),
-    nodes: Mapping[str, str] | None = None,
-) -> Registry:
-    """Build the registry. The order of the inputs does not matter; `entries` are endpoints of what selects them.
+class Registrar:
+    """Keeps a registry of the newest pods, Services and EndpointSlices. What is equal to before stays the same object."""
 
-    `export_to` is where Services are visible that do not say it; `nodes` are the localities of nodes by name.
-    """
-    workloads = _workloads(pods, nodes or {}, memo)
-    oldest_first = sorted(services, key=lambda obj: (core.created(obj), core.namespace(obj), core.name(obj)))
-    made = [memo.get(service_from, obj, export_to) for obj in oldest_first]
-    known = [memo.keep(("service", item.hostname), item) for item in made if item is not None]
-    return Registry(
-        services={item.hostname: item for item in sorted(known, key=lambda item: item.hostname)},
-        endpoints=_endpoints(known, _slices_by_service(slices), workloads, memo, entries),
-        workloads=workloads,
-        services_by_workload=_services_by_workload(known, workloads, memo),
+    def __init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        self._pods: Objects = Table()
+        self._services: Objects = Table()
+        self._slices: Objects = Table()
+        self._entries: tuple[WorkloadEntry, ...] = ()
+        self._export_to: tuple[str, ...] = ("*",)
+        self._nodes: Mapping[str, str] = {}
+        self._registry = Registry()
+        self._pieces: dict[Place, dict[Key, core.Object]] = {}
+        self._named_by: dict[Place, set[Place]] = {}
+        self._names: dict[Place, frozenset[Place]] = {}
+        self._pods_in: dict[str, set[Place]] = defaultdict(set)
+        self._services_in: dict[str, set[Key]] = defaultdict(set)
+
+    def update(
+        self,
+        pods: Objects,
+        services: Objects,
+        slices: Objects,
+        entries: tuple[WorkloadEntry, ...] = (),
+        export_to: tuple[str, ...] = ("*",),
+        nodes: Mapping[str, str] | None = None,
+    ) -> Registry:
+        """The registry of these objects. `entries` are endpoints of what selects them; `export_to` is where Services
+        are visible that do not say it; `nodes` are the localities of nodes by name."""
+        try:
+            return self._update(pods, services, slices, entries, export_to, nodes or {})
+        except BaseException:
+            # Half of a change is no ground to build the next one on.
+            self._forget()
+            raise
+
+    def _update(
+        self,
+        pods: Objects,
+        services: Objects,
+        slices: Objects,
+        entries: tuple[WorkloadEntry, ...],
+        export_to: tuple[str, ...],
+        nodes: Mapping[str, str],
+    ) -> Registry:
+        before = self._registry
+        workloads = self._follow_pods(pods, nodes)
+        changed_pods = differences(before.workloads, workloads)
+        wanted = services if export_to != self._export_to else differences(self._services, services)
+        known, affected = self._follow_services(services, wanted, export_to)
+        affected |= self._follow_slices(slices)
+        for pod in changed_pods:
+            affected |= self._named_by.get(pod, set())
+        if entries != self._entries:
+            moved = {id(item) for item in entries} ^ {id(item) for item in self._entries}
+            spaces = {item.source.namespace for item in (*entries, *self._entries) if id(item) in moved}
+            affected |= {(space, key[2]) for space in spaces for key in self._services_in.get(space, ())}
+        made = Registry(
+            services=known,
+            endpoints=self._endpoints(affected, known, workloads, entries),
+            workloads=workloads,
+            services_by_workload=self._selections(services, known, workloads, changed_pods),
+        )
+        self._pods, self._services, self._slices = pods, services, slices
+        self._entries, self._export_to, self._nodes = entries, export_to, nodes
+        if not _same(before, made):
+            self._registry = made
+        return self._registry
+
+    def _follow_pods(self, pods: Objects, nodes: Mapping[str, str]) -> Table[Place, WorkloadInstance]:
+        changes: dict[Place, WorkloadInstance | None] = {}
+        for key in differences(self._pods, pods) if nodes == self._nodes else {**self._pods, **pods}:
+            place, pod = key[1:], pods.get(key)
+            known = self._registry.workloads.get(place)
+            made = None if pod is None or core.is_finished(pod) else _instance(pod, nodes)
+            changes[place] = known if known == made else made
+            (self._pods_in[place[0]].discard if made is None else self._pods_in[place[0]].add)(place)
+        return updated(self._registry.workloads, changes)
+
+    def _follow_services(
+        self, services: Objects, keys: Iterable[Key], export_to: tuple[str, ...]
+    ) -> tuple[Table[str, Service], set[Place]]:
+        """All services, and the places of those that were looked at again."""
+        changes: dict[str, Service | None] = {}
+        touched: set[Place] = set()
+        for key in keys:
+            host, obj = full_host(key[2], key[1]), services.get(key)
+            known = self._registry.services.get(host)
+            made = service_from(obj, export_to) if obj is not None else None
+            changes[host] = known if known == made else made
+            (self._services_in[key[1]].discard if made is None else self._services_in[key[1]].add)(key)
+            touched.add((key[1], key[2]))
+        return updated(self._registry.services, changes), touched
+
+    def _follow_slices(self, slices: Objects) -> set[Place]:
+        """The places of services whose slices changed."""
+        touched: set[Place] = set()
+        for key in differences(self._slices, slices):
+            for piece in (self._slices.get(key), slices.get(key)):
+                if piece is not None and (owner := core.labels(piece).get(core.SERVICE_NAME_LABEL)):
+                    place = core.namespace(piece), owner
+                    pieces = self._pieces.setdefault(place, {})
+                    pieces.pop(key, None)
+                    if piece is slices.get(key):
+                        pieces[key] = piece
+                    touched.add(place)
+        return touched
+
+    def _endpoints(
+        self,
+        places: Iterable[Place],
+        known: Mapping[str, Service],
+        workloads: Workloads,
+        entries: tuple[WorkloadEntry, ...],
+    ) -> Table[tuple[str, int], tuple[Endpoint, ...]]:
+        table = self._registry.endpoints
+        changes: dict[tuple[str, int], tuple[Endpoint, ...] | None] = {}
+        for place in places:
+            host = full_host(place[1], place[0])
+            old, service = self._registry.services.get(host), known.get(host)
+            changes |= dict.fromkeys((host, port.number) for port in (old.ports if old else ()))
+            pieces = tuple(self._pieces.get(place, {})[key] for key in sorted(self._pieces.get(place, ())))
+            pods = pods_of(pieces, workloads)
+            self._note_names(place, pieces)
+            selected = _selected(service, entries) if service else ()
+            for port in service.ports if service else ():
+                made = endpoints_of(port.name, pieces, pods)
+                if selected:
+                    made = _with_workload_entries(made, selected, port)
+                before = table.get((host, port.number))
+                changes[host, port.number] = before if before == made else made
+        return updated(table, changes)
+
+    def _note_names(self, place: Place, pieces: Iterable[core.Object]) -> None:
+        """Remember which pods, there already or not, the slices of a service name."""
+        named = frozenset(_named_pods(pieces))
+        before = self._names.get(place, frozenset())
+        for pod in before - named:
+            self._named_by[pod].discard(place)
+            if not self._named_by[pod]:
+                del self._named_by[pod]
+        for pod in named - before:
+            self._named_by.setdefault(pod, set()).add(place)
+        self._names[place] = named
+        if not named:
+            del self._names[place]
+
+    def _selections(
+        self,
+        objects: Objects,
+        known: Mapping[str, Service],
+        workloads: Workloads,
+        changed_pods: Collection[Place],
+    ) -> Table[Place, tuple[Service, ...]]:
+        """The services that select each pod, the oldest first."""
+        moved = {_namespace_of(host) for host in differences(self._registry.services, known)}
+        affected = {*changed_pods, *(pod for space in moved for pod in self._pods_in.get(space, ()))}
+        candidates: dict[str, list[Service]] = {}
+        changes: dict[Place, tuple[Service, ...] | None] = {}
+        before = self._registry.services_by_workload
+        for place in affected:
+            workload, space = workloads.get(place), place[0]
+            if workload is None:
+                changes[place] = None
+                continue
+            if space not in candidates:
+                candidates[space] = self._oldest_first(space, objects, known)
+            made = tuple(service for service in candidates[space] if workload.matches(service.selector))
+            changes[place] = before[place] if place in before and before[place] == made else made
+        return updated(before, changes)
+
+    def _oldest_first(self, space: str, objects: Objects, known: Mapping[str, Service]) -> list[Service]:
+        keys = sorted(self._services_in.get(space, ()), key=lambda key: (core.created(objects[key]), key))
+        return [known[full_host(key[2], key[1])] for key in keys]
+
+
+def _instance(pod: core.Object, nodes: Mapping[str, str]) -> WorkloadInstance:
+    """A pod, which is where its node is unless it says otherwise."""
+    made = workload_instance(pod)
+    return made if made.locality or made.node not in nodes else at_node(made, nodes[made.node])
+
+
+def _same(one: Registry, other: Registry) -> bool:
+    return (
+        one.services is other.services
+        and one.endpoints is other.endpoints
+        and one.workloads is other.workloads
+        and one.services_by_workload is other.services_by_workload
     )
 
 
-def _workloads(
-    pods: Iterable[core.Object], nodes: Mapping[str, str], memo: Memo
-) -> dict[tuple[str, str], WorkloadInstance]:
-    made = (memo.get(workload_instance, pod) for pod in pods if not core.is_finished(pod))
-    if nodes:
-        made = (
-            item if item.locality or item.node not in nodes else memo.get(at_node, item, nodes[item.node])
-            for item in made
-        )
-    kept = {item.key: memo.keep(("pod", item.key), item) for item in made}
-    return {key: kept[key] for key in sorted(kept)}
+def _namespace_of(host: str) -> str:
+    return host.split(".", 2)[1]
 
 
-def _slices_by_service(slices: Iterable[core.Object]) -> dict[tuple[str, str], list[core.Object]]:
-    found: dict[tuple[str, str], list[core.Object]] = defaultdict(list)
-    for piece in slices:
-        owner = core.labels(piece).get(core.SERVICE_NAME_LABEL)
-        if owner:
-            found[core.namespace(piece), owner].append(piece)
-    return found
-
-
-def _endpoints(
-    services: Iterable[Service],
-    slices: Mapping[tuple[str, str], list[core.Object]],
-    workloads: Workloads,
-    memo: Memo,
-    entries: tuple[WorkloadEntry, ...],
-) -> dict[tuple[str, int], tuple[Endpoint, ...]]:
-    found = {}
-    for service in services:
-        pieces = tuple(sorted(slices.get(service.key, ()), key=core.name))
-        pods = pods_of(pieces, workloads)
-        for port in service.ports:
-            key = service.hostname, port.number
-            endpoints = memo.get(endpoints_of, port.name, pieces, pods)
-            if selected := _selected(service, entries):
-                endpoints = memo.get(_with_workload_entries, endpoints, selected, port)
-            found[key] = memo.keep(("endpoints", key), endpoints)
-    return {key: found[key] for key in sorted(found)}
+def _named_pods(pieces: Iterable[core.Object]) -> Iterable[Place]:
+    for piece in pieces:
+        for item in piece.get("endpoints") or ():
+            target = item.get("targetRef") or {}
+            yield target.get("namespace") or core.namespace(piece), target.get("name") or ""
 
 
 def _selected(service: Service, entries: tuple[WorkloadEntry, ...]) -> tuple[WorkloadEntry, ...]:
@@ -112,27 +254,3 @@ def _with_workload_entries(
 ) -> tuple[Endpoint, ...]:
     number = port.target_port if isinstance(port.target_port, int) and port.target_port else port.number
     return endpoints + entry_endpoints(entries, port.name, number)
-
-
-def _services_by_workload(
-    services: Iterable[Service], workloads: Workloads, memo: Memo
-) -> dict[tuple[str, str], tuple[Service, ...]]:
-    by_namespace: dict[str, list[Service]] = defaultdict(list)
-    for service in services:
-        by_namespace[service.namespace].append(service)
-    # One object per namespace, so that the many pods of a namespace are not each keyed by all its services.
-    candidates = {namespace: memo.get(_Candidates, tuple(items)) for namespace, items in by_namespace.items()}
-    none = memo.get(_Candidates, ())
-    return {
-        key: memo.get(_selecting, candidates.get(workload.namespace, none), workload)
-        for key, workload in workloads.items()
-    }
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Candidates:
-    services: tuple[Service, ...]
-
-
-def _selecting(candidates: _Candidates, workload: WorkloadInstance) -> tuple[Service, ...]:
-    return tuple(service for service in candidates.services if workload.matches(service.selector))

@@ -41,7 +41,7 @@ from kaiki.model.gateway import Gateway
 from kaiki.model.memo import Memo
 from kaiki.model.route import NO_HEADER_CHANGES, VirtualService
 from kaiki.model.service import Service
-from kaiki.model.workload import WorkloadInstance
+from kaiki.model.workload import ProxyKind, WorkloadInstance
 from kaiki.resources import core
 
 ListenerKey = tuple[str, str, str, str]
@@ -96,6 +96,26 @@ def gateway_api(by_kind: ByKind, mesh: Registered, memo: Memo) -> GatewayApi:
     kinds = ("GatewayClass", KUBERNETES_GATEWAY, "ListenerSet", "BackendTLSPolicy", *ROUTE_KINDS)
     if not any(by_kind.get(kind) for kind in kinds):
         return NOTHING
+    # A status says whether a Gateway's pods are ready; what other pods do is nothing to it.
+    pods = memo.keep("gateway pods", memo.get(_gateway_pods, mesh.workloads))
+    objects = {kind: by_kind.get(kind, ()) for kind in (*kinds, "ReferenceGrant", "Service", TRUST_BUNDLE)}
+    return memo.depends(
+        "gateway api",
+        lambda: _interpreted(by_kind, replace(mesh, workloads=pods), memo.part("gateway api")),
+        *objects.values(),
+        mesh.services,
+        pods,
+        mesh.credentials,
+        mesh.namespaces,
+    )
+
+
+def _gateway_pods(workloads: Mapping[tuple[str, str], WorkloadInstance]) -> dict[tuple[str, str], WorkloadInstance]:
+    return {key: item for key, item in workloads.items() if item.proxy is ProxyKind.GATEWAY}
+
+
+def _interpreted(by_kind: ByKind, mesh: Registered, memo: Memo) -> GatewayApi:
+    memo.enter(object())
     found = _Interpreter(by_kind, mesh).run()
     return GatewayApi(
         gateways=tuple(memo.keep(("gateway", item.source), item) for item in found.gateways),

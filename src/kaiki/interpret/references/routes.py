@@ -83,16 +83,24 @@ def _delegation(snapshot: MeshSnapshot, item: VirtualService) -> Iterator[Findin
 
 
 def _older(snapshot: MeshSnapshot, item: VirtualService, host: str) -> VirtualService | None:
-    for other in snapshot.virtual_services.get(MESH_GATEWAY, ()):
-        if other.source == item.source:
+    for other in snapshot.routed_hosts.get(host, ()):
+        if other.source == item.source or _is_younger(other, item):
             return None
-        shared = set(other.export_to) & set(item.export_to) or "*" in other.export_to + item.export_to
-        if host in other.hosts and shared:
+        if set(other.export_to) & set(item.export_to) or "*" in other.export_to + item.export_to:
             return other
     return None
 
 
+def _is_younger(other: VirtualService, item: VirtualService) -> bool:
+    """Whether another is behind this one in the order of precedence. What is not stored yet is behind all others."""
+    if other.source.kind != item.source.kind or not item.created:
+        return False
+    return (other.created, other.source) > (item.created, item.source)
+
+
 def _gateways(snapshot: MeshSnapshot, item: VirtualService) -> Iterator[Finding]:
+    if item.gateways == (MESH_GATEWAY,):
+        return
     known = {gateway.key: gateway for gateway in snapshot.gateways}
     for index, name in enumerate(item.gateways):
         path = f"spec.gateways[{index}]"

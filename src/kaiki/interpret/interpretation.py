@@ -299,7 +299,7 @@ def _registered(snapshot: MeshSnapshot) -> Registered:
 def _with_gateway_api(snapshot: MeshSnapshot, added: GatewayApi, memo: Memo) -> MeshSnapshot:
     """The snapshot with what the Gateway API adds; routes of Services come before Istio's for the same host."""
     if added is NOTHING:
-        return replace(snapshot, routed_hosts=memo.get(_routed_hosts, snapshot.virtual_services.get(MESH_GATEWAY, ())))
+        return replace(snapshot, routed_hosts=_routed_hosts(snapshot.virtual_services.get(MESH_GATEWAY, ()), memo))
     routes = dict(snapshot.virtual_services)
     for item in added.at_gateways:
         routes[item.gateways[0]] = (*routes.get(item.gateways[0], ()), item)
@@ -309,7 +309,7 @@ def _with_gateway_api(snapshot: MeshSnapshot, added: GatewayApi, memo: Memo) -> 
         snapshot,
         keeps_sessions=any(route.session for item in (*added.at_gateways, *added.mesh) for route in item.http),
         virtual_services=_kept(memo, "all routes", {name: list(found) for name, found in routes.items()}),
-        routed_hosts=memo.get(_routed_hosts, routes.get(MESH_GATEWAY, ())),
+        routed_hosts=_routed_hosts(routes.get(MESH_GATEWAY, ()), memo),
         gateways=memo.keep("all gateways", (*snapshot.gateways, *added.gateways)),
         destination_policies=memo.keep(
             "all policies", memo.get(with_backend_tls, snapshot.destination_policies, added.backend_tls)
@@ -317,12 +317,12 @@ def _with_gateway_api(snapshot: MeshSnapshot, added: GatewayApi, memo: Memo) -> 
     )
 
 
-def _routed_hosts(routes: Iterable[VirtualService]) -> dict[str, tuple[VirtualService, ...]]:
+def _routed_hosts(routes: Iterable[VirtualService], memo: Memo) -> dict[str, tuple[VirtualService, ...]]:
     found: dict[str, list[VirtualService]] = defaultdict(list)
     for item in routes:
         for host in dict.fromkeys(item.hosts):
             found[host].append(item)
-    return {host: tuple(items) for host, items in found.items()}
+    return _kept(memo, "routed hosts", found)
 
 
 def _credentials(by_kind: Mapping[str, list[core.Object]], memo: Memo) -> dict[tuple[str, str], Credential]:

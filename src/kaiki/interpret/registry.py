@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from kaiki.interpret.services import Workloads, endpoints_of, full_host, pods_of, service_from
 from kaiki.interpret.workload_entries import entry_endpoints
@@ -27,6 +28,7 @@ Key = tuple[str, str, str]
 Place = tuple[str, str]
 """(namespace, name)"""
 Objects = Table[Key, core.Object]
+_MOST_EQUAL = 100_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +42,7 @@ class Registry:
 
 
 class Registrar:
-    """Keeps a registry of the newest pods, Services and EndpointSlices. What is equal to before stays the same object."""
+    """Keeps a registry of the newest pods, Services and slices. What is equal to before stays the same object."""
 
     def __init__(self) -> None:
         self._forget()
@@ -54,10 +56,11 @@ class Registrar:
         self._nodes: Mapping[str, str] = {}
         self._registry = Registry()
         self._pieces: dict[Place, dict[Key, core.Object]] = {}
-        self._named_by: dict[Place, set[Place]] = {}
+        self._named_by: dict[Place, tuple[Place, ...]] = {}
         self._names: dict[Place, frozenset[Place]] = {}
         self._pods_in: dict[str, set[Place]] = defaultdict(set)
         self._services_in: dict[str, set[Key]] = defaultdict(set)
+        self._equal: dict[Any, Any] = {}
 
     def update(
         self,
@@ -93,7 +96,7 @@ class Registrar:
         known, affected = self._follow_services(services, wanted, export_to)
         affected |= self._follow_slices(slices)
         for pod in changed_pods:
-            affected |= self._named_by.get(pod, set())
+            affected.update(self._named_by.get(pod, ()))
         if entries != self._entries:
             moved = {id(item) for item in entries} ^ {id(item) for item in self._entries}
             spaces = {item.source.namespace for item in (*entries, *self._entries) if id(item) in moved}
@@ -115,10 +118,20 @@ class Registrar:
         for key in differences(self._pods, pods) if nodes == self._nodes else {**self._pods, **pods}:
             place, pod = key[1:], pods.get(key)
             known = self._registry.workloads.get(place)
-            made = None if pod is None or core.is_finished(pod) else _instance(pod, nodes)
+            made = None if pod is None or core.is_finished(pod) else self._shared(_instance(pod, nodes))
             changes[place] = known if known == made else made
             (self._pods_in[place[0]].discard if made is None else self._pods_in[place[0]].add)(place)
+        if len(self._equal) > _MOST_EQUAL + len(pods):
+            self._equal.clear()
         return updated(self._registry.workloads, changes)
+
+    def _shared(self, made: WorkloadInstance) -> WorkloadInstance:
+        """Pods of one workload have the same labels and identity: a hundred thousand of them hold these once."""
+        known = self._equal.setdefault
+        for name in ("labels", "identity", "metric_labels"):
+            value = getattr(made, name)
+            object.__setattr__(made, name, known(value, value))
+        return made
 
     def _follow_services(
         self, services: Objects, keys: Iterable[Key], export_to: tuple[str, ...]
@@ -179,11 +192,13 @@ class Registrar:
         named = frozenset(_named_pods(pieces))
         before = self._names.get(place, frozenset())
         for pod in before - named:
-            self._named_by[pod].discard(place)
-            if not self._named_by[pod]:
+            if others := tuple(one for one in self._named_by[pod] if one != place):
+                self._named_by[pod] = others
+            else:
                 del self._named_by[pod]
+        alone = (place,)
         for pod in named - before:
-            self._named_by.setdefault(pod, set()).add(place)
+            self._named_by[pod] = (*others, place) if (others := self._named_by.get(pod, ())) else alone
         self._names[place] = named
         if not named:
             del self._names[place]
@@ -199,6 +214,7 @@ class Registrar:
         moved = {_namespace_of(host) for host in differences(self._registry.services, known)}
         affected = {*changed_pods, *(pod for space in moved for pod in self._pods_in.get(space, ()))}
         candidates: dict[str, list[Service]] = {}
+        equal: dict[tuple[int, ...], tuple[Service, ...]] = {}
         changes: dict[Place, tuple[Service, ...] | None] = {}
         before = self._registry.services_by_workload
         for place in affected:
@@ -209,6 +225,8 @@ class Registrar:
             if space not in candidates:
                 candidates[space] = self._oldest_first(space, objects, known)
             made = tuple(service for service in candidates[space] if workload.matches(service.selector))
+            # The many pods of one service hold one tuple.
+            made = equal.setdefault(tuple(map(id, made)), made)
             changes[place] = before[place] if place in before and before[place] == made else made
         return updated(before, changes)
 

@@ -5,11 +5,13 @@ hashing of large values. An entry holds its inputs, which keeps their identities
 epochs in a row did not ask for are dropped.
 
     get    the same inputs → the same result, not built again
+    shared the same, for as long as somebody holds the result: entries do not age
     keep   an equal result → the very object of before, so that what depends on it need not be built again either
 """
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar, cast
 
@@ -43,6 +45,7 @@ class Memo:
         self._previous: dict[Hashable, tuple[object, Any]] = {}
         self._epoch: object = None
         self._parts: dict[str, Memo] = {}
+        self._shared: dict[Hashable, tuple[object, weakref.ref[Any]]] = {}
         self.hits = 0
         self.misses = 0
 
@@ -52,6 +55,11 @@ class Memo:
             self._epoch = epoch
             self._previous = self._current
             self._current = {}
+
+    @property
+    def size(self) -> int:
+        """How many results of `get` and `keep` the newest epoch holds."""
+        return len(self._current)
 
     def part(self, name: str) -> Memo:
         """A memo of its own for what is rebuilt seldom: its entries age only when it is entered itself."""
@@ -73,6 +81,23 @@ class Memo:
             self.hits += 1
         self._current[key] = entry
         return cast(Built, entry[1])
+
+    def shared(self, build: Callable[..., Built], *inputs: object) -> Built:
+        """As `get`, but the result, which must take weak references, is forgotten when nobody holds it any more."""
+        key = (build, *map(_key, inputs))
+        entry = self._shared.get(key)
+        if entry is not None and (known := entry[1]()) is not None:
+            self.hits += 1
+            return cast(Built, known)
+        self.misses += 1
+        made = build(*inputs)
+        self._shared[key] = inputs, weakref.ref(made, lambda gone: self._drop(key, gone))
+        return made
+
+    def _drop(self, key: Hashable, gone: weakref.ref[Any]) -> None:
+        entry = self._shared.get(key)
+        if entry is not None and entry[1] is gone:
+            del self._shared[key]
 
     def keep(self, slot: Hashable, value: Built) -> Built:
         """Give the last value of `slot` if it equals `value`, else remember and give `value`."""

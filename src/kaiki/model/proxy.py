@@ -54,7 +54,7 @@ class Proxy:
         return self.namespace, self.name
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Resource:
     """One xDS resource, serialized once: `version` is a hash of `body`, which all proxies that see it share."""
 

@@ -16,7 +16,6 @@ from kaiki.model.credential import find_roots
 from kaiki.model.gateway import GatewayServer, ServerTlsMode
 from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, Proxy, Resource
 from kaiki.model.snapshot import MeshSnapshot
-from kaiki.translate import clusters
 from kaiki.translate.encode import by_name
 from kaiki.translate.features.passed_by_name import passed_through
 from kaiki.translate.gateway_listeners import (
@@ -27,18 +26,37 @@ from kaiki.translate.gateway_listeners import (
 from kaiki.translate.gateway_routes import BoundServer, encrypted_table, plain_table
 from kaiki.translate.listeners import RESERVED_PORTS
 from kaiki.translate.scope import Scope
-from kaiki.translate.sidecar_outbound import Resources, service_clusters
+from kaiki.translate.service_clusters import service_clusters
+from kaiki.translate.sidecar_outbound import Resources
 
 
 def gateway(scope: Scope, proxy: Proxy) -> Resources:
     """Everything for one gateway pod."""
-    made, assignments = scope.memo.get(service_clusters, scope)
-    special = (
-        scope.memo.get(clusters.passthrough_cluster, scope.capture),
-        scope.memo.get(clusters.black_hole_cluster),
+    found, snapshot = service_clusters(scope), scope.snapshot
+    listeners, routes, automatic = scope.memo.depends(
+        "gateway",
+        lambda: _served(scope.seldom("gateways"), proxy),
+        proxy.key,
+        proxy.labels,
+        snapshot.workloads.get(proxy.key),
+        snapshot.services_by_workload.get(proxy.key),
+        snapshot.gateways,
+        snapshot.virtual_services,
+        *scope.view,
     )
+    named, theirs = passed_through(scope) if automatic else ([], [])
+    return {
+        CLUSTER_TYPE: by_name([*found.clusters.values(), *named]) if named else found.clusters,
+        ENDPOINT_TYPE: by_name([*found.assignments.values(), *theirs]) if theirs else found.assignments,
+        LISTENER_TYPE: listeners,
+        ROUTE_TYPE: routes,
+    }
+
+
+def _served(scope: Scope, proxy: Proxy) -> tuple[dict[str, Resource], dict[str, Resource], bool]:
+    """The listeners and route tables of a gateway pod, and whether connections pass it by their name."""
     listeners, tables = [], []
-    by_name_of_server: list[Resource] = []
+    automatic = False
     for servers in _by_port(bound_servers(scope.snapshot, proxy)).values():
         servers = [one for bound in servers if (one := _with_secrets(scope.snapshot, proxy.namespace, bound))]
         if not servers:
@@ -52,16 +70,8 @@ def gateway(scope: Scope, proxy: Proxy) -> Resources:
         else:
             listeners += encrypted_listener(scope, servers)
             tables += [encrypted_table(scope, bound) for bound in servers if bound.ends_tls]
-            automatic = [bound for bound in servers if bound.server.tls_mode is ServerTlsMode.AUTO_PASSTHROUGH]
-            if automatic and not by_name_of_server:
-                by_name_of_server, more = passed_through(scope)
-                assignments = [*assignments, *more]
-    return {
-        CLUSTER_TYPE: by_name([*made, *special, *by_name_of_server]),
-        ENDPOINT_TYPE: by_name(assignments),
-        LISTENER_TYPE: by_name(listeners),
-        ROUTE_TYPE: by_name(tables),
-    }
+            automatic |= any(bound.server.tls_mode is ServerTlsMode.AUTO_PASSTHROUGH for bound in servers)
+    return by_name(listeners), by_name(tables), automatic
 
 
 def _with_secrets(snapshot: MeshSnapshot, namespace: str, bound: BoundServer) -> BoundServer | None:
@@ -119,7 +129,9 @@ def _port_map(snapshot: MeshSnapshot, proxy: Proxy) -> dict[int, int]:
     workload = snapshot.workloads.get(proxy.key)
     named = dict(workload.named_ports) if workload else {}
     labels, found = set(proxy.labels), dict[int, int]()
-    for service in snapshot.services.values():
+    known = snapshot.services_by_workload.get(proxy.key)
+    services = snapshot.services.values() if known is None else sorted(known, key=lambda service: service.hostname)
+    for service in services:
         if service.namespace != proxy.namespace or not service.selector or not set(service.selector) <= labels:
             continue
         for port in service.ports:

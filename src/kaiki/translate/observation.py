@@ -6,8 +6,7 @@ a listener is kept as long as neither changes. A backend that the proxy does not
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from envoy.config.core.v3 import base_pb2
@@ -15,7 +14,16 @@ from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as http
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2 as tcp
 
-from kaiki.model.policy.telemetry import LogProvider, Side, Tracer, TracerKind, service_host
+from kaiki.model.memo import Memo
+from kaiki.model.policy.telemetry import (
+    LogProvider,
+    Side,
+    TelemetryPolicy,
+    TelemetrySettings,
+    Tracer,
+    TracerKind,
+    service_host,
+)
 from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, Proxy, Resource
 from kaiki.translate import cluster_names, clusters
 from kaiki.translate.encode import by_name, pack, resource
@@ -26,6 +34,7 @@ from kaiki.translate.features.tracing import set_tracing
 from kaiki.translate.scope import ROOT_NAMESPACE, Scope
 from kaiki.translate.telemetry_plan import NOTHING_SPECIAL, SidePlan, TelemetryPlan, telemetry_plan
 
+_MOST_PLANS = 1000
 _HTTP_TYPE, _TCP_TYPE = http.HttpConnectionManager.DESCRIPTOR.full_name, tcp.TcpProxy.DESCRIPTOR.full_name
 Resources = dict[str, dict[str, Resource]]
 
@@ -34,24 +43,21 @@ class _Reporting(Protocol):
     access_log: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """The plan of a proxy, and the cluster of each backend that can be reached, by provider."""
-
-    plan: TelemetryPlan
-    clusters: tuple[tuple[str, str], ...]
-
-
 def observed(resources: Resources, scope: Scope, proxy: Proxy) -> Resources:
     """The same resources, with listeners that report what they should."""
     plan = _plan(scope, proxy)
-    if plan == TelemetryPlan():
+    if plan.is_nothing:
         return resources
     found = dict(_backends(plan, scope))
     names = tuple((name, _cluster_name(*found[name])) for name in sorted(found))
-    observation = scope.memo.get(Observation, plan, names)
-    listeners = {name: scope.memo.get(_observed, item, observation) for name, item in resources[LISTENER_TYPE].items()}
+    listeners = scope.memo.get(_observed_listeners, resources[LISTENER_TYPE], plan, names, scope.memo)
     return _with_clusters({**resources, LISTENER_TYPE: listeners}, scope, found)
+
+
+def _observed_listeners(
+    listeners: Mapping[str, Resource], plan: TelemetryPlan, names: tuple[tuple[str, str], ...], memo: Memo
+) -> dict[str, Resource]:
+    return {name: memo.shared(_observed, item, plan, names) for name, item in listeners.items()}
 
 
 def _plan(scope: Scope, proxy: Proxy) -> TelemetryPlan:
@@ -59,8 +65,9 @@ def _plan(scope: Scope, proxy: Proxy) -> TelemetryPlan:
     policies = scope.snapshot.telemetry
     # Labels matter only to objects that choose by them: without any, a namespace has one plan.
     labels = proxy.labels if any(not one.is_general for one in policies) else ()
-    plan = scope.memo.get(
-        telemetry_plan,
+    return scope.memo.get(
+        _one_plan,
+        scope.memo.part("telemetry plans"),
         scope.snapshot.settings.telemetry,
         policies,
         ROOT_NAMESPACE,
@@ -68,7 +75,16 @@ def _plan(scope: Scope, proxy: Proxy) -> TelemetryPlan:
         labels,
         workload.tracing if workload else None,
     )
-    return scope.memo.keep(("telemetry plan", plan), plan)
+
+
+def _one_plan(
+    memo: Memo, settings: TelemetrySettings, policies: tuple[TelemetryPolicy, ...], *rest: Any
+) -> TelemetryPlan:
+    """Plans that are equal are one object, whenever they are made."""
+    if memo.size > _MOST_PLANS:
+        memo.enter(object())
+    plan = telemetry_plan(settings, policies, *rest)
+    return memo.keep(("telemetry plan", plan), plan)
 
 
 def _backends(plan: TelemetryPlan, scope: Scope) -> Iterator[tuple[str, tuple[str, int]]]:
@@ -113,13 +129,13 @@ def _with_clusters(resources: Resources, scope: Scope, found: dict[str, tuple[st
     }
 
 
-def _observed(item: Resource, observation: Observation) -> Resource:
+def _observed(item: Resource, plans: TelemetryPlan, clusters: tuple[tuple[str, str], ...]) -> Resource:
     message = listener_pb2.Listener.FromString(item.body)
     side = Side.SERVER if message.traffic_direction == base_pb2.INBOUND else Side.CLIENT
-    plan = observation.plan.of(side)
+    plan = plans.of(side)
     if plan == NOTHING_SPECIAL:
         return item
-    names = dict(observation.clusters)
+    names = dict(clusters)
     for chain in (*message.filter_chains, message.default_filter_chain):
         for one in chain.filters:
             _change(one, plan, side, names)

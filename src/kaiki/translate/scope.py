@@ -6,7 +6,7 @@ namespace. Names are resolved here and nowhere else: a route gets clusters that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -138,15 +138,11 @@ class Scope:
     @cached_property
     def mesh_routes(self) -> tuple[VirtualService, ...]:
         """The VirtualServices for sidecars that are visible here, the oldest first."""
-        items = self.snapshot.virtual_services.get(MESH_GATEWAY, ())
-        return tuple(item for item in items if is_visible(item.export_to, self.namespace) and self._is_imported(item))
-
-    def _is_imported(self, item: VirtualService) -> bool:
-        sidecar = self.sidecar
-        return sidecar is None or any(sidecar.knows(item.source.namespace, host) for host in item.hosts)
+        return self.memo.get(_imported, self.snapshot.virtual_services, self.namespace, self.sidecar)
 
     @cached_property
-    def _mesh_routes_by_host(self) -> dict[str, VirtualService]:
+    def mesh_routes_by_host(self) -> dict[str, VirtualService]:
+        """Host, as written, → the VirtualService that routes it."""
         found: dict[str, VirtualService] = {}
         for item in self.mesh_routes:
             for host in item.hosts:
@@ -155,16 +151,31 @@ class Scope:
 
     @cached_property
     def _wildcard_routes(self) -> tuple[str, ...]:
-        return tuple(pattern for pattern in self._mesh_routes_by_host if pattern.startswith("*"))
+        return tuple(pattern for pattern in self.mesh_routes_by_host if pattern.startswith("*"))
+
+    @property
+    def has_wildcard_routes(self) -> bool:
+        """Whether any route is for more hosts than one."""
+        return bool(self._wildcard_routes)
+
+    @property
+    def others(self) -> tuple[int | None, ...]:
+        """The identities of all that any cluster may depend on besides services, endpoints and rules: routes
+        are no part of it unless they widen what a Sidecar lets through."""
+        snapshot = self.snapshot
+        return (
+            id(snapshot.credentials),
+            id(snapshot.settings),
+            id(snapshot.virtual_services) if self.sidecar is not None else None,
+        )
 
     @property
     def view(self) -> tuple[object, ...]:
-        """All that clusters, endpoints and unrouted hosts depend on: routes are no part of it unless they widen what a
-        Sidecar lets through."""
+        """All that unrouted hosts and listeners depend on. Endpoints are no part of it: where a route leads to does not
+        depend on who is there."""
         snapshot = self.snapshot
         return (
             snapshot.services,
-            snapshot.endpoints,
             snapshot.destination_policies,
             snapshot.credentials,
             snapshot.settings,
@@ -178,19 +189,19 @@ class Scope:
             snapshot.virtual_services if self.sidecar is not None else None,
         )
 
-    def seldom(self, name: str) -> Scope:
-        """This scope with a memo for what is built again only when the view changes."""
+    def seldom(self, name: str, epoch: object = None) -> Scope:
+        """This scope with a memo for what is built again only when `epoch` (or else any of the snapshot) changes."""
         part = self.memo.part(name)
-        part.enter(self.snapshot)
+        part.enter(self.snapshot if epoch is None else epoch)
         return replace(self, memo=part)
 
     def mesh_routes_of(self, host: str) -> VirtualService | None:
         """The VirtualService that routes a host in sidecars: an exact one, else the one with the longest wildcard."""
-        exact = self._mesh_routes_by_host.get(host)
+        exact = self.mesh_routes_by_host.get(host)
         if exact is not None:
             return exact
         wider = [pattern for pattern in self._wildcard_routes if covers(pattern, host)]
-        return self._mesh_routes_by_host[max(wider, key=len)] if wider else None
+        return self.mesh_routes_by_host[max(wider, key=len)] if wider else None
 
     def rules_of(self, host: str) -> tuple[DestinationPolicy, ...]:
         """The DestinationRules for a host, from the namespace that has a say first (Istio's order).
@@ -257,21 +268,43 @@ class Scope:
         subset = next((item for item in self.subsets_of(service.hostname) if item.name == destination.subset), None)
         if destination.subset and subset is None:
             return BLACK_HOLE
-        return target_of(self.cluster(service, port, subset))
+        return target_of(self._led_to(service, port, subset))
 
     def port_target(self, service: Service, number: int) -> Target:
         """The cluster of one port of a service, without a subset."""
         port = service.port(number)
-        return target_of(self.cluster(service, port, None)) if port else BLACK_HOLE
+        return target_of(self._led_to(service, port, None)) if port else BLACK_HOLE
+
+    def _led_to(self, service: Service, port: ServicePort, subset: Subset | None) -> OutboundCluster:
+        """As much of a cluster as a route to it must know: who its endpoints are is no part of that."""
+        rules = self.rules_of(service.hostname)
+        policy = self._policy(service, rules, port, subset)
+        name = subset.name if subset else ""
+        return OutboundCluster(
+            service, port.number, port.protocol, name, policy, (), rules[0].source if rules else None
+        )
+
+    def _policy(
+        self, service: Service, rules: tuple[DestinationPolicy, ...], port: ServicePort, subset: Subset | None
+    ) -> TrafficPolicy:
+        policy = self._merged_policy(rules, port, subset)
+        if service.sticks_to_client and policy.load_balancer is None:
+            return self.memo.shared(_sticking_to_client, policy)
+        return policy
+
+    def _merged_policy(
+        self, rules: tuple[DestinationPolicy, ...], port: ServicePort, subset: Subset | None
+    ) -> TrafficPolicy:
+        general, special = rules[0].policy if rules else NO_POLICY, subset.policy if subset else NO_POLICY
+        if special is NO_POLICY and not general.ports:
+            return general
+        return self.memo.shared(merge, general, special, port.number)
 
     def cluster(self, service: Service, port: ServicePort, subset: Subset | None) -> OutboundCluster:
         """What the cluster of one port and subset is made of."""
         rules = self.rules_of(service.hostname)
-        general = rules[0].policy if rules else NO_POLICY
         endpoints = self.snapshot.endpoints.get((service.hostname, port.number), ())
-        policy = self.memo.get(merge, general, subset.policy if subset else NO_POLICY, port.number)
-        if service.sticks_to_client and policy.load_balancer is None:
-            policy = self.memo.get(_sticking_to_client, policy)
+        policy = self._policy(service, rules, port, subset)
         looked_up = endpoints if service.resolution.is_dns else ()
         return OutboundCluster(
             service=service,
@@ -319,6 +352,15 @@ def _sticking_to_client(policy: TrafficPolicy) -> TrafficPolicy:
 
 def _at_node(endpoints: tuple[Endpoint, ...], node: str) -> tuple[Endpoint, ...]:
     return tuple(item for item in endpoints if item.node == node)
+
+
+def _imported(
+    routes: Mapping[str, tuple[VirtualService, ...]], namespace: str, sidecar: Sidecar | None
+) -> tuple[VirtualService, ...]:
+    found = (item for item in routes.get(MESH_GATEWAY, ()) if is_visible(item.export_to, namespace))
+    if sidecar is None:
+        return tuple(found)
+    return tuple(item for item in found if any(sidecar.knows(item.source.namespace, host) for host in item.hosts))
 
 
 def _destination_hosts(item: VirtualService) -> Iterator[str]:

@@ -126,10 +126,10 @@ def inbound(
     ports = inbound_ports(snapshot, proxy, sidecar)
     general = sidecar.inbound_pool if sidecar else None
     captured = tuple(port.shape(general) for port in ports if port.ingress is None or port.ingress.captured)
-    listeners = [memo.get(_listener, captured)]
+    listeners = [memo.shared(_listener, captured)]
     for port in ports:
         if port.ingress is not None and not port.ingress.captured:
-            listeners.append(memo.get(_bound_listener, port.ingress.bind or "0.0.0.0", *port.shape(general)))
+            listeners.append(memo.shared(_bound_listener, port.ingress.bind or "0.0.0.0", *port.shape(general)))
     return listeners, list(_clusters(ports, proxy.capture, memo, general))
 
 
@@ -139,8 +139,8 @@ def _clusters(
     for number, protocol, service, ingress in ports:
         pool = (ingress.pool if ingress else None) or general
         endpoint = _endpoint(ingress) if ingress else ""
-        yield memo.get(clusters.inbound_cluster, number, protocol, service, capture, endpoint, pool)
-    yield memo.get(clusters.inbound_passthrough_cluster, capture)
+        yield memo.shared(clusters.inbound_cluster, number, protocol, service, capture, endpoint, pool)
+    yield memo.shared(clusters.inbound_passthrough_cluster, capture)
 
 
 def _endpoint(item: IngressListener) -> str:

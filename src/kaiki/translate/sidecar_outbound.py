@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from envoy.config.core.v3 import base_pb2
@@ -23,11 +24,10 @@ from kaiki.model.memo import Memo
 from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, Resource
 from kaiki.model.route import MESH_GATEWAY, ConnectionRoute, VirtualService
 from kaiki.model.service import Endpoint, Protocol, Resolution, Service, ServicePort
-from kaiki.translate import cluster_names, clusters
+from kaiki.translate import cluster_names
 from kaiki.translate.connection_routes import RoutedChain, routed_chains
 from kaiki.translate.connections import Role, routed_http, tcp
 from kaiki.translate.encode import by_name, resource
-from kaiki.translate.endpoints import load_assignment, select
 from kaiki.translate.features.metric_labels import Reporter
 from kaiki.translate.features.tcp_settings import TcpSettings
 from kaiki.translate.listeners import (
@@ -41,13 +41,17 @@ from kaiki.translate.listeners import (
     tls_inspector,
 )
 from kaiki.translate.scope import Scope
+from kaiki.translate.service_clusters import service_clusters
 from kaiki.translate.virtual_hosts import (
+    HostBlock,
+    host_block,
     passthrough_host,
     plain_host,
     refusing_host,
     route_table,
     routed_host,
     service_domains,
+    table_of_blocks,
 )
 
 _HTTP_PORT = 80
@@ -56,43 +60,31 @@ Resources = dict[str, dict[str, Resource]]
 
 def outbound(scope: Scope) -> Resources:
     """Everything outbound of one scope, by type and name."""
-    made, assignments = service_clusters(scope)
-    memo = scope.memo
-    special = (memo.get(clusters.passthrough_cluster, scope.capture), memo.get(clusters.black_hole_cluster))
-    listeners = [memo.get(_virtual_outbound, scope.fallback), *_service_listeners(scope)]
+    found, memo = service_clusters(scope), scope.memo
+    called = memo.depends("called ports", lambda: _called_ports(scope), *scope.view)
+    held = tuple(scope.snapshot.endpoints.get((service.hostname, port.number)) for service, port in called.headless)
+    listeners = memo.depends("listeners", lambda: _listeners(scope, called), called.plain, *held, *_connections(scope))
+    routes = memo.depends("route tables", lambda: _route_tables(scope, called), called.plain, scope.mesh_routes)
     return {
-        CLUSTER_TYPE: memo.get(_ordered, made, special),
-        ENDPOINT_TYPE: memo.get(_ordered, assignments, ()),
-        LISTENER_TYPE: by_name(listeners),
-        ROUTE_TYPE: by_name(_route_tables(scope)),
+        CLUSTER_TYPE: found.clusters,
+        ENDPOINT_TYPE: found.assignments,
+        LISTENER_TYPE: listeners,
+        ROUTE_TYPE: routes,
     }
 
 
-def _ordered(some: list[Resource], others: tuple[Resource, ...]) -> dict[str, Resource]:
-    return by_name([*some, *others])
+def _connections(scope: Scope) -> tuple[object, ...]:
+    """What of the routes listeners depend on."""
+    by_host = scope.mesh_routes_by_host
+    foreign = any(True for _ in _foreign_hosts(scope))
+    if any(host.startswith("*") and (item.tls or item.tcp) for host, item in by_host.items()):
+        return foreign, scope.fallback, scope.snapshot.keeps_sessions, scope.mesh_routes
+    routed = tuple((host, item) for host, item in by_host.items() if item.tls or item.tcp)
+    return foreign, scope.fallback, scope.snapshot.keeps_sessions, routed
 
 
-def service_clusters(scope: Scope) -> tuple[list[Resource], list[Resource]]:
-    """The clusters of all services in a scope, and their endpoints. Routes do not matter to them."""
-    return scope.memo.depends("clusters", lambda: _service_clusters(scope.seldom("clusters")), *scope.view)
-
-
-def _service_clusters(scope: Scope) -> tuple[list[Resource], list[Resource]]:
-    made: list[Resource] = []
-    assignments: list[Resource] = []
-    for service in scope.services:
-        subsets = scope.subsets_of(service.hostname)
-        for port in scope.ports_of(service):
-            endpoints = scope.endpoints_of(service, port.number)
-            for subset in (None, *subsets):
-                cluster = scope.cluster(service, port, subset)
-                made.append(scope.memo.get(clusters.outbound_cluster, cluster))
-                if cluster.has_endpoints:
-                    chosen = scope.memo.get(select, endpoints, subset.labels) if subset else endpoints
-                    place = scope.place(cluster.policy, service.prefers_near)
-                    assignment = scope.memo.get(load_assignment, cluster.name, chosen, service.headless, place)
-                    assignments.append(assignment)
-    return made, assignments
+def _listeners(scope: Scope, called: _CalledPorts) -> dict[str, Resource]:
+    return by_name([scope.memo.shared(_virtual_outbound, scope.fallback), *_service_listeners(scope, called)])
 
 
 def _virtual_outbound(fallback: str) -> Resource:
@@ -130,16 +122,15 @@ def _foreign_hosts(scope: Scope) -> Iterator[tuple[str, VirtualService]]:
                 yield host, item
 
 
-def _service_listeners(scope: Scope) -> Iterator[Resource]:
-    called = scope.memo.depends("called ports", lambda: _called_ports(scope), *scope.view)
-    http, tls = set(called.http), _chains_by_server_name(scope)
+def _service_listeners(scope: Scope, called: _CalledPorts) -> Iterator[Resource]:
+    http, tls = set(called.http), _chains_by_server_name(scope, called.special)
     if any(True for _ in _foreign_hosts(scope)):
         http.add(_HTTP_PORT)
-    catching = _catch_all_ports(scope)
+    catching = _catch_all_ports(scope, called.special)
     sessions = scope.snapshot.keeps_sessions
     for number in sorted(http | tls.keys() | catching.keys()):
         chains, fallback = tuple(tls.get(number, ())), catching.get(number, scope.fallback)
-        yield scope.memo.get(_listener_of_names, number, number in http, chains, fallback, sessions)
+        yield scope.memo.shared(_listener_of_names, number, number in http, chains, fallback, sessions)
     taken: set[str] = set()
     for service, port in called.by_address:
         for made in _address_listeners(scope, service, port):
@@ -150,23 +141,34 @@ def _service_listeners(scope: Scope) -> Iterator[Resource]:
 
 
 class _CalledPorts(NamedTuple):
-    """The ports at which HTTP is declared, and what is called by address, in the order of services."""
+    """The ports at which HTTP is declared, and what is called by address, in the order of services.
+
+    `headless` are those of the latter whose endpoints have listeners, `special` what is told apart otherwise.
+    """
 
     http: frozenset[int]
     by_address: tuple[tuple[Service, ServicePort], ...]
+    headless: tuple[tuple[Service, ServicePort], ...]
+    special: tuple[Service, ...]
+    plain: dict[int, _PlainHosts]
 
 
 def _called_ports(scope: Scope) -> _CalledPorts:
     pairs = [(service, port) for service in scope.services for port in scope.captured_ports_of(service)]
+    by_address = tuple((service, port) for service, port in pairs if not port.protocol.is_http)
     return _CalledPorts(
-        frozenset(_http_ports(scope)), tuple((service, port) for service, port in pairs if not port.protocol.is_http)
+        http=frozenset(_http_ports(scope)),
+        by_address=by_address,
+        headless=tuple((service, port) for service, port in by_address if service.headless),
+        special=tuple(service for service in scope.services if service.subnets or not service.addresses),
+        plain=_plain_hosts(scope.seldom("plain hosts")),
     )
 
 
-def _chains_by_server_name(scope: Scope) -> dict[int, list[RoutedChain]]:
+def _chains_by_server_name(scope: Scope, services: Iterable[Service]) -> dict[int, list[RoutedChain]]:
     """Port → chains for services that have no address: a TLS hello says who is meant."""
     found: dict[int, list[RoutedChain]] = defaultdict(list)
-    for service in scope.services:
+    for service in services:
         if service.subnets:
             _add_subnets(scope, service, found)
         if service.addresses or service.headless:
@@ -196,10 +198,10 @@ def _add_subnets(scope: Scope, service: Service, found: dict[int, list[RoutedCha
             found[port.number].append(RoutedChain(name, (), service.subnets, clusters, target.tcp))
 
 
-def _catch_all_ports(scope: Scope) -> dict[int, str]:
+def _catch_all_ports(scope: Scope, services: Iterable[Service]) -> dict[int, str]:
     """Ports at which all bytes are for one service: without an address nothing tells its connections from others."""
     found: dict[int, str] = {}
-    for service in scope.services:
+    for service in services:
         if service.resolution is not Resolution.NONE or service.called_at or service.subnets:
             continue
         for port in scope.captured_ports_of(service):
@@ -259,7 +261,7 @@ def _address_listeners(scope: Scope, service: Service, port: ServicePort) -> Ite
     target = scope.port_target(service, port.number)
     table = f"{service.hostname}:{port.number}" if port.protocol is Protocol.AUTO and service.called_at else ""
     for place in _places(service, port, endpoints):
-        yield scope.memo.get(
+        yield scope.memo.shared(
             _address_listener,
             place,
             chains,
@@ -309,22 +311,26 @@ def _chain(routed: RoutedChain, statistics: str) -> listener_components_pb2.Filt
     return chain
 
 
-def _route_tables(scope: Scope) -> Iterator[Resource]:
+def _route_tables(scope: Scope, called: _CalledPorts) -> dict[str, Resource]:
+    return by_name(_each_table(scope.seldom("routed hosts", scope.snapshot.virtual_services), called))
+
+
+def _each_table(scope: Scope, called: _CalledPorts) -> Iterator[Resource]:
     memo: Memo = scope.memo
     unknown = everything_else(scope)
-    plain = memo.depends("plain hosts", lambda: _plain_hosts(scope.seldom("plain hosts")), *scope.view)
     foreign = list(_foreign_hosts(scope))
-    for number in sorted({*plain, _HTTP_PORT} if foreign else plain):
-        entries, taken = plain.get(number, ((), frozenset()))
-        hosts = [_host_now(scope, entry, number) for entry in entries]
+    for number in sorted({*called.plain, _HTTP_PORT} if foreign else called.plain):
+        plain = called.plain.get(number, _NO_HOSTS)
+        hosts = []
         if number == _HTTP_PORT:
             hosts += [
                 routed_host(f"{host}:{number}", (host,), item.http, MESH_GATEWAY, scope, number)
                 for host, item in foreign
-                if host not in taken
+                if host not in plain.taken
             ]
-        yield route_table(str(number), (*hosts, unknown), memo)
-    for service, port in memo.depends("called ports", lambda: _called_ports(scope), *scope.view).by_address:
+        blocks = (*_blocks_now(scope, plain, number), memo.get(host_block, (*hosts, unknown)))
+        yield memo.get(table_of_blocks, str(number), blocks)
+    for service, port in called.by_address:
         if port.protocol is Protocol.AUTO and service.called_at:
             hosts = [service_host(scope, service, port.number, set())]
             yield route_table(f"{service.hostname}:{port.number}", (*hosts, unknown), memo)
@@ -338,8 +344,22 @@ class _PlainHost(NamedTuple):
     body: bytes
 
 
-def _plain_hosts(scope: Scope) -> dict[int, tuple[list[_PlainHost], frozenset[str]]]:
-    """For each port that speaks HTTP, the services as nobody routes them, and all names they have."""
+class _PlainHosts(NamedTuple):
+    """The services at a port as nobody routes them, in blocks of some, and all names they have."""
+
+    entries: tuple[_PlainHost, ...]
+    blocks: tuple[HostBlock, ...]
+    positions: dict[str, int]
+    taken: frozenset[str]
+
+
+_NO_HOSTS = _PlainHosts((), (), {}, frozenset())
+_BLOCK = 32
+"""Virtual hosts that are put together, and hashed, at once: of a table of thousands one block changes."""
+
+
+def _plain_hosts(scope: Scope) -> dict[int, _PlainHosts]:
+    """For each port that speaks HTTP, the services as nobody routes them."""
     found = {}
     for number, services in _http_ports(scope).items():
         # Envoy refuses a table that has a name twice. A short name is a Service's, an address the first one's.
@@ -353,15 +373,45 @@ def _plain_hosts(scope: Scope) -> dict[int, tuple[list[_PlainHost], frozenset[st
                 retries = scope.snapshot.settings.defaults.retries
                 body = scope.memo.get(plain_host, name, domains, target, retries)
                 entries.append(_PlainHost(service, domains, body))
-        found[number] = entries, frozenset(taken)
+        positions = {entry.service.hostname: index for index, entry in enumerate(entries)}
+        pieces = (entries[start : start + _BLOCK] for start in range(0, len(entries), _BLOCK))
+        blocks = tuple(scope.memo.get(host_block, tuple(entry.body for entry in piece)) for piece in pieces)
+        found[number] = _PlainHosts(tuple(entries), blocks, positions, frozenset(taken))
     return found
 
 
-def _host_now(scope: Scope, entry: _PlainHost, number: int) -> bytes:
-    """A service's virtual host: as it is without routes, unless somebody routes it."""
-    routes = scope.mesh_routes_of(entry.service.hostname)
-    if routes is None or not routes.http:
-        return entry.body
+def _blocks_now(scope: Scope, plain: _PlainHosts, number: int) -> list[HostBlock]:
+    """The blocks of a table, with what VirtualServices make of the hosts they route."""
+    routed: dict[int, dict[int, bytes]] = defaultdict(dict)
+    for position in _routed_positions(scope, plain):
+        entry = plain.entries[position]
+        routes = scope.mesh_routes_of(entry.service.hostname)
+        if routes is not None and routes.http:
+            body = scope.memo.depends(
+                "routed", partial(_routed, scope, entry, routes, number), plain.positions, position, routes
+            )
+            routed[position // _BLOCK][position] = body
+    blocks = list(plain.blocks)
+    for index, bodies in routed.items():
+        others = tuple(bodies.items())
+        blocks[index] = scope.memo.depends(
+            "block", partial(_block, plain, index, bodies), plain.positions, index, others
+        )
+    return blocks
+
+
+def _block(plain: _PlainHosts, index: int, others: dict[int, bytes]) -> HostBlock:
+    positions = range(index * _BLOCK, min((index + 1) * _BLOCK, len(plain.entries)))
+    return host_block(tuple(others.get(position) or plain.entries[position].body for position in positions))
+
+
+def _routed_positions(scope: Scope, plain: _PlainHosts) -> Iterable[int]:
+    if scope.has_wildcard_routes:
+        return range(len(plain.entries))
+    return [plain.positions[host] for host in scope.mesh_routes_by_host if host in plain.positions]
+
+
+def _routed(scope: Scope, entry: _PlainHost, routes: VirtualService, number: int) -> bytes:
     name = f"{entry.service.hostname}:{number}"
     return routed_host(name, entry.domains, routes.http, MESH_GATEWAY, scope, number)
 

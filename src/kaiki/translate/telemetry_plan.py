@@ -77,6 +77,10 @@ class TelemetryPlan:
     client: SidePlan = NOTHING_SPECIAL
     server: SidePlan = NOTHING_SPECIAL
 
+    @property
+    def is_nothing(self) -> bool:
+        return self.client is NOTHING_SPECIAL and self.server is NOTHING_SPECIAL
+
     def of(self, side: Side) -> SidePlan:
         return self.client if side is Side.CLIENT else self.server
 
@@ -99,7 +103,7 @@ def telemetry_plan(
         )
         for side in (Side.CLIENT, Side.SERVER)
     )
-    return TelemetryPlan(*sides)
+    return TelemetryPlan(*(NOTHING_SPECIAL if side == NOTHING_SPECIAL else side for side in sides))
 
 
 def applicable(

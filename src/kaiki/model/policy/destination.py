@@ -172,7 +172,7 @@ class RetryBudget:
     min_concurrency: int = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class TrafficPolicy:
     """One level of policy. A field that is None is inherited from the level above."""
 

@@ -11,6 +11,7 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -95,14 +96,20 @@ def _unreadable(reference: ObjectRef, message: str) -> Finding:
 def _problems(reference: ObjectRef, value: object, path: str) -> Iterator[Finding]:
     if isinstance(value, ApiType):
         yield from _problems_here(reference, value, path)
-        for field in msgspec.structs.fields(value):
-            yield from _problems(reference, getattr(value, field.name), f"{path}.{field.encode_name}")
+        for name, written, _ in _fields(type(value)):
+            yield from _problems(reference, getattr(value, name), f"{path}.{written}")
     elif isinstance(value, tuple):
         for index, item in enumerate(value):
             yield from _problems(reference, item, f"{path}[{index}]")
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from _problems(reference, item, f"{path}[{key}]")
+
+
+@cache
+def _fields(kind: type[ApiType]) -> tuple[tuple[str, str, Any], ...]:
+    """The fields of a type, how they are written, and their defaults. Finding out resolves every annotation: once."""
+    return tuple((field.name, field.encode_name, field.default) for field in msgspec.structs.fields(kind))
 
 
 def _problems_here(reference: ObjectRef, value: ApiType, path: str) -> Iterator[Finding]:
@@ -148,10 +155,10 @@ def _connection_problems(value: ApiType) -> Iterator[tuple[str, str, str]]:
 def _set_fields(value: ApiType) -> set[str]:
     """The JSON names of the fields that differ from their defaults."""
     found = set()
-    for field in msgspec.structs.fields(value):
-        given = getattr(value, field.name)
-        if given is not None and given not in ((), {}) and given != field.default:
-            found.add(field.encode_name)
+    for name, written, default in _fields(type(value)):
+        given = getattr(value, name)
+        if given is not None and given not in ((), {}) and given != default:
+            found.add(written)
     return found
 
 

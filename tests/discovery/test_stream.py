@@ -2,13 +2,16 @@
 
 import random
 from collections import deque
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kaiki.discovery.stream import Moment, Stream
+from kaiki.discovery.watch import Watch
 from kaiki.discovery.wire import DiscoveryRequest, DiscoveryResponse
-from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE
+from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE, Resource
+from kaiki.model.table import differences, table_of, updated
 
 from .simulated_envoy import SimulatedEnvoy, Targets, mesh, resource
 
@@ -67,7 +70,7 @@ meshes = clusters.flatmap(
 
 
 @given(st.lists(meshes, min_size=1, max_size=4), st.randoms(use_true_random=False), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_any_order_of_events_ends_in_the_configuration(
     history: list[Targets], chance: random.Random, partial: bool
 ) -> None:
@@ -95,7 +98,7 @@ def test_any_order_of_events_ends_in_the_configuration(
 
 
 @given(st.lists(meshes, min_size=2, max_size=4), st.randoms(use_true_random=False))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=4000, deadline=None)
 def test_routes_never_send_to_a_cluster_that_is_not_there(history: list[Targets], chance: random.Random) -> None:
     good = [without_bad(targets) for targets in history]
     wire = Wire(SimulatedEnvoy())
@@ -229,3 +232,42 @@ def test_a_proxy_that_starts_is_told_that_there_is_nothing() -> None:
         assert response is not None and (response.type_url, response.resources) == (type_url, ())
         stream.receive(DiscoveryRequest(type_url, nonce=response.nonce))
         assert stream.next({}) is None
+
+
+def test_routes_wait_for_a_cluster_that_is_just_being_taken_away() -> None:
+    """A service that goes and comes back at once: what was removed is not there, although its removal is unanswered."""
+    wire = Wire(SimulatedEnvoy())
+    wire.settle(mesh({"a": "1"}, {}, frozenset()))
+    gone, back = mesh({}, {}, frozenset()), mesh({"a": "1"}, {"80": ("a",)}, frozenset())
+    removal = wire.stream.next(gone, LATE)
+    assert removal is not None and removal.removed == ("a",)
+    said = wire.stream.next(back, Moment(settled=True))
+    assert said is None or said.type_url not in (LISTENER_TYPE, ROUTE_TYPE)
+    wire.flying.append(removal)
+    wire.settle(back)
+    assert not wire.envoy.broken_references()
+
+
+def test_what_there_is_to_say_is_not_searched_for_among_all_names() -> None:
+    """A change of one of many resources looks at that one, in every state of the stream."""
+    asked: list[str] = []
+
+    class Noting(dict[str, Resource]):
+        def get(self, name: str, default: Any = None) -> Any:
+            asked.append(name)
+            return super().get(name, default)
+
+    table = table_of({f"c{number:03}": Resource(f"c{number:03}", CLUSTER_TYPE, "1", b"") for number in range(300)})
+    watch = Watch(CLUSTER_TYPE, wildcard=True)
+    first = watch.take(table, "1", may_remove=True)
+    assert first is not None and len(first.resources) == 300
+    watch.acknowledge("1")
+    assert watch.take(table, "2", may_remove=True) is None
+    changed = updated(table, {"c007": Resource("c007", CLUSTER_TYPE, "2", b"")})
+    noting = Noting(changed)
+    watch.differences = lambda one, _: differences(one, changed)
+    second = watch.take(noting, "2", may_remove=True)
+    assert second is not None and [one.name for one in second.resources] == ["c007"]
+    watch.acknowledge("2")
+    assert watch.take(noting, "3", may_remove=True) is None and watch.is_quiet(noting)
+    assert set(asked) == {"c007"}

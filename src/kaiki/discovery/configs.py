@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kaiki.discovery.metrics import Metrics
 from kaiki.discovery.quarantine import Quarantine
-from kaiki.discovery.watch import Rejection
+from kaiki.discovery.watch import Rejection, Target
+from kaiki.discovery.wire import Encoder
 from kaiki.model.finding import Finding, ObjectRef, Severity
 from kaiki.model.proxy import Capture, Proxy, ProxyConfig, Resource
 from kaiki.model.snapshot import EMPTY_SNAPSHOT, MeshSnapshot
+from kaiki.model.table import differences
 from kaiki.model.workload import ProxyKind, WorkloadInstance
 
 logger = logging.getLogger(__name__)
@@ -46,6 +48,8 @@ class Configs:
         self.on_quarantine: Callable[[], None] = lambda: None
         self._built: dict[tuple[str, str], tuple[int, Proxy, Targets]] = {}
         self.generation = Generation(0, EMPTY_SNAPSHOT, 0.0)
+        self.encoder = Encoder()
+        self._differences: dict[tuple[int, int], tuple[Target, Target, Collection[str]]] = {}
 
     def publish(self, snapshot: MeshSnapshot, changed_at: float) -> None:
         """Take over a snapshot."""
@@ -57,7 +61,15 @@ class Configs:
 
     def _advance(self, changed_at: float) -> None:
         in_force = self._quarantine.apply(self._whole)
+        self._differences.clear()
         self.generation = Generation(self.generation.number + 1, in_force, changed_at)
+
+    def differences(self, one: Target, other: Target) -> Collection[str]:
+        """The names at which two targets differ: found once for all proxies that go from one to the other."""
+        known = self._differences.get((id(one), id(other)))
+        if known is None:
+            known = self._differences[id(one), id(other)] = one, other, differences(one, other)
+        return known[2]
 
     def refuse(self, proxy: Proxy, rejection: Rejection) -> None:
         """A proxy refused a resource: hold back the object behind it, if it can be told, and go on without."""

@@ -112,6 +112,7 @@ class Metrics:
     _values: dict[str, dict[Labels, float]] = field(default_factory=dict)
     _histograms: dict[str, dict[Labels, _Histogram]] = field(default_factory=dict)
     _live: dict[str, Callable[[], float]] = field(default_factory=dict)
+    _by_name: dict[str, Family] = field(default_factory=dict)
 
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
         """Add to a counter."""
@@ -124,7 +125,9 @@ class Metrics:
 
     def observe(self, name: str, seconds: float, **labels: str) -> None:
         """Add a value to a histogram. Raises KeyError for a family that is not there."""
-        family = next(family for family in self.families if family.name == name)
+        if not self._by_name:
+            self._by_name = {family.name: family for family in self.families}
+        family = self._by_name[name]
         table, key = self._histograms.setdefault(name, {}), tuple(sorted(labels.items()))
         histogram = table.setdefault(key, _Histogram([0] * (len(family.buckets) + 1)))
         histogram.counts[bisect_left(family.buckets, seconds)] += 1

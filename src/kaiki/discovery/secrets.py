@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 from kaiki.discovery.stream import Stream
@@ -169,6 +170,7 @@ def certificate_secret(certificate_pem: bytes, key_pem: bytes, name: str = CERTI
     return bytes(secret.SerializeToString(deterministic=True))
 
 
+@lru_cache(maxsize=64)
 def root_secret(root_certificates: bytes, name: str = ROOT_NAME) -> Resource:
     """A Secret that says which roots to trust."""
     from envoy.extensions.transport_sockets.tls.v3 import secret_pb2

@@ -16,7 +16,7 @@ from kaiki.discovery.quarantine import origins_of
 from kaiki.discovery.secrets import GatewaySecrets, ProxySecrets, SecretIssuer
 from kaiki.discovery.stream import Moment, Stream
 from kaiki.discovery.watch import Rejection
-from kaiki.discovery.wire import DiscoveryRequest, DiscoveryResponse, encode_response
+from kaiki.discovery.wire import DiscoveryRequest, DiscoveryResponse
 from kaiki.model.finding import ObjectRef
 from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE, Proxy
 from kaiki.model.workload import ProxyKind
@@ -51,7 +51,7 @@ class Session:
     issuer: SecretIssuer
     metrics: Metrics
     clock: Callable[[], float] = time.monotonic
-    stream: Stream = field(default_factory=Stream)
+    stream: Stream = field(init=False)
     gateway_secrets: GatewaySecrets | None = None
     last_rejection: Rejection | None = None
     proxy_version: str = ""
@@ -66,6 +66,7 @@ class Session:
     _acknowledged: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.stream = Stream(self.configs.differences)
         self._secrets = ProxySecrets(self.issuer, self.gateway_secrets)
         self._heard_at = self.clock()
 
@@ -117,7 +118,7 @@ class Session:
     def _encode(self, response: DiscoveryResponse) -> bytes:
         kind, version = name_of_type(response.type_url), str(self._generation)
         self._sent[response.type_url], self._told = version, True
-        data = encode_response(response, version)
+        data = self.configs.encoder.encode(response, version)
         self.metrics.count("pilot_xds_pushes", type=kind)
         self.metrics.observe("pilot_xds_config_size_bytes", len(data), type=kind)
         return data

@@ -20,9 +20,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kaiki.discovery.watch import Rejection, Target, Watch
+from kaiki.discovery.watch import Differences, Rejection, Target, Watch
 from kaiki.discovery.wire import DiscoveryRequest, DiscoveryResponse
 from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, PUSH_ORDER, ROUTE_TYPE, SECRET_TYPE
+from kaiki.model.table import differences
 
 VIRTUAL_HOST_TYPE = "type.googleapis.com/envoy.config.route.v3.VirtualHost"
 
@@ -60,7 +61,8 @@ class Received:
 class Stream:
     """The state of one stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, differences: Differences = differences) -> None:
+        self._differences = differences
         self.watches: dict[str, Watch] = {}
         self._sent = 0
         self._clusters_before_endpoints: set[str] = set()
@@ -84,7 +86,9 @@ class Stream:
 
     def _open(self, request: DiscoveryRequest) -> Received:
         wildcard = not request.subscribe and request.type_url in _WILDCARD_TYPES
-        watch = self.watches[request.type_url] = Watch(request.type_url, wildcard=wildcard)
+        watch = self.watches[request.type_url] = Watch(
+            request.type_url, wildcard=wildcard, differences=self._differences
+        )
         watch.owes_answer = wildcard and not request.initial_versions and request.type_url in _ANSWERED_TYPES
         watch.subscribe(request.subscribe, request.initial_versions)
         if request.type_url == ENDPOINT_TYPE:
@@ -125,9 +129,10 @@ class Stream:
         return clusters.lacks(targets.get(CLUSTER_TYPE, _NOTHING))
 
     def _nothing_refers(self, targets: Targets) -> bool:
-        """Rule 4: all that could refer to what is to be removed is as it should be."""
+        """Rule 4: all that could refer to what is to be removed is as it should be. A listener that goes takes its route
+        table with it, so it goes first."""
         return all(
-            watch.is_quiet(targets.get(type_url, _NOTHING))
+            watch.is_quiet(targets.get(type_url, _NOTHING), removals=type_url == LISTENER_TYPE)
             for type_url, watch in self.watches.items()
             if type_url in _REFERRING_TYPES
         )

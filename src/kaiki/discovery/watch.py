@@ -8,11 +8,12 @@ bad stands alone. That one is *quarantined*: named, and left out until it change
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from kaiki.discovery.wire import DiscoveryResponse
 from kaiki.model.proxy import Resource
+from kaiki.model.table import differences
 
 WILDCARD = "*"
 GONE = ""
@@ -22,6 +23,8 @@ MOST_RESPONSE_BYTES = 2_000_000
 """What one response carries at most; gRPC clients refuse messages above 4 MB unless told otherwise."""
 
 Target = Mapping[str, Resource]
+Differences = Callable[[Target, Target], Collection[str]]
+"""The names at which two targets differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,9 @@ class Watch:
     """The state of one type. `held` is name → acknowledged version; `forced` must be sent whatever its version.
 
     `owes_answer`: a proxy that starts waits for a first answer, be it that there is nothing.
+
+    What there is to say is not searched for among thousands of names: all but the `_open` ones are as they should be
+    under `_base`, the target that was looked at last. A new target opens the names at which it differs from that.
     """
 
     type_url: str
@@ -50,8 +56,10 @@ class Watch:
     quarantined: dict[str, Rejection] = field(default_factory=dict)
     pending: DiscoveryResponse | None = None
     trials: deque[tuple[str, ...]] = field(default_factory=deque)
-    clean_for: Target | None = None
     owes_answer: bool = False
+    differences: Differences = differences
+    _base: Target = field(default_factory=dict)
+    _open: set[str] = field(default_factory=set)
 
     # What the proxy says
 
@@ -69,7 +77,9 @@ class Watch:
             if name != WILDCARD and name not in initial_versions:
                 self.forced.add(name)
                 self.quarantined.pop(name, None)
-        self.clean_for = None
+        if self.wildcard:
+            self._open.update(self._base)
+        self._open.update(names, initial_versions)
 
     def unsubscribe(self, names: Iterable[str]) -> None:
         """Names the proxy has dropped. Under a wildcard it must be told again what they are."""
@@ -83,7 +93,7 @@ class Watch:
             self._forget(name)
         if self.wildcard:
             self.forced.update(name for name in names if name != WILDCARD)
-        self.clean_for = None
+        self._open.update(names)
 
     def is_wanted(self, name: str) -> bool:
         """Whether the proxy is interested in a name."""
@@ -107,6 +117,7 @@ class Watch:
         for name in response.removed:
             self.held.pop(name, None)
             self._clear(name)
+        self._open.update(response.removed)
         return response
 
     def _clear(self, name: str) -> None:
@@ -122,6 +133,7 @@ class Watch:
         versions |= dict.fromkeys(response.removed, GONE)
         names = [name for name in versions if self.is_wanted(name)]
         self.unsure.update(names)
+        self._open.update(names)
         if len(versions) > 1:
             half = (len(names) + 1) // 2
             self.trials.extendleft(group for group in (tuple(names[half:]), tuple(names[:half])) if group)
@@ -135,24 +147,35 @@ class Watch:
         if self.pending is None or self.pending.nonce != nonce:
             return None
         response, self.pending = self.pending, None
-        self.clean_for = None
         return response
 
     # What to say to the proxy
 
     def take(self, target: Target, nonce: str, may_remove: bool) -> DiscoveryResponse | None:
         """The next response, which is then pending; None when there is nothing to say."""
-        if self.pending is not None or self.clean_for is target:
+        if self.pending is not None:
+            return None
+        self._look_at(target)
+        if not self._open and not self.trials and not self.owes_answer:
             return None
         self._pardon_unknown(target)
-        for names in self._groups(target):
+        for names in self._groups():
             if response := self._build(names, target, nonce, may_remove):
                 return self._send(response)
         if self.owes_answer:
             return self._send(DiscoveryResponse(self.type_url, nonce, ()))
-        if may_remove or not self._has_stale(target):
-            self.clean_for = target
+        self._open = {name for name in self._open if self.is_wanted(name) and self._is_due(name, target)}
         return None
+
+    def _look_at(self, target: Target) -> None:
+        if target is not self._base:
+            self._open.update(self._changed(target))
+            self._base = target
+
+    def _changed(self, target: Target) -> Iterable[str]:
+        """The names that a target opens, as far as the proxy is interested in them."""
+        found = self.differences(self._base, target)
+        return found if self.wildcard else self.subscribed.intersection(found)
 
     def _pardon_unknown(self, target: Target) -> None:
         """Whatever was refused of a resource that should no longer be there is nobody's trouble any more."""
@@ -161,35 +184,42 @@ class Watch:
 
     def _send(self, response: DiscoveryResponse) -> DiscoveryResponse:
         self.pending, self.owes_answer = response, False
+        self._open.difference_update([resource.name for resource in response.resources])
+        self._open.difference_update(response.removed)
         return response
 
     def force(self, name: str) -> None:
         """Send a subscribed name at the next opportunity, whatever its version."""
         if self.is_wanted(name):
             self.forced.add(name)
-            self.clean_for = None
+            self._open.add(name)
 
     def lacks(self, target: Target) -> bool:
         """Whether the proxy is still without a resource it will get."""
-        return any(name not in self.held and self._is_due(name, target) for name in self._candidates(target))
+        if self.pending is not None and any(name in target for name in self.pending.removed):
+            return True  # It is just being taken away, and has to come back first.
+        return any(name not in self.held and self._is_due(name, target) for name in self._unsettled(target))
 
-    def is_quiet(self, target: Target) -> bool:
-        """Whether nothing but removals is left to do, and nothing old is in force because its successor was refused."""
+    def is_quiet(self, target: Target, removals: bool = False) -> bool:
+        """Whether nothing (but removals, unless these count, too) is left to do, and nothing old is in force because
+        its successor was refused."""
         if self.pending is not None or self.quarantined:
             return False
-        if self.clean_for is target:
-            return True
-        return not any(name in target and self._is_due(name, target) for name in self._candidates(target))
+        names = (name for name in self._unsettled(target) if removals or name in target)
+        return not any(self.is_wanted(name) and self._is_due(name, target) for name in names)
 
-    def _groups(self, target: Target) -> Iterator[Collection[str]]:
+    def _groups(self) -> Iterator[Collection[str]]:
         while self.trials:
             yield self.trials.popleft()
-        yield self._candidates(target)
+        yield self._open
 
-    def _candidates(self, target: Target) -> Collection[str]:
-        if not self.wildcard:
-            return self.subscribed
-        return {**target, **dict.fromkeys((*self.held, *self.subscribed, *self.forced, *self.unsure))}
+    def _unsettled(self, target: Target) -> Iterator[str]:
+        """The names that may be due under a target: what is open, what is under way, and what it changes."""
+        yield from self._open
+        if self.pending is not None:
+            yield from (resource.name for resource in self.pending.resources)
+        if target is not self._base:
+            yield from self._changed(target)
 
     def _is_due(self, name: str, target: Target) -> bool:
         resource = target.get(name)
@@ -198,9 +228,6 @@ class Watch:
         if refused is not None and refused.version == version:
             return False
         return name in self.forced or name in self.unsure or self.held.get(name, GONE) != version
-
-    def _has_stale(self, target: Target) -> bool:
-        return any(name not in target for name in (*self.held, *self.unsure))
 
     def _build(self, names: Iterable[str], target: Target, nonce: str, may_remove: bool) -> DiscoveryResponse | None:
         resources: list[Resource] = []

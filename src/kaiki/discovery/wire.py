@@ -8,10 +8,10 @@ protobuf objects: most of a push is then copying. Field numbers are those of
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kaiki.model.proxy import Resource
+from kaiki.model.proxy import SECRET_TYPE, Resource
 
 _SYSTEM_VERSION, _RESOURCES, _TYPE_URL, _NONCE, _REMOVED = 1, 2, 4, 5, 6
 _RESOURCE_VERSION, _RESOURCE_BODY, _RESOURCE_NAME = 1, 2, 3
@@ -74,6 +74,36 @@ def _version(number: Any) -> str:
     return ".".join(map(str, told)) if any(told) else ""
 
 
+class Encoder:
+    """Encodes responses; what many proxies are told alike is put together once. Secrets are never kept.
+
+    `version` is of the moment: what was told under another one is forgotten.
+    """
+
+    def __init__(self, most_bytes: int = 8_000_000) -> None:
+        self._most_bytes = most_bytes
+        self._version = ""
+        self._size = 0
+        self._known: dict[tuple[object, ...], tuple[DiscoveryResponse, bytes]] = {}
+
+    def encode(self, response: DiscoveryResponse, version: str) -> bytes:
+        """A DeltaDiscoveryResponse; the order of fields on the wire is free, so the nonce comes last."""
+        if response.type_url == SECRET_TYPE:
+            return encode_response(response, version)
+        if version != self._version or self._size > self._most_bytes:
+            self._version, self._size = version, 0
+            self._known.clear()
+        key = (response.type_url, response.removed, *map(id, response.resources))
+        known = self._known.get(key)
+        if known is None:
+            body = encode_response(replace(response, nonce=""), version)
+            known = self._known[key] = response, body
+            self._size += len(body)
+        parts = [known[1]]
+        _append(parts, _NONCE, response.nonce.encode())
+        return b"".join(parts)
+
+
 def encode_response(response: DiscoveryResponse, version: str = "") -> bytes:
     """A DeltaDiscoveryResponse. `version` is for people who read a proxy's config dump."""
     parts: list[bytes] = []
@@ -82,7 +112,8 @@ def encode_response(response: DiscoveryResponse, version: str = "") -> bytes:
     for resource in response.resources:
         _append(parts, _RESOURCES, _resource(resource))
     _append(parts, _TYPE_URL, response.type_url.encode())
-    _append(parts, _NONCE, response.nonce.encode())
+    if response.nonce:
+        _append(parts, _NONCE, response.nonce.encode())
     for name in response.removed:
         _append(parts, _REMOVED, name.encode())
     return b"".join(parts)

@@ -129,8 +129,8 @@ class Stream:
         return clusters.lacks(targets.get(CLUSTER_TYPE, _NOTHING))
 
     def _nothing_refers(self, targets: Targets) -> bool:
-        """Rule 4: all that could refer to what is to be removed is as it should be. A listener that goes takes its route
-        table with it, so it goes first."""
+        """Rule 4: all that could refer to what is to be removed is as it should be. A listener that goes takes its
+        route table with it, so it goes first."""
         return all(
             watch.is_quiet(targets.get(type_url, _NOTHING), removals=type_url == LISTENER_TYPE)
             for type_url, watch in self.watches.items()

@@ -60,11 +60,12 @@ Resources = dict[str, dict[str, Resource]]
 
 def outbound(scope: Scope) -> Resources:
     """Everything outbound of one scope, by type and name."""
-    found, memo = service_clusters(scope), scope.memo
+    found, memo, snapshot = service_clusters(scope), scope.memo, scope.snapshot
     called = memo.depends("called ports", lambda: _called_ports(scope), *scope.view)
+    connections = memo.depends("connections", lambda: _connections(scope), called.plain, snapshot.virtual_services)
     held = tuple(scope.snapshot.endpoints.get((service.hostname, port.number)) for service, port in called.headless)
-    listeners = memo.depends("listeners", lambda: _listeners(scope, called), called.plain, *held, *_connections(scope))
-    routes = memo.depends("route tables", lambda: _route_tables(scope, called), called.plain, scope.mesh_routes)
+    listeners = memo.depends("listeners", lambda: _listeners(scope, called), called.plain, *held, *connections)
+    routes = memo.depends("route tables", lambda: _route_tables(scope, called), called.plain, snapshot.virtual_services)
     return {
         CLUSTER_TYPE: found.clusters,
         ENDPOINT_TYPE: found.assignments,

@@ -117,7 +117,7 @@ def interpret(inputs: Inputs, previous: Interpretation | None = None) -> Interpr
     """
     memo = previous.memo if previous else Memo()
     memo.enter(inputs)
-    table = inputs if isinstance(inputs, InputTable) else InputTable(inputs)
+    table = _table(inputs)
     by_kind = table.by_kind
     config = inputs.get(MESH_CONFIG)
     settings, found = memo.get(mesh_settings, config) if config is not None else (DEFAULT_SETTINGS, ())
@@ -139,13 +139,17 @@ def check_object(obj: Mapping[str, Any], snapshot: MeshSnapshot, inputs: Inputs 
     Objects of the Gateway API are judged against the others among the inputs.
     """
     if kind_of(obj):
-        return [] if inputs is None else status_findings(obj, _by_kind(inputs), _registered(snapshot))
+        return [] if inputs is None else status_findings(obj, _table(inputs).by_kind, _registered(snapshot))
     if not is_istio(obj):
         return []
     thing, findings = _thing(obj, snapshot.settings.defaults)
     if thing is None:
         return list(findings)
     return sorted({*findings, *references(snapshot, (thing,))}, key=_finding_order)
+
+
+def _table(inputs: Inputs) -> InputTable:
+    return inputs if isinstance(inputs, InputTable) else InputTable(inputs)
 
 
 def _finding_order(finding: Finding) -> tuple[Any, ...]:

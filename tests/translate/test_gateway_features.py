@@ -498,6 +498,19 @@ CHECKS: dict[str, Callable[[], None]] = {
 }
 
 
+def test_a_listener_shows_the_certificate_its_client_can_take() -> None:
+    second = {
+        "kind": "Credential",
+        "metadata": {"name": "second", "namespace": "shop"},
+        "version": "2",
+        "pairProblem": "",
+        "rootsProblem": "",
+    }
+    listeners = _https("a.org").replace("{name: pair}", "{name: pair}, {name: second}")
+    listener = text_of(Tried(listeners=listeners, more=(second,)).gateway, LISTENER_TYPE)
+    assert "kubernetes-gateway://shop/pair" in listener and "kubernetes-gateway://shop/second" in listener
+
+
 @pytest.mark.parametrize("feature", CHECKS)
 def test_feature(feature: str) -> None:
     CHECKS[feature]()

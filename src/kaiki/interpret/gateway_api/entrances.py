@@ -103,6 +103,7 @@ def _tls(item: Listener) -> ServerTls | None:
         mode=mode,
         credential=name,
         credential_namespace=owner,
+        other_credentials=item.certificates[1:],
         roots_pem=roots.pem if roots is not None else b"",
         accepts_untrusted=roots is not None and roots.insecure,
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from kaiki.apiserver.expiry import EVENTS, remove_expired
 from kaiki.apiserver.limit_ranges import apply_limit_ranges
 from kaiki.apiserver.store import Store
@@ -94,3 +96,33 @@ async def test_events_end() -> None:
     assert remove_expired(store, datetime(2030, 1, 1, 12, tzinfo=UTC)) == 1
     assert [record.name for record in store.list(EVENTS)] == ["timeless", "young"]
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("budget", "allowed"),
+    [
+        ({"minAvailable": 1}, 201),
+        ({"minAvailable": 2}, 429),
+        ({"minAvailable": "51%"}, 429),
+        ({"maxUnavailable": 0}, 429),
+        ({"maxUnavailable": "50%"}, 201),
+    ],
+)
+async def test_evictions_keep_to_budgets(api: Any, budget: dict[str, Any], allowed: int) -> None:
+    pods = "/api/v1/namespaces/default/pods"
+    for name in ("one", "two"):
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": "web"}}}
+        await api.post(pods, pod | {"spec": {"containers": [{"name": "a", "image": "a"}]}})
+        status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+        code, answer = await api.call(
+            "PATCH", f"{pods}/{name}/status", {"status": status}, "application/merge-patch+json"
+        )
+        assert code == 200, answer
+    spec = {"selector": {"matchLabels": {"app": "web"}}, **budget}
+    meta = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "budget"}}
+    await api.post("/apis/policy/v1/namespaces/default/poddisruptionbudgets", meta | {"spec": spec})
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "one", "namespace": "default"}}
+    code, answer = await api.call("POST", f"{pods}/one/eviction", eviction)
+    assert code == allowed, answer
+    if code == 429:
+        assert "would violate the pod's disruption budget" in answer["message"]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from kaiki.runtime import health
 from kaiki.runtime.health import (
     HttpCheck,
     Outcome,
@@ -106,3 +107,30 @@ async def test_thresholds() -> None:
         while not await changes.get():
             pass
         checking.cancel()
+
+
+@pytest.mark.parametrize(("service", "passed"), [("", True), ("boats", True), ("sunk", False), ("nobody", False)])
+async def test_grpc(service: str, passed: bool) -> None:
+    import grpc
+
+    states = {b"": b"\x08\x01", b"\x0a\x05boats": b"\x08\x01", b"\x0a\x04sunk": b"\x08\x02"}
+
+    async def answer(question: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        if question not in states:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
+        return states[question]
+
+    server = grpc.aio.server()
+    handler = grpc.method_handlers_generic_handler(
+        "grpc.health.v1.Health", {"Check": grpc.unary_unary_rpc_method_handler(answer)}
+    )
+    server.add_generic_rpc_handlers((handler,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        check = health.parse_handler({"grpc": {"port": port, "service": service}}, {"name": "a"}, "127.0.0.1")
+        assert check is not None
+        outcome = await health.run_check(check, 5.0, None)  # type: ignore[arg-type]
+        assert outcome.passed is passed, outcome
+    finally:
+        await server.stop(None)

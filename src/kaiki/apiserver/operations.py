@@ -57,7 +57,7 @@ class Operations:
         authorizer: Authorizer,
         home: Path,
     ) -> None:
-        self._store = store
+        self._store = self.store = store
         self._registry = registry
         self._addresses = addresses
         self._webhooks = webhooks

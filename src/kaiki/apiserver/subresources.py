@@ -12,6 +12,7 @@ from aiohttp import web
 from kaiki.apiserver import preparation
 from kaiki.apiserver.authorization import Authorizer, review_attributes, rules_status
 from kaiki.apiserver.catalog import BINDING, EVICTION, TOKEN_REQUEST
+from kaiki.apiserver.disruption import check_budgets
 from kaiki.apiserver.errors import ApiError, FieldErrors, bad_request, method_not_allowed, required, unavailable
 from kaiki.apiserver.fields import read_definition
 from kaiki.apiserver.media import read_request, wanted
@@ -102,6 +103,7 @@ class Subresources:
         if options.get("dryRun"):
             request.query = {**request.query, "dryRun": "All"}
         request.subresource = ""
+        check_budgets(self._operations.store, served_object(request.kind, self._operations.read(request)))
         await self._operations.delete(request, options)
         return _json({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
 

@@ -46,7 +46,16 @@ class ExecCheck:
     command: tuple[str, ...]
 
 
-Check: TypeAlias = HttpCheck | TcpCheck | ExecCheck
+@dataclass(frozen=True, slots=True)
+class GrpcCheck:
+    """Ask gRPC's health service about a service ("" for all of them) and expect SERVING."""
+
+    host: str
+    port: int
+    service: str = ""
+
+
+Check: TypeAlias = HttpCheck | TcpCheck | ExecCheck | GrpcCheck
 RunCommand: TypeAlias = Callable[[tuple[str, ...], float], Awaitable[tuple[int, str]]]
 
 
@@ -92,7 +101,7 @@ def parse_handler(handler: Object, container: Object, pod_ip: str) -> Check | No
         tcp = handler["tcpSocket"]
         return TcpCheck(tcp.get("host") or pod_ip, port_number(container, tcp["port"]))
     if "grpc" in handler:
-        return TcpCheck(pod_ip, int(handler["grpc"]["port"]))
+        return GrpcCheck(pod_ip, int(handler["grpc"]["port"]), str(handler["grpc"].get("service") or ""))
     if "exec" in handler:
         return ExecCheck(tuple(handler["exec"].get("command") or ()))
     return None
@@ -125,6 +134,8 @@ async def run_check(check: Check, timeout_seconds: float, run_command: RunComman
                     _, writer = await asyncio.open_connection(host, port)
                     writer.transport.abort()
                     return Outcome(True)
+                case GrpcCheck():
+                    return await _check_grpc(check)
                 case ExecCheck(command):
                     code, output = await run_command(command, timeout_seconds)
                     return Outcome(code == 0, output.strip())
@@ -132,6 +143,23 @@ async def run_check(check: Check, timeout_seconds: float, run_command: RunComman
         return Outcome(False, f"no answer within {timeout_seconds:g} s")
     except (OSError, ValueError) as error:
         return Outcome(False, str(error))
+
+
+async def _check_grpc(check: GrpcCheck) -> Outcome:
+    """Two messages of one field each: grpc.health.v1, written and read by hand."""
+    import grpc  # large, and few probes need it
+
+    name = check.service.encode()[:127]
+    question = b"\x0a" + bytes([len(name)]) + name if name else b""
+    async with grpc.aio.insecure_channel(f"{check.host}:{check.port}") as channel:
+        ask = channel.unary_unary("/grpc.health.v1.Health/Check")
+        try:
+            answer: bytes = await ask(question)
+        except grpc.aio.AioRpcError as error:
+            return Outcome(False, f"gRPC {error.code().name}: {error.details()}")
+    if answer[:2] == b"\x08\x01":
+        return Outcome(True)
+    return Outcome(False, f"service {check.service!r} is not serving")
 
 
 async def _check_http(check: HttpCheck) -> Outcome:

@@ -121,3 +121,25 @@ async def test_warnings_do_not_deny(call: Call) -> None:
 async def test_what_is_no_review_is_refused(call: Call, body: Any) -> None:
     status, answer = await call("/validate", body)
     assert status == 400 and "AdmissionReview" in answer["error"]
+
+
+async def test_what_was_written_a_moment_ago_is_waited_for_before_a_warning() -> None:
+    """`kubectl apply` of a Gateway and its VirtualService: the second must not be told that the first is not there."""
+    known: list[str] = []
+    looks: list[int] = []
+
+    def check_again(obj: Mapping[str, Any]) -> list[Finding]:
+        looks.append(len(known))
+        missing = Finding("KAI0202", Severity.WARNING, REFERENCE, "spec.gateways[0]", "There is no Gateway.")
+        return [] if known else [missing]
+
+    async def catch_up() -> bool:
+        known.append("gateway")
+        return True
+
+    async def labels(_: str) -> Mapping[str, str]:
+        return {}
+
+    webhooks = Webhooks(inject, labels, check_again, catch_up=catch_up)
+    answer = await webhooks._check(review({"spec": {}})["request"])
+    assert "warnings" not in answer["response"] and looks == [0, 1]

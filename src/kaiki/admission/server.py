@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 MOST_BODY_BYTES = 8 * 1024 * 1024
 
+_MOST_LOOKS = 3
 NamespaceLabels = Callable[[str], Awaitable[Mapping[str, str]]]
 """The labels of a namespace."""
 
@@ -44,13 +45,14 @@ def _count_nothing(name: str, amount: float = 1, **labels: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Webhooks:
-    """What the webhooks call."""
+    """What the webhooks call. `catch_up` waits a moment for what was written just before; false if nothing came."""
 
     inject: Inject
     namespace_labels: NamespaceLabels
     check: Check
     count: Count = _count_nothing
     record: Callable[[Mapping[str, Any]], None] | None = None
+    catch_up: Callable[[], Awaitable[bool]] | None = None
 
     def application(self) -> web.Application:
         """The routes, as an aiohttp application."""
@@ -91,6 +93,11 @@ class Webhooks:
 
     async def _check(self, request: Mapping[str, Any]) -> dict[str, Any]:
         answer = validate_object(request, self.check)
+        # What an object names may have been created by the same command, a moment ago.
+        for _ in range(_MOST_LOOKS):
+            if "warnings" not in answer["response"] or self.catch_up is None or not await self.catch_up():
+                break
+            answer = validate_object(request, self.check)
         resource = str((request.get("resource") or {}).get("resource") or "")
         allowed = answer["response"]["allowed"]
         self.count("galley_validation_passed" if allowed else "galley_validation_failed", resource=resource)

@@ -187,7 +187,14 @@ class ControlPlane:
         )
         self._injection = settings.injection()
         self._journal = Journal(client, settings.namespace)
-        webhooks = Webhooks(self._inject, self._namespace_labels, self._check, metrics.count, self._journal.record)
+        webhooks = Webhooks(
+            self._inject,
+            self._namespace_labels,
+            self._check,
+            metrics.count,
+            self._journal.record,
+            catch_up=self._source.catch_up,
+        )
         self._webhooks = WebhookServer(webhooks.application())
         self._monitoring = MonitoringServer(
             metrics,

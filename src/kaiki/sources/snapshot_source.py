@@ -21,6 +21,7 @@ from kaiki.kube.cache import Cache, CacheEvent, running
 logger = logging.getLogger(__name__)
 
 WINDOW_SECONDS = 0.05
+CATCH_UP_SECONDS = 0.2
 LARGEST_SHARE = 0.2
 """The part of a core that interpretation may take in a storm of changes."""
 
@@ -73,6 +74,13 @@ class SnapshotSource:
     def subscribe(self, subscriber: Subscriber) -> None:
         """Call `subscriber` with every new interpretation, one after the other."""
         self._subscribers.append(subscriber)
+
+    async def catch_up(self, timeout_seconds: float = CATCH_UP_SECONDS) -> bool:
+        """Wait until a newer interpretation is there; false when none came in time."""
+        before, deadline = self.current, time.monotonic() + timeout_seconds
+        while self.current is before and time.monotonic() < deadline:
+            await asyncio.sleep(CATCH_UP_SECONDS / 20)
+        return self.current is not before
 
     async def run(self) -> None:
         """Keep the caches, interpret, publish; until cancelled."""

@@ -9,7 +9,7 @@ import small_mesh
 
 from kaiki.interpret.interpretation import interpret
 from kaiki.model.memo import Memo
-from kaiki.model.proxy import ROUTE_TYPE
+from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE
 from kaiki.translate.generate import generate
 
 
@@ -40,6 +40,8 @@ def _work_of_one_change(services: int) -> tuple[int, int]:
     after = interpret({**inputs, key: changed}, before)
     new = generate(after.snapshot, proxy, memo)
     assert [name for name, item in new.of(ROUTE_TYPE).items() if old.of(ROUTE_TYPE)[name] != item] == ["80"]
+    for type_url in (CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE):
+        assert new.of(type_url) is old.of(type_url)
     return after.memo.misses - interpreted, memo.misses - built
 
 
@@ -57,3 +59,22 @@ def test_an_object_that_says_the_same_again_changes_nothing() -> None:
     assert after.snapshot.workloads["default", key[2]] is before.snapshot.workloads["default", key[2]]
     for name, endpoints in before.snapshot.endpoints.items():
         assert after.snapshot.endpoints[name] is endpoints
+
+
+def test_one_changed_endpoint_changes_one_load_assignment() -> None:
+    documents = _documents(20)
+    inputs = dict(small_mesh.inputs(documents))
+    (proxy,) = small_mesh.proxies(documents)
+    memo, before = Memo(), interpret(inputs)
+    old = generate(before.snapshot, proxy, memo)
+    key = next(key for key in inputs if key[0] == "EndpointSlice" and "service-3" in key[2])
+    changed = copy.deepcopy(inputs[key])
+    changed["endpoints"][0]["conditions"] = {"ready": False}
+    built = memo.misses
+    after = interpret({**inputs, key: changed}, before)
+    new = generate(after.snapshot, proxy, memo)
+    names = [name for name, item in new.of(ENDPOINT_TYPE).items() if old.of(ENDPOINT_TYPE)[name] is not item]
+    assert names == ["outbound|80||service-3.default.svc.cluster.local"]
+    for type_url in (CLUSTER_TYPE, LISTENER_TYPE, ROUTE_TYPE):
+        assert new.of(type_url) is old.of(type_url)
+    assert memo.misses - built < 25

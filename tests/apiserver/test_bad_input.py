@@ -24,6 +24,11 @@ PROTOBUF = "application/vnd.kubernetes.protobuf"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kaiki.apiserver.connections.PATIENCE_SECONDS", 1.0)
+
+
 async def send(
     api: Any, method: str, path: str, body: bytes = b"", content_type: str | None = "application/json", **more: str
 ) -> tuple[int, dict[str, Any]]:
@@ -219,3 +224,31 @@ async def test_a_watch_whose_client_has_gone_ends(api: Any, monkeypatch: pytest.
             await asyncio.sleep(0.01)
     while waiters:
         await asyncio.sleep(0.01)
+
+
+async def test_who_connects_and_asks_nothing_is_disconnected(quick: Any, api: Any) -> None:
+    """An idle connection and one that sends its headers drop by drop; those that have asked stay."""
+    assert (await api.get("/readyz"))[1] == "ok"
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    port = int(api.url.rpartition(":")[2])
+    idle, idle_writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    slow, slow_writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    slow_writer.write(b"GET /readyz HTTP/1.1\r\nHost: a\r\nX-Slow: ")
+    asked, asked_writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    asked_writer.write(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
+    await asked.readuntil(b"ok")
+    assert await idle.read() == await slow.read() == b""
+    asked_writer.write(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
+    await asked.readuntil(b"ok")
+    for writer in (idle_writer, slow_writer, asked_writer):
+        writer.transport.abort()
+    assert (await api.get("/readyz"))[1] == "ok"
+
+
+async def test_warnings_say_any_name_and_do_not_grow_without_bound(api: Any) -> None:
+    body = {"metadata": {"name": "odd"}, "a\r\nb\0é\u2028": 1, **{f"field{number}": 1 for number in range(500)}}
+    code, _ = await api.post(MAPS, body)
+    assert code == 201
+    assert sum(map(len, api.warnings)) < 8192
+    assert any("unknown field" in text for text in api.warnings)

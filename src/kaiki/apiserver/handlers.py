@@ -43,6 +43,7 @@ _PATCHES = {
 
 STREAMED_ITEMS = 50
 """How many objects of a long list are written at a time."""
+WARNINGS, WARNINGS_BYTES, WARNING_LENGTH = 50, 4096, 1000
 
 
 class ObjectHandlers:
@@ -289,6 +290,14 @@ def respond(request: ApiRequest, body: bytes, code: int = 200) -> web.Response:
 
 
 def add_warnings(response: web.StreamResponse, request: ApiRequest) -> None:
-    for text in dict.fromkeys(request.warnings):
-        escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+    """The warnings as headers. Names that clients send are in them: no control characters, and no more than headers
+    can hold.
+    """
+    left = WARNINGS_BYTES
+    for text in list(dict.fromkeys(request.warnings))[:WARNINGS]:
+        printable = "".join(each if each.isprintable() else "?" for each in text)[:WARNING_LENGTH]
+        escaped = printable.replace("\\", "\\\\").replace('"', '\\"')
+        left -= len(escaped.encode())
+        if left < 0:
+            break
         response.headers.add("Warning", f'299 - "{escaped}"')

@@ -24,6 +24,7 @@ from kaiki.apiserver.admission import WebhookAdmission
 from kaiki.apiserver.authentication import Authenticator
 from kaiki.apiserver.authorization import Attributes, Authorizer, request_verb
 from kaiki.apiserver.bootstrap import keep_standard_objects
+from kaiki.apiserver.connections import Newcomers, allow_many_descriptors
 from kaiki.apiserver.errors import ApiError, bad_request, internal, no_such_path
 from kaiki.apiserver.expiry import expire_events
 from kaiki.apiserver.handlers import ObjectHandlers, add_warnings
@@ -66,6 +67,7 @@ class ApiServer:
     def __init__(self, settings: ApiServerSettings) -> None:
         self._settings = settings
         self._metrics = RequestMetrics()
+        self._newcomers = Newcomers()
         self.ports: list[int] = []
 
     async def __aenter__(self) -> ApiServer:
@@ -83,13 +85,12 @@ class ApiServer:
         self._objects = ObjectHandlers(self.store, operations, subresources)
         keep_standard_objects(self.store, self._registry, settings.service_range, settings.endpoint)
         keep_quota_status(self.store)
-        self._runner = web.ServerRunner(
-            web.Server(self._handle, request_factory=_make_request, access_log=None),
-            shutdown_timeout=0.5,
-        )
+        web_server = web.Server(self._handle, request_factory=_make_request, access_log=None)
+        self._runner = web.ServerRunner(web_server, shutdown_timeout=0.5)
         await self._runner.setup()
         await self._listen()
         self._expiry = asyncio.create_task(expire_events(self.store))
+        self._patience = asyncio.create_task(self._newcomers.close_silent(web_server))
         return self
 
     async def _listen(self) -> None:
@@ -108,11 +109,13 @@ class ApiServer:
 
     async def __aexit__(self, *_: object) -> None:
         self._expiry.cancel()
+        self._patience.cancel()
         await self._runner.cleanup()
         await self._webhooks.close()
         self.store.close()
 
     async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
+        self._newcomers.has_asked(http.protocol)
         try:
             return await self._route(http)
         except ApiError as error:
@@ -282,6 +285,7 @@ def _failure(error: ApiError) -> web.Response:
 
 async def serve(settings: ApiServerSettings) -> None:
     """Run the server until cancelled or told to stop by SIGTERM or SIGINT."""
+    allow_many_descriptors()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -19,6 +19,7 @@ from kaiki.console.changes import ChangeHandlers
 from kaiki.console.control_plane import ControlPlaneClient
 from kaiki.console.details import DetailHandlers
 from kaiki.console.editing import EditingHandlers
+from kaiki.console.explaining import ExplainHandlers
 from kaiki.console.handlers import Handlers
 from kaiki.console.identity import Identities
 from kaiki.console.inventory import EmptyInventory, Inventory, WatchedInventory
@@ -105,6 +106,7 @@ def build_application(
     application.add_routes(CardinalityHandlers(metrics).routes())
     identities = Identities(access, settings.kube, settings.session_seconds)
     application.add_routes(EditingHandlers(client, identities).routes())
+    application.add_routes(ExplainHandlers(client).routes())
     application.add_routes(ChangeHandlers(client).routes())
     application.add_routes(Pages(access, identities=identities).routes())
     return application

@@ -1,4 +1,5 @@
 /** The console's API. The types come from its OpenAPI document (`npm run generate`). */
+import { sourceOf } from "../domain/explained";
 import type { components } from "./schema";
 
 type Schemas = components["schemas"];
@@ -32,6 +33,8 @@ export type ConfigChange = Schemas["ConfigChange"];
 export type LoggedRequest = Schemas["LoggedRequest"];
 export type LoggedRequests = Schemas["LoggedRequests"];
 export type Cardinality = Schemas["Cardinality"];
+export type Explanation = Schemas["Explanation"];
+export type ExplainedStep = Schemas["ExplainedStep"];
 export type ChangeDetails = Schemas["ConfigChangeDetails"];
 
 export class ApiError extends Error {
@@ -154,3 +157,7 @@ export const fetchChange = (id: string, signal?: AbortSignal): Promise<ChangeDet
 export const fetchRequests = (filters: Record<string, string | number | undefined>, signal?: AbortSignal): Promise<LoggedRequests> =>
   get("/api/requests", filters, signal);
 export const fetchCardinality = (signal?: AbortSignal): Promise<Cardinality> => get("/api/cardinality", {}, signal);
+
+/** `source` is namespace/workload; `header` has one header a line. */
+export const fetchExplanation = ({ source, ...rest }: { source: string; url: string; method: string; header: string }, signal?: AbortSignal): Promise<Explanation> =>
+  get("/api/explain", { ...sourceOf(source), ...rest }, signal);

@@ -1696,6 +1696,80 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Why a request would go where it goes */
+        get: {
+            parameters: {
+                query: {
+                    /** @description The pod, workload or app the request comes from; a gateway's stands for the internet. */
+                    source: string;
+                    /** @description Its namespace. Default: default. */
+                    namespace?: string;
+                    /** @description What the client calls: http://reviews:9080/x, tcp://db:5432, tls://name:443. */
+                    url: string;
+                    /** @description Default GET. */
+                    method?: string;
+                    /** @description `name: value`, one a line; may be given several times. */
+                    header?: string[];
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The end, and each decision on the way. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Explanation"];
+                    };
+                };
+                /** @description A parameter is wrong. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Not logged in. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Not logged in. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2317,6 +2391,39 @@ export interface components {
             traces: components["schemas"]["TraceStore"];
             proxies: components["schemas"]["Proxy"][];
             warnings: components["schemas"]["Warning"][];
+        };
+        ExplainedObject: {
+            apiVersion: string;
+            kind: string;
+            namespace: string;
+            name: string;
+        };
+        ExplainedStep: {
+            part: string;
+            name: string;
+            says: string;
+            object: components["schemas"]["ExplainedObject"] | null;
+            field: string;
+        };
+        ExplainedShare: {
+            cluster: string;
+            percent: number;
+            endpoints: string[];
+        };
+        Explanation: {
+            /** @enum {string} */
+            verdict: "forwarded" | "answered" | "redirected" | "no route" | "refused" | "no endpoint";
+            status: number;
+            proxy: string;
+            steps: components["schemas"]["ExplainedStep"][];
+            passedOver: components["schemas"]["ExplainedStep"][];
+            clusters: components["schemas"]["ExplainedShare"][];
+            mirrors: components["schemas"]["ExplainedShare"][];
+            host: string;
+            path: string;
+            location: string;
+            timeoutSeconds: number;
+            retries: number;
         };
     };
     responses: never;

@@ -15,12 +15,14 @@ const ConfigPage = lazy(() => import("../features/config/ConfigPage"));
 const ObjectPage = lazy(() => import("../features/config/ObjectPage"));
 const WizardPage = lazy(() => import("../features/config/WizardPage"));
 const RequestsPage = lazy(() => import("../features/requests/RequestsPage"));
+const ExplainPage = lazy(() => import("../features/explain/ExplainPage"));
 const ChangesPage = lazy(() => import("../features/config/ChangesPage"));
 
 const PAGES: readonly { path: string; text: TextKey; icon: IconName; also?: readonly string[] }[] = [
   { path: "/graph", text: "graph", icon: "graph" },
   { path: "/overview", text: "overview", icon: "app", also: ["/apps", "/workloads", "/services"] },
   { path: "/requests", text: "requestLog", icon: "table" },
+  { path: "/explain", text: "explainRequest", icon: "route" },
   { path: "/config", text: "config", icon: "config" },
   { path: "/changes", text: "configChanges", icon: "clock" },
   { path: "/mesh", text: "mesh", icon: "service" },
@@ -71,6 +73,7 @@ export function App() {
             <Route path="/traces/:trace" element={<TracePage />} />
             <Route path="/mesh" element={<MeshPage />} />
             <Route path="/requests" element={<RequestsPage />} />
+            <Route path="/explain" element={<ExplainPage />} />
             <Route path="/config" element={<ConfigPage />} />
             <Route path="/config/object" element={<ObjectPage />} />
             <Route path="/config/wizard" element={<WizardPage />} />

@@ -1,9 +1,11 @@
 /** Every text of the UI, in both languages. The type makes a missing translation a compile error. */
 
+import { enExplain, koExplain } from "./explainTexts";
 import { enPages, koPages } from "./pageTexts";
 
 export const en = {
   ...enPages,
+  ...enExplain,
   graph: "Graph",
   workloads: "Workloads",
   services: "Services",
@@ -370,6 +372,7 @@ export type TextKey = keyof typeof en;
 
 export const ko: Record<TextKey, string> = {
   ...koPages,
+  ...koExplain,
   graph: "그래프",
   workloads: "워크로드",
   services: "서비스",

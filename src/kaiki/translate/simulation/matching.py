@@ -42,6 +42,11 @@ def _rank(domain: str, host: str) -> tuple[int, int] | None:
 
 def route_takes(match: route_components_pb2.RouteMatch, request: Request) -> bool:
     """Whether all conditions of a route hold. A runtime fraction counts as given."""
+    return not failed_condition(match, request)
+
+
+def failed_condition(match: route_components_pb2.RouteMatch, request: Request) -> str:
+    """The first condition of a route that a request does not meet, in words; empty where all hold."""
     path, _, query = request.path.partition("?")
     pseudo = {
         ":path": request.path,
@@ -51,13 +56,19 @@ def route_takes(match: route_components_pb2.RouteMatch, request: Request) -> boo
     }
     headers = {**pseudo, **{name.lower(): value for name, value in request.headers.items()}}
     if match.HasField("grpc") and not headers.get("content-type", "").startswith("application/grpc"):
-        return False
+        return "the request is not gRPC"
+    if not _takes_path(match, path):
+        return f"the path is {path}"
+    for header in match.headers:
+        if not _takes_header(header, headers):
+            value = headers.get(header.name.lower())
+            return f"header {header.name} is " + ("missing" if value is None else repr(value))
     parameters = dict(reversed(parse_qsl(query, keep_blank_values=True)))
-    return (
-        _takes_path(match, path)
-        and all(_takes_header(item, headers) for item in match.headers)
-        and all(_takes_parameter(item, parameters) for item in match.query_parameters)
-    )
+    for parameter in match.query_parameters:
+        if not _takes_parameter(parameter, parameters):
+            given = parameters.get(parameter.name)
+            return f"parameter {parameter.name} is " + ("missing" if given is None else repr(given))
+    return ""
 
 
 def _takes_path(match: route_components_pb2.RouteMatch, path: str) -> bool:

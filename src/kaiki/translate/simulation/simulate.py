@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 import re2
@@ -19,7 +20,7 @@ from kaiki.model.finding import ObjectRef
 from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, ProxyConfig
 from kaiki.translate.features.faults import FAULT_FILTER
 from kaiki.translate.simulation.chains import find_chain, find_listener
-from kaiki.translate.simulation.matching import find_virtual_host, first_route
+from kaiki.translate.simulation.matching import failed_condition, find_virtual_host
 from kaiki.translate.simulation.origin import origin
 from kaiki.translate.simulation.values import Outcome, Request, Share, Step, Verdict
 
@@ -30,7 +31,9 @@ AnyMessage = TypeVar("AnyMessage", bound=Message)
 
 def simulate(config: ProxyConfig, request: Request) -> Outcome:
     """What the proxy does with a request."""
-    return _Walk(config, request).from_listener()
+    walk = _Walk(config, request)
+    outcome = walk.from_listener()
+    return replace(outcome, passed_over=tuple(walk.passed_over)) if walk.passed_over else outcome
 
 
 class _Walk:
@@ -40,6 +43,7 @@ class _Walk:
         self._config = config
         self._request = request
         self._steps: list[Step] = []
+        self.passed_over: list[Step] = []
 
     def _step(self, part: str, name: str, says: str = "", metadata: base_pb2.Metadata | None = None) -> None:
         source: ObjectRef | None = None
@@ -116,11 +120,16 @@ class _Walk:
         return route_pb2.RouteConfiguration.FromString(item.body) if item else None
 
     def _by_route(self, host: route_components_pb2.VirtualHost) -> Outcome:
-        route = first_route(host.routes, self._request)
+        route = None
+        for position, candidate in enumerate(host.routes):
+            failed = failed_condition(candidate.match, self._request)
+            if not failed:
+                route = candidate
+                break
+            self._pass_over(candidate, position, failed)
         if route is None:
             self._step("route", "none", "no route takes the request")
             return self._end(Verdict.NO_ROUTE, 404)
-        position = next(index for index, item in enumerate(host.routes) if item is route or item == route)
         self._step("route", route.name or f"#{position}", _conditions(route.match), route.metadata)
         if (status := self._fault(route)) is not None:
             return self._end(Verdict.ANSWERED, status)
@@ -139,6 +148,11 @@ class _Walk:
         seconds = action.timeout.seconds + action.timeout.nanos / 1e9
         authority = action.host_rewrite_literal or self._request.host
         return self._forward(shares, authority, _rewritten(route, self._request.path), mirrors, seconds, retries)
+
+    def _pass_over(self, route: route_components_pb2.Route, position: int, failed: str) -> None:
+        source, field = origin(route.metadata)
+        says = f"{_conditions(route.match)}: {failed}"
+        self.passed_over.append(Step("route", route.name or f"#{position}", says, source, field))
 
     def _fault(self, route: route_components_pb2.Route) -> int | None:
         if FAULT_FILTER not in route.typed_per_filter_config:

@@ -76,6 +76,7 @@ class Share:
 class Outcome:
     """The end and the way there. `status` is what the proxy itself answers (0: the upstream does).
 
+    `passed_over` are the routes looked at before the one that took the request, each with the condition that failed.
     `host` and `path` are what the upstream sees, or where a redirect points to (`location`).
     """
 
@@ -89,6 +90,7 @@ class Outcome:
     location: str = ""
     timeout_seconds: float = 0.0
     retries: int = 0
+    passed_over: tuple[Step, ...] = ()
 
     @property
     def cluster(self) -> str:

@@ -117,14 +117,14 @@ def _by_port(servers: Iterable[BoundServer]) -> dict[tuple[str, int], list[Bound
 
 def bound_servers(snapshot: MeshSnapshot, proxy: Proxy) -> Iterator[BoundServer]:
     """The servers of all Gateways that select the pod, with the ports it binds."""
-    ports = _port_map(snapshot, proxy)
+    ports = port_map(snapshot, proxy)
     for item in snapshot.gateways:
         if item.selects(proxy.namespace, proxy.labels):
             for position, server in enumerate(item.servers):
                 yield BoundServer(item, server, ports.get(server.port, server.port), position)
 
 
-def _port_map(snapshot: MeshSnapshot, proxy: Proxy) -> dict[int, int]:
+def port_map(snapshot: MeshSnapshot, proxy: Proxy) -> dict[int, int]:
     """Service port → port of the pod, over the Services that select the pod."""
     workload = snapshot.workloads.get(proxy.key)
     named = dict(workload.named_ports) if workload else {}

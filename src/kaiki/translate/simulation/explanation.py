@@ -8,7 +8,7 @@ from kaiki.model.memo import Memo
 from kaiki.model.proxy import Capture, Proxy, ProxyConfig
 from kaiki.model.snapshot import MeshSnapshot
 from kaiki.model.workload import ProxyKind, WorkloadInstance
-from kaiki.translate.gateway import bound_servers
+from kaiki.translate.gateway import bound_servers, port_map
 from kaiki.translate.generate import generate
 from kaiki.translate.simulation.names import address_of
 from kaiki.translate.simulation.simulate import simulate
@@ -52,7 +52,8 @@ def explain_request(
     one users see."""
     config = config or generate(snapshot, proxy, Memo())
     if proxy.kind is ProxyKind.GATEWAY:
-        ports = {bound.server.port: bound.port for bound in bound_servers(snapshot, proxy)}
+        # A Gateway may name the pod's port or the Service's; users call the Service's.
+        ports = {bound.server.port: bound.port for bound in bound_servers(snapshot, proxy)} | port_map(snapshot, proxy)
         return simulate(config, replace(request, port=ports.get(request.port, request.port)))
     if not request.address:
         address, service = address_of(snapshot, request.host, proxy.namespace)

@@ -24,7 +24,7 @@ from kaiki.apiserver.admission import WebhookAdmission
 from kaiki.apiserver.authentication import Authenticator
 from kaiki.apiserver.authorization import Attributes, Authorizer, request_verb
 from kaiki.apiserver.bootstrap import keep_standard_objects
-from kaiki.apiserver.connections import Newcomers, allow_many_descriptors
+from kaiki.apiserver.connections import Newcomers, allow_many_descriptors, keep_tls_buffers_small
 from kaiki.apiserver.errors import ApiError, bad_request, internal, no_such_path
 from kaiki.apiserver.expiry import expire_events
 from kaiki.apiserver.handlers import ObjectHandlers, add_warnings
@@ -286,6 +286,7 @@ def _failure(error: ApiError) -> web.Response:
 async def serve(settings: ApiServerSettings) -> None:
     """Run the server until cancelled or told to stop by SIGTERM or SIGINT."""
     allow_many_descriptors()
+    keep_tls_buffers_small()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -204,3 +204,25 @@ def test_logs_and_exit_codes_of_an_image(box: Mesh) -> None:
     box.kubectl("run", "other", *arguments, f"--overrides={given}", "--", "id", "-u")
     box.kubectl("wait", "pod/other", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
     assert box.kubectl("logs", "other") == "4000\n"
+
+
+def test_logs_of_the_run_before_and_followed_by_label(pods: Mesh) -> None:
+    script = "echo run; test -e /shared/again && sleep 3600; touch /shared/again; exit 3"
+    container = {
+        "name": "app",
+        "image": "kaiki/host:any",
+        "command": ["sh", "-c", script],
+        "volumeMounts": [{"name": "shared", "mountPath": "/shared"}],
+    }
+    metadata = {"name": "again", "labels": {"app": "again", "sidecar.istio.io/inject": "false"}}
+    spec = {"containers": [container], "volumes": [{"name": "shared", "emptyDir": {}}]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    pods.kubectl("apply", "-f", "-", given=json.dumps(pod))
+    pods.kubectl("wait", "pod/again", "--for=jsonpath={.status.containerStatuses[0].restartCount}=1", "--timeout=60s")
+    assert pods.kubectl("logs", "again", "--previous") == "run\n"
+    command = ["kubectl", "logs", "-f", "-l", "app=again", "--prefix"]
+    environment = pods.environment | {"KUBECONFIG": str(pods.home / "kubeconfig")}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as following:
+        assert following.stdout is not None
+        assert following.stdout.readline() == b"[pod/again/app] run\n"
+        following.terminate()

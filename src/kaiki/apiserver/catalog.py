@@ -259,6 +259,7 @@ BUILT_IN: tuple[ResourceType, ...] = (
 # Kinds that something on this machine acts on; all others are stored, served, and said to be no more than that.
 _ACTED_ON = frozenset(
     [
+        "poddisruptionbudgets",
         "namespaces",
         "pods",
         "services",

@@ -324,8 +324,12 @@ class FakeControlPlane:
 
     def application(self) -> web.Application:
         application = web.Application()
-        application.add_routes([web.get("/debug/syncz", self.syncz)])
+        application.add_routes([web.get("/debug/syncz", self.syncz), web.get("/debug/distribution", self.distribution)])
         return application
+
+    async def distribution(self, _: web.Request) -> web.Response:
+        reviews = {"kind": "VirtualService", "namespace": "default", "name": "reviews", "generation": 3}
+        return web.json_response([reviews | {"proxies": 7, "acknowledged": 6, "waiting": ["mongodb-v1-abc-1.default"]}])
 
     async def syncz(self, _: web.Request) -> web.Response:
         if not self.up:

@@ -231,6 +231,7 @@ async def test_followed_logs_go_on(console: Console) -> None:
         ("/api/details/service/istio-system/istio-ingressgateway", "SubjectDetails"),
         ("/api/heat?node=workload:default/reviews-v3", "Heat"),
         ("/api/mesh", "Mesh"),
+        ("/api/distribution", "Distribution"),
     ],
 )
 async def test_answers_are_as_the_document_says(console: Console, path: str, schema: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import urllib.parse
 
 import pytest
-from mesh import Mesh, wait_until
+from mesh import CommandError, Mesh, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -55,3 +56,38 @@ def test_what_is_explained_is_what_envoy_does(bookinfo: Mesh) -> None:
     inner = explain(bookinfo, "productpage", "http://reviews:9080/reviews/1", namespace="default")
     assert inner["clusters"][0]["cluster"] == "outbound|9080||reviews.default.svc.cluster.local"  # type: ignore[index]
     assert inner["clusters"][0]["endpoints"]  # type: ignore[index]
+
+
+ANSWER = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: waited, namespace: default}}
+spec:
+  hosts: [waited.example.org]
+  gateways: [{gateway}]
+  http: [{{directResponse: {{status: {status}}}}}]
+"""
+
+
+def test_what_was_waited_for_is_in_force(bookinfo: Mesh) -> None:
+    for status in (201, 202, 203, 204, 205):
+        bookinfo.kubectl("apply", "-f", "-", given=ANSWER.format(gateway="bookinfo-gateway", status=status))
+        said = bookinfo.kaiki("wait", "--for=distribution", "vs/waited")
+        assert "VirtualService default/waited is in force at 1 of 1 proxies" in said
+        assert bookinfo.get(f"{bookinfo.gateway}/", {"Host": "waited.example.org"})[0] == status
+    known = json.loads(bookinfo.kaiki("status", "-o", "json"))["configuration"]
+    mine = next(one for one in known if one["name"] == "waited")
+    assert (mine["acknowledged"], mine["proxies"], mine["waiting"]) == (1, 1, [])
+    assert "VirtualService default/waited" in bookinfo.kaiki("status")
+
+
+def test_waiting_for_what_cannot_come_says_why(bookinfo: Mesh) -> None:
+    bookinfo.kubectl("apply", "-f", "-", given=ANSWER.format(gateway="nobody", status=200).replace("waited", "lost"))
+    with pytest.raises(CommandError, match=r"exit code 1(.|\n)*no proxy has anything of it\n  KAI0202"):
+        bookinfo.kaiki("wait", "virtualservice/lost", "--timeout", "2")
+    with pytest.raises(
+        CommandError, match=r'exit code 1(.|\n)*virtualservices.networking.istio.io "nothing" not found'
+    ):
+        bookinfo.kaiki("wait", "virtualservice/nothing")
+    with pytest.raises(CommandError, match=r"exit code 1(.|\n)*'pod' is no kind"):
+        bookinfo.kaiki("wait", "pod/x")

@@ -200,9 +200,10 @@ class ControlPlane:
             metrics,
             self._discovery.describe_proxies,
             lambda: self._source.current is not None,
-            self._discovery.describe_objects,
+            self._describe_objects,
         )
         self._first_snapshot = asyncio.Event()
+        self._published: Mapping[tuple[str, str, str], Any] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, stop: asyncio.Event) -> Listening:
@@ -251,9 +252,19 @@ class ControlPlane:
     def _spawn(self, name: str, work: Any) -> None:
         self._tasks.append(asyncio.create_task(work, name=name))
 
+    def _describe_objects(self) -> list[dict[str, Any]]:
+        """/debug/distribution, with the generation of each object (`metadata.generation`) that this is about."""
+        described = self._discovery.describe_objects()
+        for entry in described:
+            known = self._published.get((entry["kind"], entry["namespace"], entry["name"])) or {}
+            entry["generation"] = (known.get("metadata") or {}).get("generation", 0)
+        return described
+
     async def _publish(self, interpretation: Interpretation, changed_at: float) -> None:
         snapshot = interpretation.snapshot
+        inputs = self._source.inputs
         await self._discovery.publish(snapshot, changed_at)
+        self._published = inputs
         self._gateways.take(interpretation.gateway_api.deployments)
         measure_snapshot(snapshot, self._metrics)
         self._metrics.set("pilot_virt_services", len(self._caches["VirtualService"]))

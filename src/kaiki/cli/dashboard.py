@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import urllib.error
-import urllib.request
 import webbrowser
 
 import click
 
 from kaiki.app.home import Home, current_home
-from kaiki.app.machine import MachineError, require_running
+from kaiki.app.machine import require_running
+from kaiki.cli.console_api import ask_console
 from kaiki.cli.failure import explained
-
-REQUEST_TIMEOUT_SECONDS = 10
 
 
 def one_time_link(home: Home) -> str:
     """Ask the console for a login link (single use, short-lived); answers its full URL."""
-    url = require_running(home).urls.get("console")
-    if url is None or not home.console_token.exists():
-        raise MachineError(
-            "the console is not there yet: `kaiki kubectl get pods -n istio-system` shows how far it is."
-        )
-    request = urllib.request.Request(
-        f"{url}/api/login-links",
-        method="POST",
-        headers={"Authorization": f"Bearer {home.console_token.read_text().strip()}", **_own_identity(home)},
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=REQUEST_TIMEOUT_SECONDS) as response:
-            return url + str(json.load(response)["path"])
-    except (urllib.error.URLError, OSError) as error:
-        raise MachineError(f"the console at {url} does not answer ({error}).") from error
+    path = ask_console(home, "/api/login-links", "POST", _own_identity(home))["path"]
+    return f"{require_running(home).urls['console']}{path}"
 
 
 def _own_identity(home: Home) -> dict[str, str]:

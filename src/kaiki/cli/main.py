@@ -14,6 +14,7 @@ COMMANDS = {
     "up": "Start a mesh on this machine.",
     "down": "Stop the mesh.",
     "status": "Show what runs and where it can be reached.",
+    "wait": "Wait until an object is in force at every proxy it is for.",
     "explain": "Say why a request goes where it goes.",
     "env": "Print the exports that point kubectl and scripts at the mesh.",
     "install": "Install the control plane, gateway, metrics store and console.",

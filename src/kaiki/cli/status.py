@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from kaiki.app.home import current_home
-from kaiki.app.machine import read_state
+from kaiki.app.home import Home, current_home
+from kaiki.app.machine import MachineError, read_state
+from kaiki.cli.console_api import ask_console
 from kaiki.cli.failure import explained
 
 
@@ -50,6 +51,23 @@ async def collect(kubeconfig: Any) -> list[dict[str, Any]]:
         return summarise_pods(await client.list(PODS))
 
 
+def distribution(home: Home) -> list[dict[str, Any]]:
+    """How many of its proxies have acknowledged each object of the mesh; nothing while the console is not there."""
+    try:
+        found: list[dict[str, Any]] = ask_console(home, "/api/distribution")["objects"]
+    except MachineError:
+        return []
+    return found
+
+
+def print_distribution(objects: list[dict[str, Any]]) -> None:
+    lines = [["OBJECT", "IN FORCE", "WAITING FOR"]]
+    for one in objects:
+        counts = f"{one['acknowledged']}/{one['proxies']}"
+        lines.append([f"{one['kind']} {one['namespace']}/{one['name']}", counts, ", ".join(one["waiting"])])
+    print_lines(lines)
+
+
 def print_table(rows: list[dict[str, Any]]) -> None:
     titles = {
         "namespace": "NAMESPACE",
@@ -62,7 +80,11 @@ def print_table(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         ready = f"{row['ready']}/{row['pods']}"
         lines.append([row["namespace"], row["workload"], ready, str(row["sidecars"]), str(row["restarts"])])
-    widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
+    print_lines(lines)
+
+
+def print_lines(lines: list[list[str]]) -> None:
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     for line in lines:
         click.echo("   ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
 
@@ -82,6 +104,7 @@ def command(output: str) -> None:
         raise click.exceptions.Exit(3)
     with explained():
         rows = asyncio.run(collect(home.kubeconfig))
+    objects = distribution(home)
     if output == "json":
         document = {
             "running": True,
@@ -89,6 +112,7 @@ def command(output: str) -> None:
             "pid": state.process_id,
             "urls": state.urls,
             "workloads": rows,
+            "configuration": objects,
         }
         click.echo(json.dumps(document, indent=2))
         return
@@ -97,3 +121,6 @@ def command(output: str) -> None:
         click.echo(f"{name:<10} {url}")
     click.echo()
     print_table(rows)
+    if objects:
+        click.echo()
+        print_distribution(objects)

@@ -29,21 +29,28 @@ class ControlPlaneClient:
         return self._url
 
     async def replica(self, address: str) -> list[dict[str, Any]] | None:
-        """The entries of one replica, by its pod's address; None when it does not answer."""
-        parts = urlsplit(self._url)
-        host = f"[{address}]" if ":" in address else address
-        return await self._read(f"{parts.scheme}://{host}:{parts.port or 15014}")
+        """The entries of /debug/syncz of one replica, by its pod's address; None when it does not answer."""
+        return await self._read(self._url_of(address), "syncz")
 
     async def proxies(self) -> dict[str, dict[str, Any]] | None:
         """The entries of /debug/syncz by proxy (`pod.namespace`); None when the control plane does not answer."""
-        entries = await self._read(self._url)
+        entries = await self._read(self._url, "syncz")
         return None if entries is None else {str(entry.get("proxy", "")): entry for entry in entries}
 
-    async def _read(self, url: str) -> list[dict[str, Any]] | None:
+    async def distribution(self, address: str = "") -> list[dict[str, Any]] | None:
+        """The entries of /debug/distribution of one replica, or of whichever answers; None when it does not."""
+        return await self._read(self._url_of(address) if address else self._url, "distribution")
+
+    def _url_of(self, address: str) -> str:
+        parts = urlsplit(self._url)
+        host = f"[{address}]" if ":" in address else address
+        return f"{parts.scheme}://{host}:{parts.port or 15014}"
+
+    async def _read(self, url: str, page: str) -> list[dict[str, Any]] | None:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
         try:
-            async with self._session.get(f"{url}/debug/syncz") as answer:
+            async with self._session.get(f"{url}/debug/{page}") as answer:
                 entries = orjson.loads(await answer.read())
         except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError):
             return None

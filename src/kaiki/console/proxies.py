@@ -23,7 +23,7 @@ class Replica(NamedTuple):
 
 async def ask_replicas(control_plane: ControlPlaneClient, inventory: Inventory) -> list[Replica]:
     """Each running replica asked by itself: a proxy is connected to one of them. Without pods, whoever answers."""
-    pods = [pod for pod in inventory.objects("pods") if _is_control_plane(pod)]
+    pods = [pod for pod in inventory.objects("pods") if is_control_plane(pod)]
     pods.sort(key=lambda pod: str(pod["metadata"]["name"]))
     if not pods:
         known = await control_plane.proxies()
@@ -40,7 +40,7 @@ async def _ask(control_plane: ControlPlaneClient, pod: Object) -> list[Object] |
     return await control_plane.replica(address) if address else None
 
 
-def _is_control_plane(pod: Object) -> bool:
+def is_control_plane(pod: Object) -> bool:
     labels = pod["metadata"].get("labels") or {}
     running = (pod.get("status") or {}).get("phase") not in _FINISHED
     return running and pod["metadata"].get("namespace") == ROOT_NAMESPACE and labels.get("app") == "istiod"

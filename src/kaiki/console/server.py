@@ -18,6 +18,7 @@ from kaiki.console.cardinality import CardinalityHandlers
 from kaiki.console.changes import ChangeHandlers
 from kaiki.console.control_plane import ControlPlaneClient
 from kaiki.console.details import DetailHandlers
+from kaiki.console.distribution import DistributionHandlers
 from kaiki.console.editing import EditingHandlers
 from kaiki.console.explaining import ExplainHandlers
 from kaiki.console.handlers import Handlers
@@ -100,6 +101,7 @@ def build_application(
     application.add_routes(SummaryHandlers(metrics, inventory).routes())
     application.add_routes(SubjectHandlers(settings, metrics, inventory, control_plane).routes())
     application.add_routes(MeshHandlers(metrics, inventory, control_plane, traces).routes())
+    application.add_routes(DistributionHandlers(inventory, control_plane).routes())
     application.add_routes(KialiHandlers(metrics, inventory).routes())
     application.add_routes(TraceHandlers(traces).routes())
     application.add_routes(RequestLogHandlers(inventory, client).routes())

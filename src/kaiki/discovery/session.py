@@ -146,9 +146,10 @@ class Session:
     def distribution(self) -> Iterator[tuple[ObjectRef, bool]]:
         """The objects this proxy's configuration comes from, and whether what they make of it is acknowledged."""
         touched = self.configs.touched(self.proxy)
+        is_newest = self._generation == self.configs.generation.number
         for type_url, resources in self._targets.items():
             for name, item in resources.items() if type_url in _SYNC_NAMES else ():
-                has_it = self.stream.held_version(type_url, name) == item.version
+                has_it = is_newest and self.stream.held_version(type_url, name) == item.version
                 for reference in (*origins_of(item), *touched.get((type_url, name), ())):
                     yield reference, has_it
 

@@ -1770,6 +1770,51 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/distribution": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many of its proxies have acknowledged each object, of how many */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Distribution"];
+                    };
+                };
+                /** @description Not logged in. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2424,6 +2469,22 @@ export interface components {
             location: string;
             timeoutSeconds: number;
             retries: number;
+        };
+        DistributedObject: {
+            kind: string;
+            namespace: string;
+            name: string;
+            /** @description The object's metadata.generation that this is about; 0 when unknown. */
+            generation: number;
+            proxies: number;
+            acknowledged: number;
+            /** @description Proxies that have not acknowledged it, as pod.namespace. */
+            waiting: string[];
+        };
+        Distribution: {
+            objects: components["schemas"]["DistributedObject"][];
+            /** @description Replicas of the control plane that did not answer. */
+            silent: string[];
         };
     };
     responses: never;

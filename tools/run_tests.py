@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
     jobs = str(min(4, os.cpu_count() or 2))
     groups = [
         ("units, properties and golden cases", ["-m", "not e2e", *arguments], ["-n", jobs]),
-        ("whole meshes", ["-m", "e2e", "--timeout", "900", *arguments], []),
+        ("whole meshes", ["-m", "e2e", "--timeout", "900", "--durations", "12", *arguments], []),
     ]
     codes, late, totals = [], list[str](), {"passed": 0, "failed": 0, "error": 0, "skipped": 0}
     for title, group, parallel in groups:

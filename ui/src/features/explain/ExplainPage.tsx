@@ -4,6 +4,7 @@ import type { FormEvent } from "react";
 import { Link, useSearchParams } from "react-router";
 import { fetchExplanation, fetchWorkloads, type ExplainedStep, type Explanation } from "../../api/client";
 import { useText, type Translate } from "../../app/language";
+import "../../app/pages.css";
 import { en, type TextKey } from "../../app/texts";
 import { objectAddress } from "../../domain/configAddress";
 import { FailureBanner } from "../../shared/failure";
@@ -40,11 +41,15 @@ export default function ExplainPage() {
       <header className="list-head">
         <h1>{t("explainTitle")}</h1>
       </header>
-      <p className="soft">{t("explainHint")}</p>
-      <QuestionForm key={parameters.toString()} question={question} ask={ask} />
-      {answer.error !== null && <FailureBanner error={answer.error} />}
-      {answer.isFetching && answer.data === undefined && <Loading />}
-      {answer.data !== undefined && answer.error === null && <Answer answer={answer.data} />}
+      <div className="explain-body" tabIndex={0} role="region" aria-label={t("explainRequest")}>
+        <section className="explain-card">
+          <p className="soft">{t("explainHint")}</p>
+          <QuestionForm key={parameters.toString()} question={question} ask={ask} />
+        </section>
+        {answer.error !== null && <FailureBanner error={answer.error} />}
+        {answer.isFetching && answer.data === undefined && <Loading />}
+        {answer.data !== undefined && answer.error === null && <Answer answer={answer.data} />}
+      </div>
     </div>
   );
 }
@@ -102,7 +107,7 @@ export function Answer({ answer }: { answer: Explanation }) {
   const arrives = answer.location === "" ? answer.host + answer.path : "";
   return (
     <>
-      <section aria-live="polite">
+      <section className="explain-card" aria-live="polite">
         <h2>{word(t, "explainVerdict", answer.verdict, { status: answer.status })}</h2>
         <p className="soft">{t("explainProxy", { name: answer.proxy })}</p>
         <ul>
@@ -113,11 +118,11 @@ export function Answer({ answer }: { answer: Explanation }) {
         </ul>
       </section>
       {answer.clusters.length + answer.mirrors.length > 0 && (
-        <section>
+        <section className="explain-card">
           <h2>{t("explainTargets")}</h2>
           <ul>
-            {answer.clusters.map((share) => (
-              <li key={share.cluster}>
+            {answer.clusters.map((share, index) => (
+              <li key={index}>
                 {formatShare(share.percent)} → <code>{share.cluster}</code>
               </li>
             ))}
@@ -140,12 +145,15 @@ const formatShare = (percent: number) => `${Number(percent.toFixed(1))}%`;
 function Steps({ title, steps }: { title: string; steps: readonly ExplainedStep[] }) {
   const t = useText();
   return (
-    <section>
+    <section className="explain-card">
       <h2>{title}</h2>
-      <ol>
+      <ol className="explain-steps">
         {steps.map((step, index) => (
           <li key={index}>
-            <strong>{word(t, "explainPart", step.part)}</strong> <code>{step.name}</code> {step.says !== "" && <span lang="en">{step.says}</span>}
+            <strong>{word(t, "explainPart", step.part)}</strong>
+            <span>
+              <code>{step.name}</code> {step.says !== "" && <span lang="en">{step.says}</span>}
+            </span>
             <Origin step={step} />
           </li>
         ))}

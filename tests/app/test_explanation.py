@@ -18,5 +18,5 @@ def test_urls_and_headers() -> None:
 
 @pytest.mark.parametrize("url", ["ftp://a", "http://"])
 def test_what_is_no_url(url: str) -> None:
-    with pytest.raises(click.BadParameter):
+    with pytest.raises(click.UsageError):
         request_of(url)

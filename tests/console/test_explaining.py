@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import pytest
+from aiohttp.test_utils import make_mocked_request
 from envoy.config.route.v3 import route_components_pb2
 
 from kaiki.console.errors import BadRequest
-from kaiki.console.explaining import ExplainedObject, _describe, read_request
+from kaiki.console.explaining import ExplainedObject, _describe, _read_request
 from kaiki.model.finding import ObjectRef
 from kaiki.translate.simulation import Outcome, Request, Share, Step, Verdict
 from kaiki.translate.simulation.matching import failed_condition
 
 
+def read(url: str, method: str, headers: list[str]) -> Request:
+    """The request a query of the page stands for."""
+    query = urlencode([("url", url), ("method", method), *(("header", header) for header in headers)])
+    return _read_request(make_mocked_request("GET", f"/api/explain?{query}"))
+
+
 def test_a_url_and_headers_are_a_request() -> None:
-    asked = read_request("http://10.0.0.1:9080/reviews?a=b", "POST", ["End-User: jason\nHost: reviews", "", "x:1"])
+    asked = read("http://10.0.0.1:9080/reviews?a=b", "POST", ["End-User: jason\nHost: reviews", "", "x:1"])
     assert (asked.host, asked.port, asked.path, asked.method) == ("reviews", 9080, "/reviews?a=b", "POST")
     assert asked.headers == {"end-user": "jason", "x": "1"}
-    assert (read_request("tls://db:443", "GET", []).server_name, read_request("tcp://db:1", "GET", []).http) == (
+    assert (read("tls://db:443", "GET", []).server_name, read("tcp://db:1", "GET", []).http) == (
         "db",
         False,
     )
@@ -27,7 +36,7 @@ def test_a_url_and_headers_are_a_request() -> None:
 )
 def test_what_cannot_be_asked_is_said(url: str, header: str) -> None:
     with pytest.raises(BadRequest):
-        read_request(url, "GET", [header])
+        read(url, "GET", [header])
 
 
 def test_the_page_is_told_shares_and_objects() -> None:

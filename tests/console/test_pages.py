@@ -244,7 +244,7 @@ async def test_replicas_are_asked_by_their_own_address() -> None:
     plane = fake_mesh.FakeControlPlane()
     async with fake_mesh.listening(plane.application()) as url:
         client = ControlPlaneClient(url)
-        found = await client.replica("127.0.0.1")
+        found = await client.entries("syncz", "127.0.0.1")
         assert found is not None and len(found) == 7
         await client.close()
 

@@ -384,9 +384,9 @@ async def test_proxies_of_the_control_plane() -> None:
     application.add_routes([web.get("/debug/syncz", syncz)])
     async with fake_mesh.listening(application) as url:
         client = ControlPlaneClient(url)
-        assert await client.proxies() == {"a-1.shop": entries[0]}
+        assert await client.entries("syncz") == entries
         entries = {"not": "a list"}
-        assert await client.proxies() is None
+        assert await client.entries("syncz") is None
         await client.close()
 
 

@@ -156,7 +156,7 @@ def box(pods: Mesh) -> Mesh:
     files = {"bin": None, "tmp": None, "bin/busybox": Path(busybox).read_bytes()}
     files |= {f"bin/{name}": "busybox" for name in programs}
     files |= {"etc/passwd": b"root:x:0:0::/root:/bin/sh\nbox:x:700:701::/home/box:/bin/sh\n", "mark": b"of the image\n"}
-    config = {"Cmd": ["sh", "-c", PAGE], "User": "box", "Env": ["KIND=wood"], "WorkingDir": "/work"}
+    config = {"Cmd": ["sh", "-c", PAGE], "User": "box", "Env": ["KIND=wood"], "WorkingDir": "/scratch"}
     pods.kubectl("apply", "-f", "-", given=BOX)
 
     def told() -> bool:
@@ -176,20 +176,20 @@ def test_an_image_from_an_archive(box: Mesh) -> None:
     assert inside(box, "cat", "/mark") == "of the image\n"
     assert inside(box, "id", "-u") == "700\n"
     words = inside(box, "sh", "-c", "echo $KIND $SENTENCE $HOME $PWD; cat /shared/init /etc/box/key")
-    assert words == "wood it is blue /home/box /work\nfrom-init\nvalue"
+    assert words == "wood it is blue /home/box /scratch\nfrom-init\nvalue"
     assert "nobody-has-this" not in inside(box, "ls", "/")
-    assert inside(box, "ls", "/usr", "/work").count("No such file") == 1, "nothing of this machine is seen"
+    assert inside(box, "ls", "/usr", "/scratch").count("No such file") == 1, "nothing of this machine is seen"
     wait_until(lambda: "from a box" in call(box, "http://box/"), "it answers in the mesh")
     code = box.kubectl("exec", "deploy/box", "-c", "box", "--", "sh", "-c", "exit 7", check=False)
     assert "exit code 7" in code
 
 
 def test_what_it_writes_ends_with_it(box: Mesh) -> None:
-    inside(box, "touch", "/work/kept", "/tmp/kept")
-    assert "kept" in inside(box, "ls", "/work")
+    inside(box, "touch", "/scratch/kept", "/tmp/kept")
+    assert "kept" in inside(box, "ls", "/scratch")
     box.kubectl("delete", "pod", "-l", "app=box", "--wait=true")
     box.kubectl("rollout", "status", "deployment/box", "--timeout=90s")
-    assert "kept" not in inside(box, "ls", "/work")
+    assert "kept" not in inside(box, "ls", "/scratch")
     wait_until(lambda: len(list((box.home / "containers").iterdir())) == 1, "one pod's layers are left")
 
 

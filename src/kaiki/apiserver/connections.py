@@ -1,4 +1,4 @@
-"""Connections that ask nothing: bounded in number and time, so that they harm nobody.
+"""Connections that ask nothing: bounded in time and in what they cost, so that they harm nobody.
 
 A client that connects has a moment to send the head of its first request; whoever sends none, or drop by drop, is
 disconnected. What has asked once may stay as long as HTTP lets it: clients keep connections to use them again.
@@ -29,7 +29,7 @@ def allow_many_descriptors() -> None:
 
 
 def keep_tls_buffers_small() -> None:
-    """asyncio gives each connection 256 KB before its first byte: 3 GB for 10,000 that are idle.."""
+    """asyncio gives each connection 256 KB before its first byte: 3 GB for 10,000 that are idle."""
     asyncio.sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES
 
 

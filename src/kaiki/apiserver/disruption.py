@@ -8,6 +8,7 @@ from typing import Any
 from kaiki.apiserver.errors import ApiError
 from kaiki.apiserver.selectors import matches_label_selector
 from kaiki.apiserver.store import Store
+from kaiki.resources.core import is_finished, is_ready
 
 Object = dict[str, Any]
 BUDGETS = "policy/poddisruptionbudgets"
@@ -28,8 +29,8 @@ def check_budgets(store: Store, pod: Object) -> None:
             for one in (found.load() for found in store.list("/pods", namespace))
             if matches_label_selector(spec["selector"], one["metadata"].get("labels") or {}) and _lives(one)
         ]
-        ready, wanted = sum(map(_is_ready, matching)), _wanted(spec, len(matching))
-        if ready - _is_ready(pod) < wanted:
+        ready, wanted = sum(map(is_ready, matching)), _wanted(spec, len(matching))
+        if ready - is_ready(pod) < wanted:
             name = budget["metadata"]["name"]
             told = f"The disruption budget {name} needs {wanted} healthy pods and has {ready} currently"
             cause = {"reason": "DisruptionBudget", "message": told}
@@ -50,10 +51,4 @@ def _amount(value: int | str, count: int) -> int:
 
 
 def _lives(pod: Object) -> bool:
-    ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-    return not ended and "deletionTimestamp" not in pod["metadata"]
-
-
-def _is_ready(pod: Object) -> bool:
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
+    return not is_finished(pod) and "deletionTimestamp" not in pod["metadata"]

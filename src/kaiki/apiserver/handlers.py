@@ -138,7 +138,7 @@ class ObjectHandlers:
             else:
                 records = list(self._store.list_at(kind.storage, request.namespace, page.revision))
         except RevisionExpired as error:
-            raise page.expired(self._store.revision) from error
+            raise page.expired() from error
         if selector.label_terms or selector.field_terms:
             records = [each for each in records if selector.matches(each)]
         records, metadata = page.cut(records, counted=not (selector.label_terms or selector.field_terms))

@@ -57,7 +57,7 @@ class Operations:
         authorizer: Authorizer,
         home: Path,
     ) -> None:
-        self._store = self.store = store
+        self.store = store
         self._registry = registry
         self._addresses = addresses
         self._webhooks = webhooks
@@ -66,7 +66,7 @@ class Operations:
 
     def read(self, request: ApiRequest) -> Record:
         """The record a request names; ApiError 404 when there is none."""
-        record = self._store.get(request.kind.storage, request.namespace, request.name)
+        record = self.store.get(request.kind.storage, request.namespace, request.name)
         if record is None:
             raise not_found(request.kind, request.name)
         return record
@@ -79,14 +79,14 @@ class Operations:
         self._check_namespace(request)
         if request.kind.plural == "pods" and "spec" in value:
             preparation.check(request, value, None)
-            admit_pod(request, value, self._store)
+            admit_pod(request, value, self.store)
         value = await self._admit(request, "CREATE", value, None)
-        if self._store.get(request.kind.storage, request.namespace, request.name):
+        if self.store.get(request.kind.storage, request.namespace, request.name):
             raise already_exists(request.kind, request.name)
         if request.kind.qualified_name == "pods":
-            check_limits(request, value, self._store)
+            check_limits(request, value, self.store)
         if request.kind.namespaced:
-            check_quotas(self._store, request.kind, value, request.namespace)
+            check_quotas(self.store, request.kind, value, request.namespace)
         if request.kind.qualified_name == "services":
             self._addresses.assign(request.kind, value)
         return self._write(request, value, 0)
@@ -94,7 +94,7 @@ class Operations:
     def _check_namespace(self, request: ApiRequest) -> None:
         if not request.kind.namespaced:
             return
-        namespace = self._store.get(NAMESPACES, "", request.namespace)
+        namespace = self.store.get(NAMESPACES, "", request.namespace)
         if namespace is None:
             kind = self._registry.find("", "v1", "namespaces")
             assert kind is not None
@@ -134,7 +134,7 @@ class Operations:
             try:
                 return await self._finish_update(request, record, old, new)
             except RevisionMismatch:
-                if self._store.get(request.kind.storage, request.namespace, request.name) is None:
+                if self.store.get(request.kind.storage, request.namespace, request.name) is None:
                     raise not_found(request.kind, request.name) from None
         raise conflict(request.kind, request.name)
 
@@ -162,9 +162,9 @@ class Operations:
         kind = request.kind
         stored = stored_object(kind, value)
         if request.dry_run:
-            return _unstored(request, stored, expected or self._store.revision)
+            return _unstored(request, stored, expected or self.store.revision)
         try:
-            return self._store.put(kind.storage, request.namespace, request.name, stored, expected)
+            return self.store.put(kind.storage, request.namespace, request.name, stored, expected)
         except RevisionMismatch:
             if not expected:
                 raise already_exists(kind, request.name) from None
@@ -177,13 +177,13 @@ class Operations:
             return _unstored(request, stored, expected)
         if kind.plural == "customresourcedefinitions":
             self._remove_instances(request.name)
-        return self._store.delete(kind.storage, request.namespace, request.name, stored, expected)
+        return self.store.delete(kind.storage, request.namespace, request.name, stored, expected)
 
     def _remove_instances(self, definition: str) -> None:
         """A CRD takes its objects with it."""
         for storage in {kind.storage for kind in self._registry.of_definition(definition)}:
-            for record in list(self._store.list(storage)):
-                self._store.delete(storage, record.namespace, record.name, record.load(), record.revision)
+            for record in list(self.store.list(storage)):
+                self.store.delete(storage, record.namespace, record.name, record.load(), record.revision)
 
     async def apply(self, request: ApiRequest, patch: Any) -> tuple[Record, bool]:
         """Server-side apply; answers the record and whether it is new."""
@@ -197,7 +197,7 @@ class Operations:
         if patch["metadata"].pop("managedFields", None):
             raise bad_request("metadata.managedFields must be nil")
         manager = request.manager("Apply")
-        exists = self._store.get(request.kind.storage, request.namespace, request.name) is not None
+        exists = self.store.get(request.kind.storage, request.namespace, request.name) is not None
         if not exists:
             merged = self._merge_apply(request, None, patch, manager)
             return await self.create(request, merged), True
@@ -265,7 +265,7 @@ class Operations:
     async def delete_all(self, request: ApiRequest, options: Object) -> list[Record]:
         """Delete every object the request selects."""
         selector = request.selector
-        chosen = [each for each in self._store.list(request.kind.storage, request.namespace) if selector.matches(each)]
+        chosen = [each for each in self.store.list(request.kind.storage, request.namespace) if selector.matches(each)]
         deleted = []
         for record in chosen:
             one = ApiRequest(

@@ -42,7 +42,7 @@ class Page:
             records = records[: self.limit]
         return records, metadata
 
-    def expired(self, current: int) -> ApiError:
+    def expired(self) -> ApiError:
         """The answer when the store no longer knows what was at that revision."""
         if not self.last:
             return ApiError(410, "Expired", f"The resourceVersion for the provided list is too old: {self.revision}")

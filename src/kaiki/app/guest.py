@@ -18,11 +18,11 @@ from kaiki.kube.client import KubeClient
 from kaiki.kube.config import load_config
 from kaiki.kube.errors import NotFound
 from kaiki.kube.resource import DEPLOYMENTS, NAMESPACES, PODS, SERVICES, WORKLOAD_GROUPS
+from kaiki.model.workload import REACH_LOOPBACK_ANNOTATION
 
 HOST_IMAGE = "kaiki/host:local"
 """An image that is this machine itself: the image map runs the container's own command as it stands."""
 MANAGED_LABEL = "kaiki.io/guest"
-REACH_LOOPBACK = "kaiki.io/reach-loopback"
 POLL_SECONDS = 0.3
 
 
@@ -70,7 +70,7 @@ def deployment(guest: Guest) -> dict[str, Any]:
                 "metadata": {
                     "labels": {**labels, "sidecar.istio.io/inject": "true"},
                     # Whoever says --port means it to be called, wherever the program listens.
-                    "annotations": {REACH_LOOPBACK: "true"},
+                    "annotations": {REACH_LOOPBACK_ANNOTATION: "true"},
                 },
                 "spec": {"containers": [container], "terminationGracePeriodSeconds": 5},
             },

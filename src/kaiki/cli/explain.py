@@ -6,15 +6,12 @@ import asyncio
 import dataclasses
 import json
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 
 from kaiki.app.home import current_home
 from kaiki.app.machine import require_running
 from kaiki.cli.failure import explained
-
-_PORTS = {"http": 80, "https": 443, "tcp": 0, "tls": 443}
 
 
 @click.group()
@@ -35,7 +32,7 @@ def request(source: str, url: str, namespace: str, method: str, headers: tuple[s
     URL is what the client calls: http://reviews:9080/x, tcp://db:5432, tls://name:443. For a gateway, the port is the
     one of its Service. Nothing is sent.
     """
-    from kaiki.app.explanation import UnknownProxy
+    from kaiki.translate.simulation.explanation import UnknownProxy
 
     asked = request_of(url, method, headers)
     try:
@@ -52,35 +49,20 @@ def request(source: str, url: str, namespace: str, method: str, headers: tuple[s
 
 
 def request_of(url: str, method: str = "GET", headers: tuple[str, ...] = ()) -> Any:
-    """The request a URL and headers stand for. Raises click.BadParameter."""
-    from kaiki.translate.simulation import Request
+    """The request a URL and headers stand for. Raises click.UsageError."""
+    from kaiki.translate.simulation.asking import read_request
 
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    if parts.scheme not in _PORTS or not parts.hostname:
-        raise click.BadParameter(f"{url} is not a URL with the scheme {', '.join(_PORTS)}", param_hint="URL")
-    pairs = {}
-    for header in headers:
-        name, colon, value = header.partition(":")
-        if not colon:
-            raise click.BadParameter(f"{header!r} is not 'name: value'", param_hint="--header")
-        pairs[name.strip().lower()] = value.strip()
-    is_tls = parts.scheme in ("https", "tls")
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Request(
-        host=pairs.pop("host", parts.hostname),
-        port=parts.port or _PORTS[parts.scheme],
-        path=path,
-        method=method,
-        headers=pairs,
-        server_name=parts.hostname if is_tls else "",
-        http=parts.scheme in ("http", "https"),
-    )
+    try:
+        return read_request(url, method, headers)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
 
 
 async def _explain(namespace: str, source: str, asked: Any) -> Any:
-    from kaiki.app.explanation import explain_request, proxy_of, read_mesh
+    from kaiki.app.explanation import read_mesh
     from kaiki.kube.client import KubeClient
     from kaiki.kube.config import load_config
+    from kaiki.translate.simulation.explanation import explain_request, proxy_of
 
     require_running(current_home())
     async with KubeClient(load_config(current_home().kubeconfig)) as client:

@@ -14,8 +14,13 @@ from kaiki.cli.console_api import ask_console
 from kaiki.cli.failure import explained
 
 POLL_SECONDS = 0.1
-GROUPS = ("networking.istio.io/v1", "networking.istio.io/v1alpha3", "telemetry.istio.io/v1")
-GATEWAY_API = ("gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1alpha2")
+GROUP_VERSIONS = (
+    "networking.istio.io/v1",
+    "networking.istio.io/v1alpha3",
+    "telemetry.istio.io/v1",
+    "gateway.networking.k8s.io/v1",
+    "gateway.networking.k8s.io/v1alpha2",
+)
 
 
 @click.command()
@@ -109,7 +114,7 @@ async def _path_of(client: Any, kind: str, namespace: str) -> str:
     from kaiki.kube.errors import NotFound
 
     wanted, known = kind.lower(), []
-    for group_version in (*GROUPS, *GATEWAY_API):
+    for group_version in GROUP_VERSIONS:
         try:
             answer = await client.request("GET", f"/apis/{group_version}", call=f"discover {group_version}")
         except NotFound:

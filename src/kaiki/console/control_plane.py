@@ -28,18 +28,9 @@ class ControlPlaneClient:
         """The Service of all replicas, or the one control plane there is."""
         return self._url
 
-    async def replica(self, address: str) -> list[dict[str, Any]] | None:
-        """The entries of /debug/syncz of one replica, by its pod's address; None when it does not answer."""
-        return await self._read(self._url_of(address), "syncz")
-
-    async def proxies(self) -> dict[str, dict[str, Any]] | None:
-        """The entries of /debug/syncz by proxy (`pod.namespace`); None when the control plane does not answer."""
-        entries = await self._read(self._url, "syncz")
-        return None if entries is None else {str(entry.get("proxy", "")): entry for entry in entries}
-
-    async def distribution(self, address: str = "") -> list[dict[str, Any]] | None:
-        """The entries of /debug/distribution of one replica, or of whichever answers; None when it does not."""
-        return await self._read(self._url_of(address) if address else self._url, "distribution")
+    async def entries(self, page: str, address: str = "") -> list[dict[str, Any]] | None:
+        """What /debug/`page` lists at one replica, by its pod's address, or at whichever answers; None if none does."""
+        return await self._read(self._url_of(address) if address else self._url, page)
 
     def _url_of(self, address: str) -> str:
         parts = urlsplit(self._url)

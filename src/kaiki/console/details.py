@@ -102,12 +102,13 @@ class DetailHandlers:
         return next((node for node in nodes if (node.namespace, node.workload) == wanted), None)
 
     async def _proxies_of(self, pods: list[Object]) -> list[Object] | None:
-        known = await self._control_plane.proxies()
-        if known is None:
+        entries = await self._control_plane.entries("syncz")
+        if entries is None:
             return None
+        known = {str(entry.get("proxy", "")): entry for entry in entries}
         names = [(pod["metadata"]["name"], pod["metadata"].get("namespace", "")) for pod in pods]
         found = ((name, known.get(f"{name}.{namespace}")) for name, namespace in names)
-        return [describe_proxy(name, entry) for name, entry in found if entry is not None]
+        return [_describe_proxy(name, entry) for name, entry in found if entry is not None]
 
 
 def _read_tail(request: web.Request) -> int:
@@ -130,12 +131,12 @@ def describe_pod(pod: Object) -> Object:
         "phase": status.get("phase", ""),
         "address": status.get("podIP", ""),
         "started": status.get("startTime", ""),
-        "containers": [describe_container(name, statuses.get(name, {})) for name in containers_of(pod)],
+        "containers": [_describe_container(name, statuses.get(name, {})) for name in containers_of(pod)],
         "loopbackPorts": loopback_ports(pod),
     }
 
 
-def describe_container(name: str, status: Object) -> Object:
+def _describe_container(name: str, status: Object) -> Object:
     """`state` is waiting, running or terminated; `reason` why it waits, or ended."""
     states: dict[str, Object] = status.get("state") or {"waiting": {}}
     state, more = next(iter(states.items()))
@@ -148,7 +149,7 @@ def describe_container(name: str, status: Object) -> Object:
     }
 
 
-def describe_proxy(pod: str, entry: Object) -> Object:
+def _describe_proxy(pod: str, entry: Object) -> Object:
     rejected = entry.get("rejected") or ()
     return {
         "pod": pod,

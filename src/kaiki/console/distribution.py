@@ -6,7 +6,6 @@ told is told of a generation (`metadata.generation`): of several replicas the ol
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,9 +14,11 @@ from aiohttp import web
 from kaiki.console.answers import answer_json
 from kaiki.console.control_plane import ControlPlaneClient
 from kaiki.console.inventory import Inventory
-from kaiki.console.proxies import is_control_plane
+from kaiki.console.proxies import ask_replicas
 
 Object = dict[str, Any]
+_KEY = ("kind", "namespace", "name")
+_NONE: Object = {"proxies": 0, "acknowledged": 0, "waiting": []}
 
 
 class DistributionHandlers:
@@ -33,14 +34,9 @@ class DistributionHandlers:
 
     async def distribution(self, request: web.Request) -> web.Response:
         """All objects that some connected proxy has something of. `silent` are replicas that did not answer."""
-        pods = [pod for pod in self._inventory.objects("pods") if is_control_plane(pod)]
-        addresses = [str((pod.get("status") or {}).get("podIP") or "") for pod in pods] or [""]
-        answers = list(await asyncio.gather(*(self._control_plane.distribution(address) for address in addresses)))
-        if all(entries is None for entries in answers):  # Pods whose addresses cannot be reached, behind a Service.
-            answers[0] = await self._control_plane.distribution()
-        names = [str(pod["metadata"]["name"]) for pod in pods] or [self._control_plane.url]
-        silent = sorted(name for name, entries in zip(names, answers, strict=True) if entries is None)
-        return answer_json({"objects": added_up(entries for entries in answers if entries), "silent": silent})
+        replicas = await ask_replicas(self._control_plane, self._inventory, "distribution")
+        objects = added_up(replica.entries for replica in replicas if replica.entries)
+        return answer_json({"objects": objects, "silent": [one.name for one in replicas if one.entries is None]})
 
 
 def added_up(answers: Iterable[list[Object]]) -> list[Object]:
@@ -48,15 +44,12 @@ def added_up(answers: Iterable[list[Object]]) -> list[Object]:
     found: dict[tuple[str, str, str], Object] = {}
     for entries in answers:
         for entry in entries:
-            key = str(entry.get("kind", "")), str(entry.get("namespace", "")), str(entry.get("name", ""))
-            known = found.get(key)
-            found[key] = {
-                "kind": key[0],
-                "namespace": key[1],
-                "name": key[2],
-                "generation": min(entry.get("generation", 0), known["generation"]) if known else entry["generation"],
-                "proxies": entry["proxies"] + (known["proxies"] if known else 0),
-                "acknowledged": entry["acknowledged"] + (known["acknowledged"] if known else 0),
-                "waiting": sorted({*entry["waiting"], *(known["waiting"] if known else ())}),
-            }
+            key = str(entry["kind"]), str(entry["namespace"]), str(entry["name"])
+            known = found.setdefault(
+                key, {**_NONE, **dict(zip(_KEY, key, strict=True)), "generation": entry["generation"]}
+            )
+            known["generation"] = min(known["generation"], entry["generation"])
+            known["proxies"] += entry["proxies"]
+            known["acknowledged"] += entry["acknowledged"]
+            known["waiting"] = sorted({*known["waiting"], *entry["waiting"]})
     return [found[key] for key in sorted(found)]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import web
@@ -22,10 +21,10 @@ from kaiki.kube.errors import KubeError
 from kaiki.kube.resource import KNOWN_TYPES
 from kaiki.model.snapshot import MeshSnapshot
 from kaiki.translate.simulation import Outcome, Request, Step
+from kaiki.translate.simulation.asking import read_request
 from kaiki.translate.simulation.explanation import UnknownProxy, explain_request, proxy_of
 
 FRESH_SECONDS = 5.0
-_PORTS = {"http": 80, "https": 443, "tcp": 0, "tls": 443}
 _MESH_GROUPS = ("networking.istio.io", "security.istio.io", "telemetry.istio.io", "gateway.networking.k8s.io")
 
 
@@ -89,9 +88,7 @@ class ExplainHandlers:
         source, namespace = request.query.get("source", ""), request.query.get("namespace", "") or "default"
         if not source:
             raise BadRequest("source is missing", "Name a pod, a workload or an app with a proxy.")
-        asked = read_request(
-            request.query.get("url", ""), request.query.get("method", "") or "GET", request.query.getall("header", [])
-        )
+        asked = _read_request(request)
         snapshot = await self._snapshot()
 
         def work() -> Explanation:
@@ -116,33 +113,16 @@ class ExplainHandlers:
         return self._known[1]
 
 
-def read_request(url: str, method: str, headers: list[str]) -> Request:
-    """The request a URL and `name: value` headers stand for. Raises BadRequest."""
-    hint = "Write for example http://reviews:9080/reviews/1, tcp://db:5432 or tls://name:443."
+def _read_request(request: web.Request) -> Request:
+    query = request.query
+    headers = (line for text in query.getall("header", []) for line in text.splitlines() if line.strip())
     try:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        port = parts.port
+        return read_request(query.get("url", ""), query.get("method", "") or "GET", headers)
     except ValueError as error:
-        raise BadRequest(f"url={url!r} cannot be read: {error}", hint) from error
-    if parts.scheme not in _PORTS or not parts.hostname:
-        raise BadRequest(f"url={url!r} is not a URL with the scheme {', '.join(_PORTS)}", hint)
-    pairs = dict(_read_header(header) for lines in headers for header in lines.splitlines() if header.strip())
-    return Request(
-        host=pairs.pop("host", parts.hostname),
-        port=port or _PORTS[parts.scheme],
-        path=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
-        method=method,
-        headers=pairs,
-        server_name=parts.hostname if parts.scheme in ("https", "tls") else "",
-        http=parts.scheme in ("http", "https"),
-    )
-
-
-def _read_header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip():
-        raise BadRequest(f"header={text!r} is not a header", "Write it as name: value.")
-    return name.strip().lower(), value.strip()
+        hint = (
+            "Write for example http://reviews:9080/reviews/1, tcp://db:5432 or tls://name:443; headers as name: value."
+        )
+        raise BadRequest(str(error), hint) from error
 
 
 def _describe(proxy: str, outcome: Outcome) -> Explanation:

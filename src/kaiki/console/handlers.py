@@ -19,6 +19,8 @@ from kaiki.console.metrics import MetricsClient, Range
 from kaiki.console.plots import plot
 from kaiki.console.selectors import parse_edge, parse_node, selections_of_edge, selections_of_node
 from kaiki.console.settings import ConsoleSettings
+from kaiki.console.summaries import warnings_of
+from kaiki.console.workloads import describe_service, place_of
 from kaiki.graph import GraphOptions, GraphType, TrafficGraph, build_graph
 
 MOST_POINTS = 2000
@@ -50,7 +52,7 @@ class Handlers:
         """The traffic graph of a window."""
         options = _read_options(request, round(read_time(request, "at", time.time), 3))
         graph = await self._build(options, read_count(request, "most"))
-        return answer_json(msgspec.to_builtins(graph) | {"warnings": self._warnings()})
+        return answer_json(msgspec.to_builtins(graph) | {"warnings": warnings_of(self._inventory)})
 
     async def compare(self, request: web.Request) -> web.Response:
         """The graph of a window together with that of an earlier one, and what differs."""
@@ -59,7 +61,9 @@ class Handlers:
         # Compared without what is idle: the cluster's present inventory tells nothing of an earlier time.
         moments = (structs.replace(_read_options(request, moment), idle=False) for moment in (baseline, at))
         before, after = await asyncio.gather(*map(self._build, moments))
-        return answer_json(msgspec.to_builtins(compare_graphs(before, after)) | {"warnings": self._warnings()})
+        return answer_json(
+            msgspec.to_builtins(compare_graphs(before, after)) | {"warnings": warnings_of(self._inventory)}
+        )
 
     async def _build(self, options: GraphOptions, most: int = 0) -> TrafficGraph:
         series = await self._metrics.traffic(options.duration_seconds, options.timestamp)
@@ -67,14 +71,8 @@ class Handlers:
 
     async def series(self, request: web.Request) -> web.Response:
         """Lines for plots of one node or edge."""
-        end = read_time(request, "to", time.time)
-        start = read_time(request, "from", lambda: end - 600)
-        step = read_duration(request, "step", 5)
-        if not 0 < end - start <= MOST_POINTS * step:
-            raise BadRequest(f"from..to must be positive and at most {MOST_POINTS} steps", "Ask for a larger step.")
-        aligned = Range(start // step * step, end // step * step, step)
-        window = max(step, self._settings.rate_window_seconds)
-        return answer_json(await plot(self._metrics, read_selections(request), aligned, window))
+        span, window = read_span(request, 5, self._settings.rate_window_seconds)
+        return answer_json(await plot(self._metrics, read_selections(request), span, window))
 
     async def namespaces(self, request: web.Request) -> web.Response:
         """Every namespace, whether its pods are injected, and how much is in it."""
@@ -91,25 +89,26 @@ class Handlers:
                     "services": sum(service.namespace == name for service in registry.services),
                 }
             )
-        return answer_json({"items": rows, "warnings": self._warnings()})
+        return answer_json({"items": rows, "warnings": warnings_of(self._inventory)})
 
     async def workloads(self, request: web.Request) -> web.Response:
         """Every workload of the asked namespaces."""
         wanted = read_names(request, "namespaces")
         workloads = self._inventory.registry().workloads
         rows = [workload for workload in workloads if not wanted or workload.namespace in wanted]
-        return answer_json({"items": rows, "warnings": self._warnings()})
+        return answer_json({"items": rows, "warnings": warnings_of(self._inventory)})
 
     async def services(self, request: web.Request) -> web.Response:
         """Every service of the asked namespaces, with its ports and the workloads behind it."""
         wanted = read_names(request, "namespaces")
         members = self._inventory.registry().workloads_of_service
         rows = [
-            _describe_service(service, [workload.name for workload in members.get(_place(service), ())])
-            for service in sorted(self._inventory.objects("services"), key=_place)
+            describe_service(service)
+            | {"workloads": [workload.name for workload in members.get(place_of(service), ())]}
+            for service in sorted(self._inventory.objects("services"), key=place_of)
             if not wanted or service["metadata"].get("namespace") in wanted
         ]
-        return answer_json({"items": rows, "warnings": self._warnings()})
+        return answer_json({"items": rows, "warnings": warnings_of(self._inventory)})
 
     async def config(self, request: web.Request) -> web.Response:
         """Every Istio and Gateway API object of the asked namespaces, whole. No Secret is ever among them."""
@@ -120,19 +119,12 @@ class Handlers:
             if not wanted or item["metadata"].get("namespace") in wanted
         ]
         rows.sort(key=lambda row: (row["kind"], row["namespace"], row["name"]))
-        return answer_json({"items": rows, "warnings": self._warnings()})
+        return answer_json({"items": rows, "warnings": warnings_of(self._inventory)})
 
     async def openapi(self, request: web.Request) -> web.Response:
         """This API's description."""
         document = resources.files("kaiki.console").joinpath("openapi.json").read_bytes()
         return web.Response(body=document, content_type="application/json")
-
-    def _warnings(self) -> list[dict[str, str]]:
-        if not self._inventory.connected:
-            return [{"code": "noKubernetes", "message": "No Kubernetes API is used: only what has traffic is shown."}]
-        if not self._inventory.ready:
-            return [{"code": "kubernetesNotReady", "message": "The Kubernetes API has not answered yet."}]
-        return []
 
 
 def _read_options(request: web.Request, timestamp: float) -> GraphOptions:
@@ -155,6 +147,16 @@ def _read_graph_type(request: web.Request) -> GraphType:
         raise BadRequest(f"graphType={text!r} is unknown", f"Use one of {known}.") from None
 
 
+def read_span(request: web.Request, step: int, rate_window_seconds: int) -> tuple[Range, int]:
+    """A plot's times (`from`, `to`, `step`; the last ten minutes), aligned, and the window of its rates in seconds."""
+    end = read_time(request, "to", time.time)
+    start = read_time(request, "from", lambda: end - 600)
+    step = read_duration(request, "step", step)
+    if not 0 < end - start <= MOST_POINTS * step:
+        raise BadRequest(f"from..to must be positive and at most {MOST_POINTS} steps", "Ask for a larger step.")
+    return Range(start // step * step, end // step * step, step), max(step, rate_window_seconds)
+
+
 def read_selections(request: web.Request) -> list[dict[str, str]]:
     node, edge = request.query.get("node", ""), request.query.get("edge", "")
     unreached = read_flag(request, "unreached")
@@ -167,27 +169,6 @@ def read_selections(request: web.Request) -> list[dict[str, str]]:
     if direction not in ("inbound", "outbound"):
         raise BadRequest(f"direction={direction!r} is unknown", "Use inbound or outbound.")
     return selections_of_node(parse_node(node), direction, unreached=unreached)
-
-
-def _place(item: Object) -> tuple[str, str]:
-    return str(item["metadata"].get("namespace", "")), str(item["metadata"]["name"])
-
-
-def _describe_service(service: Object, workloads: list[str]) -> Object:
-    namespace, name = _place(service)
-    spec = service.get("spec", {})
-    ports = [
-        {"name": port.get("name", ""), "number": port.get("port", 0), "protocol": port.get("protocol", "TCP")}
-        for port in spec.get("ports") or ()
-    ]
-    return {
-        "namespace": namespace,
-        "name": name,
-        "type": spec.get("type", "ClusterIP"),
-        "address": spec.get("clusterIP", ""),
-        "ports": ports,
-        "workloads": workloads,
-    }
 
 
 def _describe_config(item: Object) -> Object:

@@ -18,7 +18,7 @@ from kaiki.console.metrics import MetricsClient
 from kaiki.console.proxies import Replica, ask_replicas, describe_proxies, version_of_image
 from kaiki.console.summaries import warnings_of
 from kaiki.console.traces import TracesClient
-from kaiki.console.workloads import is_ready
+from kaiki.console.workloads import describe_service, is_ready, place_of
 
 Object = dict[str, Any]
 
@@ -56,7 +56,7 @@ class MeshHandlers:
         )
 
     def _gateways(self) -> list[Object]:
-        services = {_place(item): item for item in self._inventory.objects("services")}
+        services = {place_of(item): item for item in self._inventory.objects("services")}
         behind = self._inventory.registry().workloads_of_service
         return [
             {
@@ -130,18 +130,6 @@ def _describe_replica(replica: Replica) -> Object:
 
 
 def _describe_service(service: Object) -> Object:
-    namespace, name = _place(service)
-    spec = service.get("spec") or {}
     balancer = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
-    return {
-        "namespace": namespace,
-        "name": name,
-        "type": spec.get("type", "ClusterIP"),
-        "address": spec.get("clusterIP", ""),
-        "external": [str(one.get("ip") or one.get("hostname") or "") for one in balancer],
-        "ports": [{"name": port.get("name", ""), "number": port.get("port", 0)} for port in spec.get("ports") or ()],
-    }
-
-
-def _place(item: Object) -> tuple[str, str]:
-    return str(item["metadata"].get("namespace", "")), str(item["metadata"]["name"])
+    external = [str(one.get("ip") or one.get("hostname") or "") for one in balancer]
+    return describe_service(service) | {"external": external}

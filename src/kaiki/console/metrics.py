@@ -69,19 +69,8 @@ class MetricsClient:
         return [(row["metric"], {float(at): float(value) for at, value in row["values"]}) for row in rows]
 
     async def cardinality(self) -> dict[str, Any]:
-        """What `/api/v1/status/tsdb` tells of labels and series; only the embedded store finds something in it.
-
-        Raises MetricsUnavailable when nobody answers; a store that has no such page has nothing to tell.
-        """
-        try:
-            async with self._opened().get(f"{self._url}/api/v1/status/tsdb") as answer:
-                body = orjson.loads(await answer.read()) if answer.status == 200 else {}
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise MetricsUnavailable(f"The metrics store cannot be reached: {error}") from error
-        except orjson.JSONDecodeError:
-            body = {}
-        data = body.get("data") if isinstance(body, dict) else None
-        found = data.get("finding") if isinstance(data, dict) else None
+        """What the store finds of its labels and series; only the embedded one looks. Raises MetricsUnavailable."""
+        found = (await self.status("tsdb") or {}).get("finding")
         return found if isinstance(found, dict) else {}
 
     @property

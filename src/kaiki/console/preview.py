@@ -21,7 +21,7 @@ from kaiki.kube.errors import Forbidden, NotFound
 from kaiki.model.memo import Memo
 from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, Proxy, ProxyConfig, Resource
 from kaiki.model.snapshot import MeshSnapshot
-from kaiki.model.workload import ProxyKind, WorkloadInstance
+from kaiki.model.workload import ProxyKind
 from kaiki.translate.generate import generate
 
 Object = dict[str, Any]
@@ -108,7 +108,7 @@ def tell_effect(inputs: Inputs, obj: Object, *, deleted: bool = False) -> Effect
 
 
 def _compare(before: MeshSnapshot, after: MeshSnapshot, memo: Memo) -> Effect:
-    proxies = [proxy_of(pod) for pod in before.workloads.values() if pod.proxy is not ProxyKind.NONE]
+    proxies = [Proxy.of(pod, pod.proxy) for pod in before.workloads.values() if pod.proxy is not ProxyKind.NONE]
     # One snapshot after the other: the memo keeps what belongs to one of them.
     first = [generate(before, proxy, memo) for proxy in proxies]
     workloads: dict[tuple[str, str], int] = defaultdict(int)
@@ -128,11 +128,6 @@ def _compare(before: MeshSnapshot, after: MeshSnapshot, memo: Memo) -> Effect:
     return Effect(
         sum(workloads.values()), len(proxies), tuple(affected), tuple(rows[:MOST_NAMES]), len(rows) > MOST_NAMES
     )
-
-
-def proxy_of(pod: WorkloadInstance) -> Proxy:
-    """The proxy of a pod, as far as differences go."""
-    return Proxy(pod.proxy, pod.name, pod.namespace, pod.identity, pod.metric_labels, pod.labels, pod.address)
 
 
 Difference = tuple[tuple[str, str, str], Resource | None, Resource | None]

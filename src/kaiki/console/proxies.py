@@ -21,26 +21,24 @@ class Replica(NamedTuple):
     entries: list[Object] | None
 
 
-async def ask_replicas(control_plane: ControlPlaneClient, inventory: Inventory) -> list[Replica]:
-    """Each running replica asked by itself: a proxy is connected to one of them. Without pods, whoever answers."""
-    pods = [pod for pod in inventory.objects("pods") if is_control_plane(pod)]
+async def ask_replicas(control_plane: ControlPlaneClient, inventory: Inventory, page: str = "syncz") -> list[Replica]:
+    """A page of each running replica: a proxy is connected to one of them. Without pods, of whichever answers."""
+    pods = [pod for pod in inventory.objects("pods") if _is_control_plane(pod)]
     pods.sort(key=lambda pod: str(pod["metadata"]["name"]))
     if not pods:
-        known = await control_plane.proxies()
-        entries = None if known is None else list(known.values())
-        return [Replica(control_plane.url, None, entries)]
-    answers = await asyncio.gather(*(_ask(control_plane, pod) for pod in pods))
-    if all(entries is None for entries in answers) and (known := await control_plane.proxies()) is not None:
-        answers[0] = list(known.values())  # Pods that cannot be reached by their address, behind a Service that can.
+        return [Replica(control_plane.url, None, await control_plane.entries(page))]
+    answers = list(await asyncio.gather(*(_ask(control_plane, pod, page) for pod in pods)))
+    if all(entries is None for entries in answers):  # Their addresses cannot be reached, but perhaps their Service.
+        answers[0] = await control_plane.entries(page)
     return [Replica(str(pod["metadata"]["name"]), pod, entries) for pod, entries in zip(pods, answers, strict=True)]
 
 
-async def _ask(control_plane: ControlPlaneClient, pod: Object) -> list[Object] | None:
-    address = (pod.get("status") or {}).get("podIP", "")
-    return await control_plane.replica(address) if address else None
+async def _ask(control_plane: ControlPlaneClient, pod: Object, page: str) -> list[Object] | None:
+    address = str((pod.get("status") or {}).get("podIP") or "")
+    return await control_plane.entries(page, address) if address else None
 
 
-def is_control_plane(pod: Object) -> bool:
+def _is_control_plane(pod: Object) -> bool:
     labels = pod["metadata"].get("labels") or {}
     running = (pod.get("status") or {}).get("phase") not in _FINISHED
     return running and pod["metadata"].get("namespace") == ROOT_NAMESPACE and labels.get("app") == "istiod"

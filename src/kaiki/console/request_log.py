@@ -21,7 +21,7 @@ from kaiki.console.errors import BadRequest, UnknownObject
 from kaiki.console.inventory import Inventory
 from kaiki.console.response_flags import LANGUAGES, REASONS, explain_flag, explain_flags
 from kaiki.console.responsible import Place, find_responsible
-from kaiki.console.workloads import PROXY_CONTAINER, ROOT_NAMESPACE, owner_of
+from kaiki.console.workloads import PROXY_CONTAINER, ROOT_NAMESPACE, has_proxy, owner_of
 from kaiki.kube.client import KubeClient
 from kaiki.kube.errors import KubeError
 from kaiki.kube.resource import CONFIG_MAPS
@@ -79,7 +79,7 @@ class RequestLogHandlers:
             for pod in self._inventory.objects("pods")
             if (not namespaces or pod["metadata"].get("namespace") in namespaces)
             and (not workload or owner_of(pod)[1] == workload)
-            and PROXY_CONTAINER in _containers_of(pod)
+            and has_proxy(pod)
         ]
         return sorted(found, key=lambda pod: (str(pod["metadata"].get("namespace")), str(pod["metadata"]["name"])))
 
@@ -139,11 +139,6 @@ def _formats_of(text: str) -> Formats:
     return Formats(map(str, texts), [one for one in labels if isinstance(one, dict)])
 
 
-def _containers_of(pod: Object) -> list[str]:
-    spec = pod.get("spec", {})
-    return [item["name"] for item in (*spec.get("containers", ()), *spec.get("initContainers", ()))]
-
-
 def _failed(entry: LogEntry) -> bool:
     return entry.response_flags != "-" or entry.response_code >= 400 or entry.response_code_details == "direct_response"
 
@@ -158,7 +153,7 @@ def _describe(entry: LogEntry, pod: Object, objects: list[Object], language: str
         "namespace": place.namespace,
         "workload": owner_of(pod)[1],
         "pod": metadata["name"],
-        "side": "inbound" if _is_inbound(entry, place) else "outbound",
+        "side": "inbound" if place.received(entry) else "outbound",
         "entry": entry.as_json(),
         "reasons": explain_flags(
             entry.response_flags,
@@ -169,13 +164,6 @@ def _describe(entry: LogEntry, pod: Object, objects: list[Object], language: str
         ),
         "responsible": [one.as_json(language) for one in found],
     }
-
-
-def _is_inbound(entry: LogEntry, place: Place) -> bool:
-    if place.gateway:
-        return False
-    local = entry.downstream_local_address.rpartition(":")[0]
-    return entry.upstream_cluster.startswith("inbound|") or (bool(local) and local == place.address)
 
 
 def _read_search(request: web.Request) -> Search:

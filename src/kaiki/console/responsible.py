@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kaiki.console.access_log import LogEntry
+from kaiki.console.response_flags import LANGUAGES
+from kaiki.console.workloads import ROOT_NAMESPACE
 
 Object = Mapping[str, Any]
-CONTROL_NAMESPACE = "istio-system"
 _POLICY = re.compile(r"ns\[([^\]]*)\]-policy\[([^\]]*)\]-rule\[(\d+)\]")
 _TEXTS = {
     "denied": ("This policy refuses the request.", "이 정책이 요청을 거부합니다."),
@@ -41,7 +42,6 @@ _TEXTS = {
     "selects": ("Its labels choose the endpoints.", "이 레이블로 엔드포인트를 고릅니다."),
     "server": ("Its endpoints are the server.", "이 서비스의 엔드포인트가 서버입니다."),
 }
-LANGUAGES = ("en", "ko")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,13 @@ class Place:
     labels: Mapping[str, str] = field(default_factory=dict)
     gateway: bool = False
     address: str = ""
+
+    def received(self, entry: LogEntry) -> bool:
+        """Whether the request came to this workload, rather than from it."""
+        if self.gateway:
+            return False
+        local = entry.downstream_local_address.rpartition(":")[0]
+        return entry.upstream_cluster.startswith("inbound|") or (bool(local) and local == self.address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,7 @@ def find_responsible(entry: LogEntry, place: Place, objects: Iterable[Object]) -
         return mesh.selecting("RequestAuthentication", "token")
     if "UAEX" in flags:
         return mesh.selecting("AuthorizationPolicy", "denied", action="CUSTOM")
-    if entry.upstream_cluster.startswith("inbound|") or mesh.is_inbound(entry):
+    if place.received(entry):
         return []
     if "NR" in flags:
         return mesh.missing_route(entry)
@@ -106,11 +113,6 @@ class _Mesh:
     def __init__(self, by_kind: Mapping[str, list[Object]], place: Place) -> None:
         self._by_kind = by_kind
         self._place = place
-
-    def is_inbound(self, entry: LogEntry) -> bool:
-        """Whether the request came to this workload, rather than from it."""
-        local = entry.downstream_local_address.rpartition(":")[0]
-        return not self._place.gateway and bool(local) and local == self._place.address
 
     # Denials
 
@@ -127,7 +129,7 @@ class _Mesh:
         for obj in self._by_kind.get(kind, ()):
             spec = obj.get("spec") or {}
             wanted = ((spec.get("selector") or {}).get("matchLabels")) or {}
-            near = _namespace(obj) in (self._place.namespace, CONTROL_NAMESPACE)
+            near = _namespace(obj) in (self._place.namespace, ROOT_NAMESPACE)
             chosen = wanted.items() <= self._place.labels.items()
             if near and chosen and (not action or spec.get("action", "ALLOW") == action):
                 found.append(_responsible(obj, cause))

@@ -11,17 +11,17 @@ from aiohttp import web
 from kaiki.console.answers import answer_json, read_duration, read_time
 from kaiki.console.control_plane import ControlPlaneClient
 from kaiki.console.details import describe_pod
-from kaiki.console.errors import BadRequest, MetricsUnavailable, UnknownObject
-from kaiki.console.handlers import MOST_POINTS, read_selections
+from kaiki.console.errors import MetricsUnavailable, UnknownObject
+from kaiki.console.handlers import read_selections, read_span
 from kaiki.console.inventory import Inventory
-from kaiki.console.metrics import MetricsClient, Range
+from kaiki.console.metrics import MetricsClient
 from kaiki.console.plots import heat
 from kaiki.console.proxies import ask_replicas, describe_proxies
 from kaiki.console.settings import ConsoleSettings
 from kaiki.console.summaries import members_of, services_by_workload, subject_of, warnings_of
 from kaiki.console.touching import findings_of, is_traced, touching
-from kaiki.console.workloads import owner_of
-from kaiki.graph import GraphOptions, GraphType, Node, RegistryWorkload, TrafficSeries, build_graph
+from kaiki.console.workloads import describe_service, owner_of, place_of
+from kaiki.graph import GraphOptions, GraphType, RegistryWorkload, TrafficSeries, build_graph
 
 Object = dict[str, Any]
 _TYPES = {"app": GraphType.APP, "workload": GraphType.WORKLOAD, "service": GraphType.SERVICE}
@@ -61,8 +61,10 @@ class SubjectHandlers:
             series = await self._metrics.traffic(duration, at)
         except MetricsUnavailable as error:
             warnings.append({"code": "metricsUnavailable", "message": str(error)})
-        node = self._node(series, kind, namespace, name, GraphOptions(_TYPES[kind], frozenset(), duration, at, True))
-        services = [item for item in self._inventory.objects("services") if _place(item) == (namespace, name)]
+        nodes = build_graph(series, registry, GraphOptions(_TYPES[kind], frozenset(), duration, at, True)).nodes
+        wanted = _node_ids(kind, namespace, name, workloads)
+        node = next((node for node in nodes if node.id in wanted), None)
+        services = [item for item in self._inventory.objects("services") if place_of(item) == (namespace, name)]
         if node is None and not workloads and not (kind == "service" and services):
             hint = "It may have been removed: look at the list again."
             raise UnknownObject(f"there is no {kind} {namespace}/{name}, and it has no traffic", hint)
@@ -81,7 +83,7 @@ class SubjectHandlers:
                 "measured": not warnings,
                 "node": node,
                 "workloads": workloads,
-                "services": [_describe_service(item) for item in self._services(subject.services)],
+                "services": [describe_service(item) for item in self._services(subject.services)],
                 "pods": [_describe(pod) for pod in pods],
                 "proxies": proxies,
                 "configs": [_describe_config(item, reason) for item, reason in touched],
@@ -93,23 +95,8 @@ class SubjectHandlers:
 
     async def heat(self, request: web.Request) -> web.Response:
         """Latency buckets over time of one node or edge."""
-        end = read_time(request, "to", time.time)
-        start = read_time(request, "from", lambda: end - 600)
-        step = read_duration(request, "step", 10)
-        if not 0 < end - start <= MOST_POINTS * step:
-            raise BadRequest(f"from..to must be positive and at most {MOST_POINTS} steps", "Ask for a larger step.")
-        span = Range(start // step * step, end // step * step, step)
-        window = max(step, self._settings.rate_window_seconds)
+        span, window = read_span(request, 10, self._settings.rate_window_seconds)
         return answer_json(await heat(self._metrics, read_selections(request), span, window))
-
-    def _node(self, series: TrafficSeries, kind: str, namespace: str, name: str, options: GraphOptions) -> Node | None:
-        nodes = build_graph(series, self._inventory.registry(), options).nodes
-        wanted = {f"{kind}:{namespace}/{name}"}
-        members = members_of(self._inventory.registry(), kind, namespace, name)
-        wanted |= {f"gateway:{one.namespace}/{one.name}" for one in members if one.gateway}
-        if kind == "app":  # Workloads without an app label stand for themselves.
-            wanted.add(f"workload:{namespace}/{name}")
-        return next((node for node in nodes if node.id in wanted), None)
 
     def _pods(self, workloads: Iterable[RegistryWorkload]) -> list[Object]:
         places = {(one.namespace, one.name) for one in workloads}
@@ -128,11 +115,13 @@ class SubjectHandlers:
         return [row for row in rows if row["pod"] in pods and row["namespace"] == namespace]
 
     def _services(self, places: frozenset[tuple[str, str]]) -> list[Object]:
-        return sorted((item for item in self._inventory.objects("services") if _place(item) in places), key=_place)
+        return sorted((item for item in self._inventory.objects("services") if place_of(item) in places), key=place_of)
 
 
-def _place(item: Object) -> tuple[str, str]:
-    return str(item["metadata"].get("namespace", "")), str(item["metadata"]["name"])
+def _node_ids(kind: str, namespace: str, name: str, workloads: Iterable[RegistryWorkload]) -> set[str]:
+    """The nodes that may stand for a subject: its own, a gateway's, or a workload's that has no app label."""
+    gateways = {f"gateway:{one.namespace}/{one.name}" for one in workloads if one.gateway}
+    return {f"{kind}:{namespace}/{name}", *gateways} | ({f"workload:{namespace}/{name}"} if kind == "app" else set())
 
 
 def _describe(pod: Object) -> Object:
@@ -140,21 +129,6 @@ def _describe(pod: Object) -> Object:
     revision = labels.get("istio.io/rev") or labels.get("service.istio.io/canonical-revision") or ""
     template = labels.get("pod-template-hash", "")
     return describe_pod(pod) | {"workload": owner_of(pod)[1], "revision": revision, "template": template}
-
-
-def _describe_service(service: Object) -> Object:
-    namespace, name = _place(service)
-    spec = service.get("spec") or {}
-    return {
-        "namespace": namespace,
-        "name": name,
-        "type": spec.get("type", "ClusterIP"),
-        "address": spec.get("clusterIP", ""),
-        "ports": [
-            {"name": port.get("name", ""), "number": port.get("port", 0), "protocol": port.get("protocol", "TCP")}
-            for port in spec.get("ports") or ()
-        ],
-    }
 
 
 def _describe_config(item: Object, reason: str) -> Object:

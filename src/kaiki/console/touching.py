@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from kaiki.console.workloads import ROOT_NAMESPACE, resolve_host
+from kaiki.console.workloads import ROOT_NAMESPACE, place_of, resolve_host
 from kaiki.graph import RegistryWorkload
 
 Object = dict[str, Any]
@@ -47,9 +47,9 @@ def touching(objects: Iterable[Object], subject: Subject) -> list[tuple[Object, 
     named = {name for item, _ in found if item.get("kind") == "VirtualService" for name in _gateways_of(item)}
     known = {id(item) for item, _ in found}
     for item in objects:
-        if item.get("kind") == "Gateway" and id(item) not in known and _place(item) in named:
+        if item.get("kind") == "Gateway" and id(item) not in known and place_of(item) in named:
             found.append((item, "gateway"))
-    return sorted(found, key=lambda pair: (str(pair[0].get("kind", "")), *_place(pair[0])))
+    return sorted(found, key=lambda pair: (str(pair[0].get("kind", "")), *place_of(pair[0])))
 
 
 def reason_of(item: Object, subject: Subject) -> str:
@@ -58,7 +58,7 @@ def reason_of(item: Object, subject: Subject) -> str:
     if kind == "VirtualService":
         return _of_virtual_service(item, spec, subject)
     if kind == "DestinationRule":
-        return "host" if resolve_host(str(spec.get("host", "")), _place(item)[0]) in subject.services else ""
+        return "host" if resolve_host(str(spec.get("host", "")), place_of(item)[0]) in subject.services else ""
     if kind in _ROUTES:
         return _of_route(item, spec, subject)
     if kind == "Gateway":
@@ -107,12 +107,12 @@ def mutual_tls_mode(objects: Iterable[Object], namespace: str) -> str:
         if item.get("kind") == "PeerAuthentication" and not (spec.get("selector") or {}).get("matchLabels"):
             mode = str((spec.get("mtls") or {}).get("mode") or "UNSET")
             if mode != "UNSET":
-                modes.setdefault(_place(item)[0], mode)
+                modes.setdefault(place_of(item)[0], mode)
     return modes.get(namespace) or modes.get(ROOT_NAMESPACE) or "PERMISSIVE"
 
 
 def _of_virtual_service(item: Object, spec: Object, subject: Subject) -> str:
-    namespace = _place(item)[0]
+    namespace = place_of(item)[0]
     if any(resolve_host(str(host), namespace) in subject.services for host in spec.get("hosts") or ()):
         return "host"
     hosts = {host for protocol in ("http", "tcp", "tls") for host in _destinations(spec.get(protocol))}
@@ -129,7 +129,7 @@ def _destinations(routes: Any) -> Iterator[str]:
 def _gateways_of(item: Object) -> Iterator[Place]:
     for name in (item.get("spec") or {}).get("gateways") or ():
         namespace, slash, rest = str(name).partition("/")
-        yield (namespace, rest) if slash else (_place(item)[0], str(name))
+        yield (namespace, rest) if slash else (place_of(item)[0], str(name))
 
 
 def _of_route(item: Object, spec: Object, subject: Subject) -> str:
@@ -147,7 +147,7 @@ def _of_route(item: Object, spec: Object, subject: Subject) -> str:
 
 def _of_gateway(item: Object, spec: Object, subject: Subject) -> str:
     if str(item.get("apiVersion", "")).startswith("gateway.networking.k8s.io/"):
-        namespace, name = _place(item)
+        namespace, name = place_of(item)
         own = any(one.namespace == namespace and one.labels.get(_GATEWAY_NAME) == name for one in subject.workloads)
         return "selector" if own else ""
     chosen = spec.get("selector") or {}
@@ -155,7 +155,7 @@ def _of_gateway(item: Object, spec: Object, subject: Subject) -> str:
 
 
 def _of_policy(item: Object, spec: Object, subject: Subject) -> str:
-    namespace = _place(item)[0]
+    namespace = place_of(item)[0]
     targets = [*(spec.get("targetRefs") or ()), *([spec["targetRef"]] if spec.get("targetRef") else ())]
     if targets:
         own = {_reference(item, target) for target in targets if target.get("kind") == "Service"}
@@ -172,14 +172,10 @@ def _of_policy(item: Object, spec: Object, subject: Subject) -> str:
 
 
 def _selects(item: Object, labels: dict[str, str], subject: Subject) -> bool:
-    namespace = _place(item)[0]
+    namespace = place_of(item)[0]
     scoped = namespace in (ROOT_NAMESPACE, subject.namespace)
     return scoped and any(labels.items() <= one.labels.items() for one in subject.workloads)
 
 
 def _reference(item: Object, reference: Object) -> Place:
-    return str(reference.get("namespace") or _place(item)[0]), str(reference.get("name", ""))
-
-
-def _place(item: Object) -> Place:
-    return str(item["metadata"].get("namespace") or ""), str(item["metadata"].get("name", ""))
+    return str(reference.get("namespace") or place_of(item)[0]), str(reference.get("name", ""))

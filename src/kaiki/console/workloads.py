@@ -8,13 +8,12 @@ from typing import Any
 
 from kaiki.graph import RegistryConfig, RegistryService, RegistryWorkload
 from kaiki.model.identity import workload_labels
+from kaiki.model.workload import REACHABLE_CONDITION
 
 Object = dict[str, Any]
 
 PROXY_CONTAINER = "istio-proxy"
 ROOT_NAMESPACE = "istio-system"
-REACHABLE = "kaiki.io/Reachable"
-"""The node's condition of a pod whose application only the pod itself reaches."""
 
 
 @dataclass(slots=True)
@@ -104,6 +103,23 @@ def is_ready(pod: Object) -> bool:
     return any(condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions)
 
 
+def place_of(item: Object) -> tuple[str, str]:
+    """(namespace, name) of an object."""
+    return str(item["metadata"].get("namespace") or ""), str(item["metadata"]["name"])
+
+
+def describe_service(service: Object) -> Object:
+    """A Kubernetes service as every page tells of it."""
+    namespace, name = place_of(service)
+    spec = service.get("spec") or {}
+    ports = [
+        {"name": port.get("name", ""), "number": port.get("port", 0), "protocol": port.get("protocol", "TCP")}
+        for port in spec.get("ports") or ()
+    ]
+    kind, address = spec.get("type", "ClusterIP"), spec.get("clusterIP", "")
+    return {"namespace": namespace, "name": name, "type": kind, "address": address, "ports": ports}
+
+
 def has_proxy(pod: Object) -> bool:
     """Whether a proxy runs in the pod, as a container or as a native sidecar."""
     spec = pod.get("spec", {})
@@ -114,7 +130,7 @@ def has_proxy(pod: Object) -> bool:
 def loopback_ports(pod: Object) -> list[int]:
     """The ports that only the pod itself reaches, as the node says in a condition: `8080, 9090: why`."""
     conditions = pod.get("status", {}).get("conditions") or ()
-    texts = (item.get("message", "") for item in conditions if item.get("type") == REACHABLE)
+    texts = (item.get("message", "") for item in conditions if item.get("type") == REACHABLE_CONDITION)
     return [int(word) for text in texts for word in text.partition(":")[0].split(", ") if word.isdecimal()]
 
 
@@ -127,7 +143,7 @@ def trim_pod(pod: Object) -> None:
         name: [_trim_spec(container, metadata) for container in spec.get(name) or ()]
         for name in ("containers", "initContainers")
     }
-    ready = [item for item in status.get("conditions") or () if item.get("type") in ("Ready", REACHABLE)]
+    ready = [item for item in status.get("conditions") or () if item.get("type") in ("Ready", REACHABLE_CONDITION)]
     statuses = [*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())]
     pod["status"] = {
         "phase": status.get("phase", ""),

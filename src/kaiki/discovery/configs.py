@@ -103,16 +103,7 @@ class Configs:
         if kind is ProxyKind.NONE:
             # It has proved to be this pod's, so a proxy is there whatever the pod's specification shows.
             kind = ProxyKind.SIDECAR
-        return Proxy(
-            kind=kind,
-            name=workload.name,
-            namespace=workload.namespace,
-            identity=workload.identity,
-            metric_labels=workload.metric_labels,
-            labels=workload.labels,
-            address=workload.address,
-            capture=self._capture if kind is ProxyKind.SIDECAR else Capture.NONE,
-        )
+        return Proxy.of(workload, kind, self._capture)
 
     def refresh(self, proxy: Proxy) -> Proxy:
         """The proxy as the newest snapshot has it; unchanged when its pod has gone."""

@@ -159,6 +159,8 @@ class Registrar:
                     pieces.pop(key, None)
                     if piece is slices.get(key):
                         pieces[key] = piece
+                    elif not pieces:
+                        del self._pieces[place]
                     touched.add(place)
         return touched
 

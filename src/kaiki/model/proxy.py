@@ -9,7 +9,7 @@ from enum import StrEnum
 from kaiki.model.envoy_filter import PatchResult
 from kaiki.model.finding import ObjectRef
 from kaiki.model.identity import Identity, WorkloadLabels
-from kaiki.model.workload import ProxyKind
+from kaiki.model.workload import ProxyKind, WorkloadInstance
 
 CLUSTER_TYPE = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 ENDPOINT_TYPE = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
@@ -52,6 +52,20 @@ class Proxy:
     def key(self) -> tuple[str, str]:
         """(namespace, pod name)."""
         return self.namespace, self.name
+
+    @classmethod
+    def of(cls, workload: WorkloadInstance, kind: ProxyKind, capture: Capture = Capture.MARK) -> Proxy:
+        """The proxy of a pod; `capture` is how sidecars are told apart from their applications."""
+        return cls(
+            kind=kind,
+            name=workload.name,
+            namespace=workload.namespace,
+            identity=workload.identity,
+            metric_labels=workload.metric_labels,
+            labels=workload.labels,
+            address=workload.address,
+            capture=capture if kind is ProxyKind.SIDECAR else Capture.NONE,
+        )
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)

@@ -8,6 +8,11 @@ from enum import StrEnum
 from kaiki.model.identity import Identity, WorkloadLabels
 from kaiki.model.policy.telemetry import TracingDefaults
 
+REACH_LOOPBACK_ANNOTATION = "kaiki.io/reach-loopback"
+"""Of a pod: `true`, or the ports, that others reach though the application listens on its loopback only."""
+REACHABLE_CONDITION = "kaiki.io/Reachable"
+"""Of a pod, False when only the pod itself reaches its application; the message begins with the ports."""
+
 
 class ProxyKind(StrEnum):
     """What stands before a workload: nothing, a sidecar, or the workload is itself a gateway."""

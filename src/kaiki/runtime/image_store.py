@@ -22,14 +22,13 @@ from typing import Any, TypeAlias
 
 from kaiki.runtime.images import Launch
 from kaiki.runtime.processes import Command, ProcessKeeper
-from kaiki.runtime.unpack import Source, UnpackError, full_name, same_image
+from kaiki.runtime.unpack import NAME_ANNOTATIONS, Source, UnpackError, full_name, same_image
 
 Object = Mapping[str, Any]
 Fetch: TypeAlias = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _UNPACK_SECONDS = 1800.0
-_NAME_ANNOTATIONS = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 
 
 class NoImage(Exception):
@@ -171,21 +170,20 @@ def _holds(path: Path, image: str) -> bool:
         return False
     if not names:
         return path.name.removesuffix(".tar") in (image, image.replace("/", "_").replace(":", "_"))
-    tag = image.rpartition(":")[2]
-    return any(same_image(image, name) or (":" not in name and "/" not in name and name == tag and _named(path, image))
-               for name in names)  # fmt: skip
+    return any(same_image(image, name) or _is_its_tag(path, image, name) for name in names)
 
 
-def _named(path: Path, image: str) -> bool:
+def _is_its_tag(path: Path, image: str, name: str) -> bool:
     """`my-app.tar` for `registry.example/team/my-app:1`, whose layout names the tag alone."""
-    return path.name.removesuffix(".tar") == image.rpartition("/")[2].partition(":")[0]
+    is_tag = ":" not in name and "/" not in name and name == image.rpartition(":")[2]
+    return is_tag and path.name.removesuffix(".tar") == image.rpartition("/")[2].partition(":")[0]
 
 
 def _names(source: Source) -> list[str]:
     if source.has("manifest.json"):
         return [tag for one in source.read_json("manifest.json") for tag in one.get("RepoTags") or ()]
     entries = source.read_json("index.json").get("manifests") or ()
-    found = ((one.get("annotations") or {}).get(key) for one in entries for key in _NAME_ANNOTATIONS)
+    found = ((one.get("annotations") or {}).get(key) for one in entries for key in NAME_ANNOTATIONS)
     return [str(name) for name in found if name]
 
 

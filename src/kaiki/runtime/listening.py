@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kaiki.model.workload import REACH_LOOPBACK_ANNOTATION
 from kaiki.runtime import nft, rules, sandbox
 
 Object = Mapping[str, Any]
 
-ANNOTATION = "kaiki.io/reach-loopback"
-CONDITION = "kaiki.io/Reachable"
 REASON = "ListensOnLoopback"
 _LISTENING = "0A"
 _LOOPBACK_SUFFIX = "7F"
@@ -84,7 +83,7 @@ def declared_ports(pod: Object) -> frozenset[int]:
 
 def reached_ports(pod: Object, targets: frozenset[int]) -> frozenset[int]:
     """The ports to be sent on to the loopback; `targets` are those Services send to. ValueError says what is wrong."""
-    text = str(((pod["metadata"].get("annotations")) or {}).get(ANNOTATION, "")).strip()
+    text = str(((pod["metadata"].get("annotations")) or {}).get(REACH_LOOPBACK_ANNOTATION, "")).strip()
     if text.lower() in ("", "false"):
         return frozenset()
     if text.lower() == "true":
@@ -93,7 +92,8 @@ def reached_ports(pod: Object, targets: frozenset[int]) -> frozenset[int]:
     wrong = [word for word in words if not (word.isascii() and word.isdigit() and 0 < int(word) < 65536)]
     if wrong:
         raise ValueError(
-            f'annotation {ANNOTATION}: {wrong[0]!r} is not a port; write "true" or ports, as in "8080,9090"'
+            f"annotation {REACH_LOOPBACK_ANNOTATION}: {wrong[0]!r} is not a port; "
+            'write "true" or ports, as in "8080,9090"'
         )
     return frozenset(map(int, words))
 
@@ -133,7 +133,8 @@ def explain(ports: Iterable[int]) -> str:
     """What is wrong, and the ways out; the ports come first, before a colon."""
     return (
         f"{', '.join(map(str, sorted(ports)))}: the application listens on 127.0.0.1 only, so nobody reaches it from "
-        f'outside its pod. Let it listen on 0.0.0.0, or annotate the pod (template) with {ANNOTATION}: "true"'
+        "outside its pod. Let it listen on 0.0.0.0, or annotate the pod (template) with "
+        f'{REACH_LOOPBACK_ANNOTATION}: "true"'
     )
 
 

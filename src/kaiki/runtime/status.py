@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from kaiki.runtime.listening import CONDITION, REASON, explain
+from kaiki.model.workload import REACHABLE_CONDITION
+from kaiki.runtime.listening import REASON, explain
 from kaiki.runtime.plan import (
     ContainerState,
     Ending,
@@ -23,7 +24,14 @@ from kaiki.runtime.plan import (
 from kaiki.runtime.sandbox import GATEWAY
 
 Object = Mapping[str, Any]
-_OWN_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", CONDITION)
+_OWN_CONDITIONS = (
+    "PodReadyToStartContainers",
+    "Initialized",
+    "Ready",
+    "ContainersReady",
+    "PodScheduled",
+    REACHABLE_CONDITION,
+)
 
 
 def time_text(seconds: float) -> str:
@@ -134,7 +142,7 @@ def _conditions(pod: Object, state: PodState, previous: Sequence[Object], now: s
         "PodScheduled": (True, "", ""),
     }
     if state.hidden_ports:
-        wanted[CONDITION] = (False, REASON, explain(state.hidden_ports))
+        wanted[REACHABLE_CONDITION] = (False, REASON, explain(state.hidden_ports))
     before = {one["type"]: one for one in previous}
     conditions = [dict(one) for one in previous if one["type"] not in _OWN_CONDITIONS]
     for kind, (true, reason, why) in wanted.items():

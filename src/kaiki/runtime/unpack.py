@@ -27,7 +27,7 @@ from kaiki.runtime.mounts import resolve_inside
 
 _WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-_NAME_ANNOTATIONS = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
+NAME_ANNOTATIONS = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 
 
 class UnpackError(Exception):
@@ -101,7 +101,7 @@ def _docker_image(source: Source, name: str) -> tuple[dict[str, Any], list[str],
 
 def _oci_image(source: Source, index: Any, name: str) -> tuple[dict[str, Any], list[str], str]:
     entries = index.get("manifests") or []
-    named = [one for one in entries if any(_names_it(one, key, name) for key in _NAME_ANNOTATIONS)]
+    named = [one for one in entries if any(_names_it(one, key, name) for key in NAME_ANNOTATIONS)]
     fitting = [one for one in named or entries if _fits(one.get("platform") or {})]
     if not fitting:
         raise UnpackError(f"the image is not for this machine ({platform.machine()})")

@@ -191,14 +191,9 @@ def _set_keepalive(cluster: cluster_pb2.Cluster, pool: ConnectionPool) -> None:
         keepalive.keepalive_interval.value = round(pool.keepalive.interval_seconds)
 
 
-def set_service_metadata(cluster: cluster_pb2.Cluster, host: str, name: str, namespace: str) -> None:
-    """Name the service in the metadata that metrics read."""
-    name_service(cluster.metadata, host, name, namespace)
-
-
 def _set_metadata(cluster: cluster_pb2.Cluster, made_of: OutboundCluster) -> None:
     service = made_of.service
-    set_service_metadata(cluster, service.hostname, service.name, service.namespace)
+    name_service(cluster.metadata, service.hostname, service.name, service.namespace)
     if made_of.rule is not None:
         path = f"/apis/networking.istio.io/v1/namespaces/{made_of.rule.namespace}/destination-rule/{made_of.rule.name}"
         cluster.metadata.filter_metadata[METADATA_NAMESPACE].fields["config"].string_value = path
@@ -308,7 +303,7 @@ def passthrough_cluster(capture: Capture) -> Resource:
     cluster = _original_destination(cluster_names.PASSTHROUGH)
     limit = _PASSTHROUGH_CONNECTIONS if capture is Capture.MARK else None
     set_circuit_breakers(cluster, ConnectionPool(max_connections=limit))
-    set_service_metadata(cluster, cluster_names.PASSTHROUGH, cluster_names.PASSTHROUGH, "unknown")
+    name_service(cluster.metadata, cluster_names.PASSTHROUGH, cluster_names.PASSTHROUGH, "unknown")
     return resource(cluster.name, cluster)
 
 
@@ -316,7 +311,7 @@ def black_hole_cluster() -> Resource:
     """Nowhere: for destinations that do not exist, and for what must be dropped."""
     cluster = cluster_pb2.Cluster(name=cluster_names.BLACK_HOLE, type=cluster_pb2.Cluster.STATIC)
     cluster.connect_timeout.CopyFrom(duration(_CONNECT_TIMEOUT_SECONDS))
-    set_service_metadata(cluster, cluster_names.BLACK_HOLE, cluster_names.BLACK_HOLE, "unknown")
+    name_service(cluster.metadata, cluster_names.BLACK_HOLE, cluster_names.BLACK_HOLE, "unknown")
     return resource(cluster.name, cluster)
 
 
@@ -348,7 +343,7 @@ def inbound_cluster(
         _bind_inbound(cluster, capture)
     if endpoint:
         set_default_endpoint(cluster, endpoint)
-    set_service_metadata(cluster, service.hostname, service.name, service.namespace)
+    name_service(cluster.metadata, service.hostname, service.name, service.namespace)
     cluster.typed_extension_protocol_options[_HTTP_OPTIONS].CopyFrom(pack(_inbound_options(protocol, pool or NO_POOL)))
     return resource(cluster.name, cluster)
 
@@ -389,5 +384,5 @@ def inbound_passthrough_cluster(capture: Capture) -> Resource:
     limit = _PASSTHROUGH_CONNECTIONS if capture is Capture.MARK else None
     set_circuit_breakers(cluster, ConnectionPool(max_connections=limit))
     _bind_inbound(cluster, capture)
-    set_service_metadata(cluster, cluster_names.INBOUND_PASSTHROUGH, cluster_names.INBOUND_PASSTHROUGH, "unknown")
+    name_service(cluster.metadata, cluster_names.INBOUND_PASSTHROUGH, cluster_names.INBOUND_PASSTHROUGH, "unknown")
     return resource(cluster.name, cluster)

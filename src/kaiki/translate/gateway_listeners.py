@@ -15,9 +15,16 @@ from kaiki.translate.connection_routes import routed_chains
 from kaiki.translate.connections import Role, routed_http, tcp
 from kaiki.translate.encode import resource
 from kaiki.translate.features.metric_labels import Reporter
-from kaiki.translate.features.passed_by_name import MESH_PROTOCOLS, by_name_filters
+from kaiki.translate.features.passed_by_name import by_name_filters
 from kaiki.translate.gateway_routes import BoundServer, connection_routes, plain_table_name
-from kaiki.translate.listeners import inspect, listener, remove_overlaps, tls_inspector
+from kaiki.translate.listeners import (
+    MESH_HTTP_PROTOCOLS,
+    MESH_TCP_PROTOCOLS,
+    inspect,
+    listener,
+    remove_overlaps,
+    tls_inspector,
+)
 from kaiki.translate.origins import mark_origin
 from kaiki.translate.scope import Scope
 
@@ -78,7 +85,7 @@ def encrypted_listener(scope: Scope, servers: Sequence[BoundServer]) -> list[Res
                 )
         elif bound.server.tls_mode is ServerTlsMode.AUTO_PASSTHROUGH:
             chain = _named(bound, f"{bound.statistics}-automatic")
-            chain.filter_chain_match.application_protocols.extend(MESH_PROTOCOLS)
+            chain.filter_chain_match.application_protocols.extend(MESH_TCP_PROTOCOLS + MESH_HTTP_PROTOCOLS)
             chain.filters.extend(by_name_filters(bound.statistics))
             message.filter_chains.append(chain)
     return _finished(message)

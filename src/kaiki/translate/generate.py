@@ -105,7 +105,7 @@ def _sidecar(scope: Scope, proxy: Proxy) -> Resources:
     resources = {type_url: shared.get(type_url, {}) for type_url in PUSH_ORDER}
     # Many proxies have the same for themselves, too: those of one service.
     clusters_of_both = memo.depends("all clusters", Overlay[str, Resource], service_clusters(scope), clusters)
-    resources[CLUSTER_TYPE] = clusters_of_both.of(shared[CLUSTER_TYPE], memo.get(_named, clusters))
+    resources[CLUSTER_TYPE] = clusters_of_both.of(shared[CLUSTER_TYPE], memo.get(by_name, clusters))
     resources[LISTENER_TYPE] = memo.get(_joined, shared[LISTENER_TYPE], (*bound, *listeners))
     if tables:
         resources[ROUTE_TYPE] = by_name([*shared[ROUTE_TYPE].values(), *tables])
@@ -129,10 +129,6 @@ def _own(scope: Scope, proxy: Proxy) -> Own:
         return build()
     workload = snapshot.workloads.get(proxy.key)
     return memo.depends("inbound", build, services, workload, proxy.capture, sidecar)
-
-
-def _named(items: tuple[Resource, ...]) -> dict[str, Resource]:
-    return by_name(items)
 
 
 def _joined(shared: Mapping[str, Resource], own: tuple[Resource, ...]) -> dict[str, Resource]:

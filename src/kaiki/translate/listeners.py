@@ -18,6 +18,10 @@ INSPECTION_SECONDS = 5.0
 RESERVED_PORTS = frozenset((15000, 15001, 15006, 15020, 15021, 15090))
 """Ports at which every proxy listens for itself."""
 HTTP_PROTOCOLS = ("http/1.0", "http/1.1", "h2c")
+MESH_HTTP_PROTOCOLS = ("istio-http/1.0", "istio-http/1.1", "istio-h2")
+"""What a proxy of the mesh offers in its TLS hello for HTTP."""
+MESH_TCP_PROTOCOLS = ("istio", "istio-peer-exchange")
+"""What it offers for plain TCP."""
 _LISTENER_FILTERS = "envoy.extensions.filters.listener"
 
 

@@ -33,6 +33,8 @@ from kaiki.translate.features.peer_identity import peer_filter
 from kaiki.translate.features.tcp_settings import NO_TCP_SETTINGS, TcpSettings, tcp_settings
 from kaiki.translate.listeners import (
     HTTP_PROTOCOLS,
+    MESH_HTTP_PROTOCOLS,
+    MESH_TCP_PROTOCOLS,
     drop_own_port,
     http_inspector,
     inspect,
@@ -41,8 +43,6 @@ from kaiki.translate.listeners import (
     tls_inspector,
 )
 
-_MESH_HTTP = ("istio-http/1.0", "istio-http/1.1", "istio-h2")
-_MESH_TCP = ("istio", "istio-peer-exchange")
 _SERVER_HTTP = ("h2", "http/1.1")
 
 
@@ -190,15 +190,15 @@ def _chains(
 ) -> Iterator[listener_components_pb2.FilterChain]:
     """The chains of one port (0: all others). Without settings for bytes, a chain speaks HTTP."""
     if protocol.is_http:
-        yield _mesh_chain(port, protocol, cluster, _MESH_HTTP + _MESH_TCP, None)
+        yield _mesh_chain(port, protocol, cluster, MESH_HTTP_PROTOCOLS + MESH_TCP_PROTOCOLS, None)
         yield _plain_chain(port, protocol, cluster, "raw_buffer", (), None)
         return
     if protocol is Protocol.AUTO:
-        yield _mesh_chain(port, protocol, cluster, _MESH_HTTP, None)
-        yield _mesh_chain(port, protocol, cluster, _MESH_TCP, settings)
+        yield _mesh_chain(port, protocol, cluster, MESH_HTTP_PROTOCOLS, None)
+        yield _mesh_chain(port, protocol, cluster, MESH_TCP_PROTOCOLS, settings)
         yield _plain_chain(port, protocol, cluster, "raw_buffer", HTTP_PROTOCOLS, None)
     else:
-        yield _mesh_chain(port, protocol, cluster, _MESH_HTTP + _MESH_TCP, settings)
+        yield _mesh_chain(port, protocol, cluster, MESH_HTTP_PROTOCOLS + MESH_TCP_PROTOCOLS, settings)
     yield _plain_chain(port, protocol, cluster, "tls", (), settings)
     yield _plain_chain(port, protocol, cluster, "raw_buffer", (), settings)
 
@@ -218,7 +218,7 @@ def _mesh_chain(
 ) -> listener_components_pb2.FilterChain:
     http = settings is None
     chain = _chain(port, "tls", protocols, "mtls-http" if http else "mtls-tcp")
-    chain.transport_socket.CopyFrom(transport_sockets.mesh_server(_SERVER_HTTP if http else _MESH_TCP))
+    chain.transport_socket.CopyFrom(transport_sockets.mesh_server(_SERVER_HTTP if http else MESH_TCP_PROTOCOLS))
     chain.filters.append(peer_filter())
     chain.filters.append(_last_filter(cluster, Reporter.DESTINATION_MTLS, settings, protocol))
     return chain

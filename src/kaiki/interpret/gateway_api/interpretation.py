@@ -107,6 +107,7 @@ def gateway_api(by_kind: ByKind, mesh: Registered, memo: Memo) -> GatewayApi:
         pods,
         mesh.credentials,
         mesh.namespaces,
+        mesh.entries,
     )
 
 

@@ -12,15 +12,15 @@ from envoy.config.listener.v3 import listener_components_pb2
 from kaiki.model.proxy import Resource
 from kaiki.model.service import Resolution
 from kaiki.translate import cluster_names, transport_sockets
-from kaiki.translate.clusters import NO_POOL, set_service_metadata
+from kaiki.translate.clusters import NO_POOL
 from kaiki.translate.connections import tcp
 from kaiki.translate.encode import duration, pack_empty, resource
 from kaiki.translate.endpoints import load_assignment, select
 from kaiki.translate.features.circuit_breakers import set_circuit_breakers
+from kaiki.translate.features.compact_labels import name_service
 from kaiki.translate.features.metric_labels import Reporter
 from kaiki.translate.scope import Scope
 
-MESH_PROTOCOLS = ("istio", "istio-peer-exchange", "istio-http/1.0", "istio-http/1.1", "istio-h2")
 _CONNECT_TIMEOUT_SECONDS = 10.0
 
 
@@ -57,5 +57,5 @@ def _cluster(name: str, host: str, short: str, namespace: str) -> Resource:
     cluster.connect_timeout.CopyFrom(duration(_CONNECT_TIMEOUT_SECONDS))
     cluster.lb_policy = cluster_pb2.Cluster.LEAST_REQUEST
     set_circuit_breakers(cluster, NO_POOL)
-    set_service_metadata(cluster, host, short, namespace)
+    name_service(cluster.metadata, host, short, namespace)
     return resource(name, cluster)

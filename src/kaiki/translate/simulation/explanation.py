@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kaiki.model.memo import Memo
-from kaiki.model.proxy import Capture, Proxy, ProxyConfig
+from kaiki.model.proxy import Proxy, ProxyConfig
 from kaiki.model.snapshot import MeshSnapshot
 from kaiki.model.workload import ProxyKind, WorkloadInstance
 from kaiki.translate.gateway import bound_servers, port_map
@@ -28,17 +28,7 @@ def proxy_of(snapshot: MeshSnapshot, namespace: str, name: str) -> Proxy:
     if chosen is None:
         others = ", ".join(sorted({f"{item.metric_labels.workload}.{item.namespace}" for item in with_proxy})) or "none"
         raise UnknownProxy(f"no pod {name} with a proxy is in namespace {namespace}; proxies are at: {others}")
-    capture = Capture.MARK if chosen.proxy is ProxyKind.SIDECAR else Capture.NONE
-    return Proxy(
-        kind=chosen.proxy,
-        name=chosen.name,
-        namespace=chosen.namespace,
-        identity=chosen.identity,
-        metric_labels=chosen.metric_labels,
-        labels=chosen.labels,
-        address=chosen.address,
-        capture=capture,
-    )
+    return Proxy.of(chosen, chosen.proxy)
 
 
 def _is_called(item: WorkloadInstance, name: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from urllib.parse import parse_qsl
 
 import re2
@@ -40,13 +39,11 @@ def _rank(domain: str, host: str) -> tuple[int, int] | None:
     return None
 
 
-def route_takes(match: route_components_pb2.RouteMatch, request: Request) -> bool:
-    """Whether all conditions of a route hold. A runtime fraction counts as given."""
-    return not failed_condition(match, request)
-
-
 def failed_condition(match: route_components_pb2.RouteMatch, request: Request) -> str:
-    """The first condition of a route that a request does not meet, in words; empty where all hold."""
+    """The first condition of a route that a request does not meet, in words; empty where all hold.
+
+    A runtime fraction counts as given.
+    """
     path, _, query = request.path.partition("?")
     pseudo = {
         ":path": request.path,
@@ -144,8 +141,3 @@ def _takes_parameter(matcher: route_components_pb2.QueryParameterMatcher, parame
     if value is None:
         return False
     return text_fits(matcher.string_match, value) if matcher.HasField("string_match") else True
-
-
-def first_route(routes: Iterable[route_components_pb2.Route], request: Request) -> route_components_pb2.Route | None:
-    """The first route whose conditions hold."""
-    return next((route for route in routes if route_takes(route.match, request)), None)

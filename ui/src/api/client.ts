@@ -19,9 +19,7 @@ export type Workloads = Schemas["Workloads"];
 export type Workload = Schemas["RegistryWorkload"];
 export type Services = Schemas["Services"];
 export type Service = Schemas["Service"];
-export type WorkloadDetails = Schemas["WorkloadDetails"];
 export type Pod = Schemas["Pod"];
-export type ProxyState = Schemas["ProxyState"];
 export type ConfigObjects = Schemas["ConfigObjects"];
 export type ConfigObject = Schemas["ConfigObject"];
 export type Me = Schemas["Me"];
@@ -121,13 +119,6 @@ export const fetchNamespaces = (signal?: AbortSignal): Promise<Namespaces> => ge
 export const fetchWorkloads = (signal?: AbortSignal): Promise<Workloads> => get("/api/workloads", {}, signal);
 export const fetchServices = (signal?: AbortSignal): Promise<Services> => get("/api/services", {}, signal);
 export const fetchConfig = (signal?: AbortSignal): Promise<ConfigObjects> => get("/api/config", {}, signal);
-
-export const fetchWorkload = (namespace: string, name: string, signal?: AbortSignal): Promise<WorkloadDetails> =>
-  get(`/api/workloads/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`, {}, signal);
-
-export async function fetchLogs(place: { namespace: string; pod: string; container: string }, tail: number, signal?: AbortSignal): Promise<string> {
-  return (await ask("/api/logs", { ...place, tail }, "text/plain", signal)).text();
-}
 
 async function post<Answer>(path: string, body: unknown, parameters: Parameters = {}, signal?: AbortSignal): Promise<Answer> {
   return (await (await ask(path, parameters, "application/json", signal, body)).json()) as Answer;

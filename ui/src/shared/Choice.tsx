@@ -4,7 +4,7 @@ import { useText } from "../app/language";
 interface Properties {
   label: string;
   value: string;
-  options: readonly (string | { value: string; text: string })[];
+  options: readonly (string | { value: string; text: string; title?: string })[];
   onChange: (value: string) => void;
   /** What stands for no choice; without it one is always chosen. */
   none?: string | undefined;
@@ -18,9 +18,9 @@ export function Choice({ label, value, options, onChange, none }: Properties) {
       <select value={value} onChange={(event) => onChange(event.target.value)}>
         {none !== undefined && <option value="">{none === "" ? t("all") : none}</option>}
         {options.map((option) => {
-          const [chosen, text] = typeof option === "string" ? [option, option] : [option.value, option.text];
+          const { value: chosen, text, title } = typeof option === "string" ? { value: option, text: option, title: undefined } : { title: undefined, ...option };
           return (
-            <option key={chosen} value={chosen}>
+            <option key={chosen} value={chosen} title={title}>
               {text}
             </option>
           );

@@ -15,14 +15,21 @@ export function HealthShape({ status, x, y }: { status: HealthStatus; x: number;
   );
 }
 
+/** The mark before a word. */
+export function HealthMark({ status }: { status: HealthStatus }) {
+  return (
+    <svg width="18" height="18" viewBox="-10 -10 20 20" aria-hidden="true">
+      <HealthShape status={status} x={0} y={0} />
+    </svg>
+  );
+}
+
 /** Without metrics nobody knows whether there was traffic, so that is not claimed. */
 export function HealthLabel({ status, measured = true }: { status: HealthStatus; measured?: boolean }) {
   const t = useText();
   return (
     <span className={`health health-${status}`}>
-      <svg width="18" height="18" viewBox="-10 -10 20 20" aria-hidden="true">
-        <HealthShape status={status} x={0} y={0} />
-      </svg>
+      <HealthMark status={status} />
       {status === "idle" && !measured ? t("notMeasured") : t(`health.${status}`)}
     </span>
   );

@@ -9,6 +9,7 @@ import { nodeName } from "../../domain/names";
 import type { Focus } from "../../domain/shown";
 import { HealthLabel } from "../../shared/health";
 import { BADGE_ICONS, Icon } from "../../shared/icons";
+import { detailsAddress } from "../overview/words";
 import { Plots } from "./Plots";
 import { ResponseTable, TrafficNumbers } from "./Numbers";
 import { Verdict } from "./Verdict";
@@ -203,15 +204,15 @@ function EdgeDetails({ graph, edge, onSelect, until }: EdgeProperties) {
   );
 }
 
-/** A service in a graph of workloads stands for requests that no workload is known to have answered. */
 /** Where a node's own page is; null for what has none. */
 function pageOf(node: GraphNode): string | null {
   if (node.namespace === "") return null;
-  const [list, name] =
-    node.type === "service" ? ["services", node.service] : node.type === "app" ? ["apps", node.app] : node.type === "workload" || node.type === "gateway" ? ["workloads", node.workload] : ["", ""];
-  return name === "" ? null : `/${list}/${encodeURIComponent(node.namespace)}/${encodeURIComponent(name)}`;
+  const kind = node.type === "gateway" ? "workload" : node.type;
+  if (kind !== "service" && kind !== "app" && kind !== "workload") return null;
+  return node[kind] === "" ? null : detailsAddress(kind, node.namespace, node[kind]);
 }
 
+/** A service in a graph of workloads stands for requests that no workload is known to have answered. */
 function isUnreached(node: GraphNode, graph: TrafficGraph): boolean {
   const between = graph.edges.some((edge) => edge.source === node.id);
   return node.type === "service" && graph.graphType !== "service" && node.namespace !== "" && !between;

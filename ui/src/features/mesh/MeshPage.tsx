@@ -1,7 +1,7 @@
 /** The mesh itself: control plane, gateways, stores, and every proxy with its state. */
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, type ReactNode } from "react";
-import { Link, useSearchParams } from "react-router";
+import { Link } from "react-router";
 import type { HealthStatus } from "../../api/client";
 import { fetchMesh, type Mesh, type Proxy } from "../../api/pages";
 import { useLanguage, useText, type Translate } from "../../app/language";
@@ -9,13 +9,14 @@ import "../../app/pages.css";
 import { formatMoment, formatNumber } from "../../domain/format";
 import { Choice } from "../../shared/Choice";
 import { Command } from "../../shared/Command";
-import { HealthShape } from "../../shared/health";
+import { HealthMark } from "../../shared/health";
 import { Icon } from "../../shared/icons";
 import { SortTable, type Column } from "../../shared/SortTable";
 import { DataState, Freshness } from "../../shared/states";
 import { durationText } from "../graph/words";
 import { detailsAddress } from "../overview/words";
 import { CertificateCell } from "./CertificateCell";
+import { useParameters } from "../../shared/useParameters";
 import { ProxyState } from "./ProxyState";
 
 const STATES = ["rejecting", "never", "stale", "unknown", "synced"] as const;
@@ -56,9 +57,7 @@ function Part({ title, health, told, children }: { title: string; health: Health
       <header>
         <h2>{title}</h2>
         <span className={`health health-${health}`}>
-          <svg width="18" height="18" viewBox="-10 -10 20 20" aria-hidden="true">
-            <HealthShape status={health} x={0} y={0} />
-          </svg>
+          <HealthMark status={health} />
           {told}
         </span>
       </header>
@@ -179,18 +178,8 @@ const sum = (values: readonly number[]) => values.reduce((total, value) => total
 
 function Proxies({ proxies }: { proxies: Proxy[] }) {
   const t = useText();
-  const [parameters, setParameters] = useSearchParams();
+  const [parameters, set] = useParameters();
   const [search, state, sort] = [parameters.get("q") ?? "", parameters.get("state") ?? "", parameters.get("sort") ?? "state"];
-  const set = (name: string, value: string) =>
-    setParameters(
-      (before) => {
-        const next = new URLSearchParams(before);
-        if (value === "") next.delete(name);
-        else next.set(name, value);
-        return next;
-      },
-      { replace: true },
-    );
   const words = search.toLowerCase();
   const shown = proxies.filter((proxy) => (state === "" || proxy.state === state) && `${proxy.pod} ${proxy.namespace} ${proxy.version} ${proxy.replica}`.toLowerCase().includes(words));
   const columns = useProxyColumns(proxies);

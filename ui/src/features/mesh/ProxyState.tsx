@@ -2,7 +2,7 @@
 import type { Proxy } from "../../api/pages";
 import type { HealthStatus } from "../../api/client";
 import { useText } from "../../app/language";
-import { HealthShape } from "../../shared/health";
+import { HealthMark } from "../../shared/health";
 
 const SHAPES: Record<Proxy["state"], HealthStatus> = { synced: "healthy", stale: "degraded", rejecting: "failure", never: "notReady", unknown: "idle" };
 
@@ -12,9 +12,7 @@ export function ProxyState({ proxy }: { proxy: Proxy }) {
   return (
     <div className="proxy-state">
       <span className={`health health-${SHAPES[proxy.state]}`}>
-        <svg width="18" height="18" viewBox="-10 -10 20 20" aria-hidden="true">
-          <HealthShape status={SHAPES[proxy.state]} x={0} y={0} />
-        </svg>
+        <HealthMark status={SHAPES[proxy.state]} />
         {t(`proxy.${proxy.state}`)}
       </span>
       {shown.map((item) => (

@@ -1,12 +1,14 @@
 /** The proxies' access logs, searched: by workload, time, code, flag and path; why a request failed, and through which object. */
 import { useQuery } from "@tanstack/react-query";
-import { useState, type ReactNode } from "react";
-import { Link, useSearchParams } from "react-router";
+import { useState } from "react";
+import { Link } from "react-router";
 import { fetchNamespaces, fetchRequests, fetchWorkloads, type LoggedRequest, type LoggedRequests } from "../../api/client";
 import { useLanguage } from "../../app/language";
 import { objectAddress } from "../../domain/configAddress";
+import { Choice } from "../../shared/Choice";
 import { Command } from "../../shared/Command";
 import { FailureBanner } from "../../shared/failure";
+import { useParameters } from "../../shared/useParameters";
 
 const WINDOWS = ["5m", "15m", "1h", "6h", "1d"] as const;
 const FILTERS = ["namespaces", "workload", "codes", "flags", "path"] as const;
@@ -15,20 +17,10 @@ const EXAMPLE = "kubectl apply -f samples/telemetry/log-failures.yaml";
 
 export default function RequestsPage() {
   const { t, language } = useLanguage();
-  const [parameters, setParameters] = useSearchParams();
+  const [parameters, set] = useParameters();
   const [chosen, setChosen] = useState("");
   const filters = Object.fromEntries(FILTERS.map((name) => [name, parameters.get(name) ?? ""])) as Record<Filter, string>;
   filters.duration = parameters.get("duration") ?? "1h";
-  const set = (name: Filter, value: string) =>
-    setParameters(
-      (before) => {
-        const next = new URLSearchParams(before);
-        if (value === "") next.delete(name);
-        else next.set(name, value);
-        return next;
-      },
-      { replace: true },
-    );
   const query = useQuery({
     queryKey: ["requests", filters, language],
     queryFn: ({ signal }) => fetchRequests({ ...filters, language }, signal),
@@ -75,46 +67,31 @@ function Filters({ filters, set, answer }: FiltersProperties) {
   const names = (workloads.data?.items ?? []).filter((item) => filters.namespaces === "" || item.namespace === filters.namespaces);
   return (
     <>
-      <Choice label={t("namespace")} value={filters.namespaces} choose={(value) => set("namespaces", value)}>
-        <option value="">{t("allNamespaces")}</option>
-        {(namespaces.data?.items ?? []).map((item) => (
-          <option key={item.name}>{item.name}</option>
-        ))}
-      </Choice>
-      <Choice label={t("workloads")} value={filters.workload} choose={(value) => set("workload", value)}>
-        <option value="">{t("anyFlag")}</option>
-        {[...new Set([...names.map((item) => item.name), filters.workload])].filter(Boolean).map((name) => (
-          <option key={name}>{name}</option>
-        ))}
-      </Choice>
-      <Choice label={t("window")} value={filters.duration} choose={(value) => set("duration", value)}>
-        {[...new Set([...WINDOWS, filters.duration])].map((window) => (
-          <option key={window}>{window}</option>
-        ))}
-      </Choice>
-      <Choice label={t("responseFlag")} value={filters.flags} choose={(value) => set("flags", value)}>
-        <option value="">{t("anyFlag")}</option>
-        <option value="-">{t("noFlag")}</option>
-        {(answer?.flags ?? []).map((item) => (
-          <option key={item.flag} value={item.flag} title={item.text}>
-            {item.flag}
-          </option>
-        ))}
-      </Choice>
+      <Choice
+        label={t("namespace")}
+        value={filters.namespaces}
+        none={t("allNamespaces")}
+        options={(namespaces.data?.items ?? []).map((item) => item.name)}
+        onChange={(value) => set("namespaces", value)}
+      />
+      <Choice
+        label={t("workloads")}
+        value={filters.workload}
+        none={t("anyFlag")}
+        options={[...new Set([...names.map((item) => item.name), filters.workload])].filter(Boolean)}
+        onChange={(value) => set("workload", value)}
+      />
+      <Choice label={t("window")} value={filters.duration} options={[...new Set([...WINDOWS, filters.duration])]} onChange={(value) => set("duration", value)} />
+      <Choice
+        label={t("responseFlag")}
+        value={filters.flags}
+        none={t("anyFlag")}
+        options={[{ value: "-", text: t("noFlag") }, ...(answer?.flags ?? []).map(({ flag, text }) => ({ value: flag, text: flag, title: text }))]}
+        onChange={(value) => set("flags", value)}
+      />
       <Words label={t("responseCode")} hint={t("codesHint")} value={filters.codes} set={(value) => set("codes", value)} size={7} valid={/^\s*(\d{3}|\dxx|0)?(\s*,\s*(\d{3}|\dxx|0))*\s*$/} />
       <Words label={t("pathContains")} hint="/" value={filters.path} set={(value) => set("path", value)} size={16} />
     </>
-  );
-}
-
-function Choice({ label, value, choose, children }: { label: string; value: string; choose: (value: string) => void; children: ReactNode }) {
-  return (
-    <label className="choice">
-      <span>{label}</span>
-      <select value={value} onChange={(event) => choose(event.target.value)}>
-        {children}
-      </select>
-    </label>
   );
 }
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import aiohttp
 import jsonschema_rs
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
 from kaiki.console.control_plane import ControlPlaneClient
+from kaiki.console.distribution import DistributionHandlers
 from kaiki.console.proxies import version_of_image
 from kaiki.console.server import running
 from kaiki.console.settings import ConsoleSettings
@@ -247,6 +250,21 @@ async def test_replicas_are_asked_by_their_own_address() -> None:
         found = await client.entries("syncz", "127.0.0.1")
         assert found is not None and len(found) == 7
         await client.close()
+
+
+async def test_a_replica_that_has_no_address_yet_is_not_asked_by_that_of_another() -> None:
+    def pod(name: str, status: dict[str, str]) -> dict[str, Any]:
+        return {"metadata": {"name": name, "namespace": "istio-system", "labels": {"app": "istiod"}}, "status": status}
+
+    pods = [pod("istiod-2", {}), pod("istiod-1", {"podIP": "127.0.0.1"})]
+    inventory: Any = SimpleNamespace(objects=lambda _: pods)
+    async with fake_mesh.listening(fake_mesh.FakeControlPlane().application()) as url:
+        client = ControlPlaneClient(url)
+        answer = await DistributionHandlers(inventory, client).distribution(make_mocked_request("GET", "/"))
+        await client.close()
+    told = json.loads(answer.text or "")
+    assert told["silent"] == ["istiod-2"]
+    assert [(one["proxies"], one["acknowledged"]) for one in told["objects"]] == [(7, 6)], "counted once"
 
 
 PODS = RegistryWorkload("shop", "web", labels={"app": "web", "istio": "edge"})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import yaml
 from small_mesh import inputs
@@ -49,3 +51,18 @@ def test_a_route_takes_over_the_hosts(parent: str, hosts: set[str]) -> None:
         assert action.destinations[0].destination.host == "cart.shop.svc.cluster.local"
     text = repr(found.gateway_api.statuses["HTTPRoute", "shop", "by-the-gateway"])
     assert ("NoMatchingParent" in text) is not bool(hosts)
+
+
+def test_a_host_that_another_entry_takes_over() -> None:
+    parent = "{group: networking.istio.io, kind: ServiceEntry, name: books}"
+    text = MESH.replace("PARENT", parent)
+
+    def mesh(name: str) -> dict[tuple[str, str, str], Any]:
+        documents = yaml.safe_load_all(text.replace("{name: books,", f"{{name: {name},"))
+        return dict(inputs([one for one in documents if one]))
+
+    before = interpret(mesh("films"))
+    assert not before.gateway_api.mesh
+    # The services are the same ones: only whose they are has changed.
+    after = interpret(mesh("books"), before)
+    assert {host for item in after.gateway_api.mesh for host in item.hosts} == {"books.example.com", "more.example.com"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
 from collections.abc import Iterator
 
@@ -251,6 +252,8 @@ def test_config_is_checked_tried_changed_and_returned_to(busy: Mesh, browser: Br
         editor = page.get_by_role("textbox", name="YAML of the object")
         expect(editor).to_contain_text("httpStatus: 503")
         expect(page.get_by_text("Changes are made as kaiki-admin")).to_be_visible()
+        in_force = page.get_by_role("region", name="In force at")
+        expect(in_force).to_contain_text(re.compile(r"([1-9]\d*) of \1 of its proxies"), timeout=PATIENCE_MILLISECONDS)
         editor.press("Control+End")
         page.keyboard.type("    hostz: 1")
         expect(page.locator(".problem-Error")).to_contain_text("hostz", timeout=PATIENCE_MILLISECONDS)

@@ -68,13 +68,13 @@ def _as_sent(injected: Mapping[str, Any], sent: Mapping[str, Any]) -> Object:
 
 
 def validate_object(request: Mapping[str, Any], check: Check) -> Object:
-    """Answer for an object of ours: errors deny it, warnings are told to who wrote it."""
+    """Answer for an object of ours: errors deny it, all else is told to who wrote it."""
     obj = request.get("object")
     if request.get("operation") == "DELETE" or not isinstance(obj, Mapping):
         return _answer(request, allowed=True)
     findings = check(obj)
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
-    warnings = [str(finding) for finding in findings if finding.severity is Severity.WARNING]
+    warnings = [str(finding) for finding in findings if finding.severity is not Severity.ERROR]
     if not errors:
         return _answer(request, allowed=True, **({"warnings": warnings} if warnings else {}))
     status = {"code": 422, "reason": "Invalid", "message": "\n".join(map(str, errors))}

@@ -67,6 +67,7 @@ from kaiki.resources.istio.virtual_service import VirtualServiceSpec
 from kaiki.resources.istio.workload_group import WorkloadGroupSpec
 
 Kept = TypeVar("Kept")
+Slot = TypeVar("Slot", str, tuple[str, str])
 Inputs = Mapping[tuple[str, str, str], Mapping[str, Any]]
 """(kind, namespace, name) → the object as the API gives it. An object that did not change is the same dict as before.
 
@@ -266,6 +267,7 @@ def _snapshot(table: InputTable, things: tuple[Thing, ...], memo: Memo, defaults
         workloads=made.workloads,
         services_by_workload=reached_by(made, known, tuple(entries), selectable, memo),
         virtual_services=_kept(memo, "routes", routes),
+        gateway_hosts=_gateway_hosts(routes, memo),
         destination_policies=_kept(memo, "policies", policies),
         delegates=memo.keep(
             "delegates", {(item.source.namespace, item.source.name): item for item in written if not item.hosts}
@@ -288,7 +290,7 @@ def _namespaces(objects: Iterable[core.Object]) -> dict[str, Mapping[str, str]]:
     return {core.name(obj): core.labels(obj) for obj in objects}
 
 
-def _kept(memo: Memo, name: str, found: Mapping[str, list[Kept]]) -> dict[str, tuple[Kept, ...]]:
+def _kept(memo: Memo, name: str, found: Mapping[Slot, list[Kept]]) -> dict[Slot, tuple[Kept, ...]]:
     """Lists by name as tuples, sorted; the very objects of before where they hold the same."""
     tuples = {key: memo.keep((name, key), tuple(found[key])) for key in sorted(found)}
     return memo.keep(name, tuples)
@@ -327,6 +329,17 @@ def _routed_hosts(routes: Iterable[VirtualService], memo: Memo) -> dict[str, tup
         for host in dict.fromkeys(item.hosts):
             found[host].append(item)
     return _kept(memo, "routed hosts", found)
+
+
+def _gateway_hosts(
+    routes: Mapping[str, list[VirtualService]], memo: Memo
+) -> dict[tuple[str, str], tuple[VirtualService, ...]]:
+    found: dict[tuple[str, str], list[VirtualService]] = defaultdict(list)
+    for place, items in routes.items():
+        for item in items if place != MESH_GATEWAY else ():
+            for host in dict.fromkeys(item.hosts):
+                found[place, host].append(item)
+    return _kept(memo, "hosts at gateways", found)
 
 
 def _credentials(by_kind: Mapping[str, list[core.Object]], memo: Memo) -> dict[tuple[str, str], Credential]:

@@ -33,6 +33,7 @@ class MeshSnapshot:
     - `workloads`: (namespace, pod name) → pod;
     - `virtual_services`: `mesh` or gateway `namespace/name` → its VirtualServices, the oldest first;
     - `routed_hosts`: host → the VirtualServices that route it in sidecars, the one that wins first;
+    - `gateway_hosts`: (gateway, host) → the VirtualServices that route it at a gateway, the oldest first;
     - `delegates`: (namespace, name) → a VirtualService without hosts, whose rules stand in those that delegate to it;
     - `delegated`: the keys of those that some VirtualService delegates to;
     - `destination_policies`: host → its DestinationRules, the one that wins first;
@@ -51,6 +52,7 @@ class MeshSnapshot:
     workloads: Mapping[tuple[str, str], WorkloadInstance] = field(default_factory=dict)
     virtual_services: Mapping[str, tuple[VirtualService, ...]] = field(default_factory=dict)
     routed_hosts: Mapping[str, tuple[VirtualService, ...]] = field(default_factory=dict)
+    gateway_hosts: Mapping[tuple[str, str], tuple[VirtualService, ...]] = field(default_factory=dict)
     destination_policies: Mapping[str, tuple[DestinationPolicy, ...]] = field(default_factory=dict)
     delegates: Mapping[tuple[str, str], VirtualService] = field(default_factory=dict)
     delegated: frozenset[tuple[str, str]] = frozenset()

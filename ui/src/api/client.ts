@@ -21,6 +21,8 @@ export type Services = Schemas["Services"];
 export type Service = Schemas["Service"];
 export type Pod = Schemas["Pod"];
 export type ConfigObjects = Schemas["ConfigObjects"];
+export type Distribution = Schemas["Distribution"];
+export type DistributedObject = Schemas["DistributedObject"];
 export type ConfigObject = Schemas["ConfigObject"];
 export type Me = Schemas["Me"];
 export type Problem = Schemas["Problem"];
@@ -119,6 +121,7 @@ export const fetchNamespaces = (signal?: AbortSignal): Promise<Namespaces> => ge
 export const fetchWorkloads = (signal?: AbortSignal): Promise<Workloads> => get("/api/workloads", {}, signal);
 export const fetchServices = (signal?: AbortSignal): Promise<Services> => get("/api/services", {}, signal);
 export const fetchConfig = (signal?: AbortSignal): Promise<ConfigObjects> => get("/api/config", {}, signal);
+export const fetchDistribution = (signal?: AbortSignal): Promise<Distribution> => get("/api/distribution", {}, signal);
 
 async function post<Answer>(path: string, body: unknown, parameters: Parameters = {}, signal?: AbortSignal): Promise<Answer> {
   return (await (await ask(path, parameters, "application/json", signal, body)).json()) as Answer;

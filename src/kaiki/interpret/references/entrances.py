@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kaiki.interpret.credentials import gateway_namespaces
+from kaiki.interpret.references.overlaps import shared_server_findings
 from kaiki.model.credential import find_roots
 from kaiki.model.finding import Finding, Severity
 from kaiki.model.gateway import Gateway, GatewayServer, ServerTls
@@ -27,6 +28,7 @@ def gateway_findings(snapshot: MeshSnapshot, item: Gateway) -> Iterator[Finding]
         yield from _server(item, server, path)
         yield from _credentials(snapshot, item, server, path)
         yield from _conflict(snapshot, item, server, path)
+    yield from shared_server_findings(snapshot, item)
 
 
 _RESERVED = (15000, 15001, 15006, 15020, 15021, 15090)

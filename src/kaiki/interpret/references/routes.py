@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from kaiki.interpret.delegates import delegate_key, is_delegate_of, is_within, merge_matches
 from kaiki.interpret.hosts import covers, is_visible, overlaps
+from kaiki.interpret.references.overlaps import shared_host_findings
 from kaiki.model.finding import Finding, ObjectRef, Severity
 from kaiki.model.gateway import Gateway
 from kaiki.model.route import (
@@ -36,6 +37,7 @@ def route_findings(snapshot: MeshSnapshot, item: VirtualService) -> Iterator[Fin
             path = f"spec.{kind}[{connection.index}].route"
             yield from _shares(snapshot, item.source, connection.destinations, path, "")
     yield from _unreachable(item)
+    yield from shared_host_findings(snapshot, item)
 
 
 def _hosts(snapshot: MeshSnapshot, item: VirtualService) -> Iterator[Finding]:

@@ -5,11 +5,13 @@ import { useLanguage } from "../../app/language";
 import { objectAddress } from "../../domain/configAddress";
 import { Icon } from "../../shared/icons";
 import { ListPage } from "../../shared/ListPage";
+import { InForceMark, useDistribution } from "./InForce";
 
 export default function ConfigPage() {
   const { t, language } = useLanguage();
   const [parameters, setParameters] = useSearchParams();
   const query = useQuery({ queryKey: ["config"], queryFn: ({ signal }) => fetchConfig(signal), refetchInterval: 5000 });
+  const asked = useDistribution();
   const [kind, namespace] = [parameters.get("kind") ?? "", parameters.get("namespace") ?? ""];
   const onlyFindings = parameters.get("findings") === "true";
   const all = query.data?.items;
@@ -28,7 +30,7 @@ export default function ConfigPage() {
       title={t("config")}
       items={shown}
       error={query.error}
-      columns={[t("kind"), t("name"), t("namespace"), t("findings"), t("created")]}
+      columns={[t("kind"), t("name"), t("namespace"), t("findings"), t("inForce"), t("created")]}
       searchText={(item) => `${item.kind} ${item.name} ${item.namespace}`}
       tools={
         <>
@@ -60,6 +62,9 @@ export default function ConfigPage() {
                 <Icon name="warning" size={15} /> {countFindings(item)}
               </span>
             )}
+          </td>
+          <td>
+            <InForceMark asked={asked} place={item} />
           </td>
           <td className="soft">{item.created === "" ? "–" : new Date(item.created).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" })}</td>
         </tr>

@@ -10,6 +10,7 @@ import { FailureBanner } from "../../shared/failure";
 import { Icon } from "../../shared/icons";
 import { EffectList } from "./EffectList";
 import { IdentityNote } from "./IdentityNote";
+import { InForcePanel } from "./InForce";
 import { ProblemList } from "./ProblemList";
 
 const Editor = lazy(() => import("./Editor"));
@@ -208,6 +209,7 @@ function ObjectEditor({ stored, first, place, reload }: EditorProperties) {
         <IdentityNote me={me.data} />
         <h3>{t("checks")}</h3>
         {checked === null ? <p className="soft">{t("loading")}</p> : <ProblemList problems={problems} />}
+        {resourceVersion !== "" && <InForcePanel place={place} />}
         <h3>{t("effect")}</h3>
         {effect === null || effect.check.effect === null ? (
           <p className="soft">{t("effectHint")}</p>

@@ -1,0 +1,75 @@
+/** How far an object has got: how many of its proxies have acknowledged it, of how many. */
+import { useQuery } from "@tanstack/react-query";
+import { fetchDistribution } from "../../api/client";
+import { useText } from "../../app/language";
+import { byObject, stateOf, type Place } from "../../domain/distribution";
+import { FailureBanner } from "../../shared/failure";
+import { Icon } from "../../shared/icons";
+
+const REFRESH_MILLISECONDS = 5000;
+
+export function useDistribution() {
+  const query = useQuery({ queryKey: ["distribution"], queryFn: ({ signal }) => fetchDistribution(signal), refetchInterval: REFRESH_MILLISECONDS });
+  return { ...query, distributed: query.data === undefined ? undefined : byObject(query.data) };
+}
+
+type Asked = ReturnType<typeof useDistribution>;
+
+/** One cell of the list. An old answer is not shown as if it were new. */
+export function InForceMark({ asked, place }: { asked: Asked; place: Place }) {
+  const t = useText();
+  if (asked.error !== null) return <span title={asked.error.message}>{t("inForceUnknown")}</span>;
+  if (asked.distributed === undefined) return <span className="soft">{t("loading")}</span>;
+  const { state, object } = stateOf(asked.distributed, place);
+  if (object === undefined || state === "none") return <span className="soft">–</span>;
+  const text = t("ofMany", { count: object.acknowledged, all: object.proxies });
+  if (state === "whole") return <span>{text}</span>;
+  return (
+    <span className="with-icon finding-mark" title={object.waiting.join("\n")}>
+      <Icon name="clock" size={15} /> {text}
+    </span>
+  );
+}
+
+/** The part of an object's page. */
+export function InForcePanel({ place }: { place: Place }) {
+  const t = useText();
+  const asked = useDistribution();
+  const silent = asked.data?.silent ?? [];
+  return (
+    <section aria-label={t("inForce")}>
+      <h3>{t("inForce")}</h3>
+      {asked.error !== null && <FailureBanner error={asked.error} />}
+      {asked.error === null && asked.distributed === undefined && <p className="soft">{t("loading")}</p>}
+      {asked.error === null && asked.distributed !== undefined && <InForceText asked={asked} place={place} />}
+      {asked.error === null && silent.length > 0 && (
+        <p className="with-icon soft">
+          <Icon name="warning" size={15} /> {t("inForceSilent", { names: silent.join(", ") })}
+        </p>
+      )}
+    </section>
+  );
+}
+
+function InForceText({ asked, place }: { asked: Asked; place: Place }) {
+  const t = useText();
+  const { state, object } = stateOf(asked.distributed ?? new Map(), place);
+  if (object === undefined || state === "none") return <p className="soft">{t("inForceNowhere")}</p>;
+  return (
+    <>
+      <p role="status">{t("inForceOf", { count: object.acknowledged, all: object.proxies })}</p>
+      {object.waiting.length > 0 && (
+        <>
+          <p className="soft">{t("inForceWaiting")}</p>
+          <ul className="plain">
+            {object.waiting.map((name) => (
+              <li key={name}>
+                <code>{name}</code>
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+    </>
+  );
+}

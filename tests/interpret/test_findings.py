@@ -101,7 +101,7 @@ CASES = [
     ("ServiceEntry", "{hosts: ['*.a.org'], resolution: STATIC, endpoints: [{address: 192.0.2.1}], ports: [{number: 9, name: tcp, protocol: TCP}]}", "KAI0504", "spec.ports[0]"),
     ("ServiceEntry", "{hosts: [a.org], ports: [{number: 9, name: tcp, protocol: TCP}]}", "KAI0509", "spec.ports[0]"),
     ("ServiceEntry", "{hosts: [a.org], resolution: STATIC, workloadSelector: {labels: {app: nobody}}}", "KAI0508", "spec.workloadSelector"),
-    ("ServiceEntry", "{hosts: ['*.a.org'], resolution: DYNAMIC_DNS, ports: [{number: 80, name: http}]}", "KAI0510", "spec.resolution"),
+    ("ServiceEntry", "{hosts: ['*.a.org'], resolution: DYNAMIC_DNS, ports: [{number: 80, name: tcp}]}", "KAI0510", "spec.ports[0]"),
     ("ProxyConfig", "{image: {imageType: huge}}", "KAI2303", "spec.image.imageType"),
     ("WorkloadEntry", "{labels: {app: vm}}", "KAI2201", "spec.address"),
     ("WorkloadEntry", "{address: 'unix:///x'}", "KAI2202", "spec.address"),

@@ -22,6 +22,7 @@ from kaiki.model.workload import ProxyKind, WorkloadInstance
 from kaiki.model.workload_entry import WorkloadEntry
 
 WorkloadEntries = tuple[WorkloadEntry, ...]
+_WITHOUT_ENDPOINTS = (Resolution.NONE, Resolution.DYNAMIC_DNS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,8 +82,9 @@ Aliases = Mapping[str, tuple[tuple[str, str], ...]]
 
 
 def is_usable(service: Service, has_endpoints: bool) -> bool:
-    """Whether a host of a ServiceEntry can be reached at all: what a wildcard stands for cannot be looked up."""
-    if not service.hostname.startswith("*") or service.resolution is Resolution.NONE:
+    """Whether a host of a ServiceEntry can be reached at all: what a wildcard stands for cannot be looked up
+    before it is called."""
+    if not service.hostname.startswith("*") or service.resolution in _WITHOUT_ENDPOINTS:
         return True
     return has_endpoints and service.resolution is not Resolution.DNS_ROUND_ROBIN
 
@@ -149,7 +151,7 @@ def _endpoints(
     selected = chosen.get(entry.source)
     if selected is None:
         return next((found for key, found in entry.endpoints if key == (host, port.number)), ())
-    if entry.services[0].resolution is Resolution.NONE:
+    if entry.services[0].resolution in _WITHOUT_ENDPOINTS:
         return ()
     number = port.target_port if isinstance(port.target_port, int) and port.target_port else port.number
     names_too = entry.services[0].resolution.is_dns

@@ -20,7 +20,7 @@ _RESOLUTIONS = {
     "STATIC": Resolution.STATIC,
     "DNS": Resolution.DNS,
     "DNS_ROUND_ROBIN": Resolution.DNS_ROUND_ROBIN,
-    "DYNAMIC_DNS": Resolution.NONE,
+    "DYNAMIC_DNS": Resolution.DYNAMIC_DNS,
 }
 
 
@@ -76,15 +76,17 @@ def is_subnet(text: str) -> bool:
 
 
 def _service(source: ObjectRef, spec: api.ServiceEntrySpec, host: str) -> Service:
+    # What is looked up when it is called has names only.
+    addresses = () if spec.resolution == "DYNAMIC_DNS" else spec.addresses
     return Service(
         hostname=host,
         name=host,
         namespace=source.namespace,
-        addresses=tuple(address for text in spec.addresses if (address := single_address(text))),
+        addresses=tuple(address for text in addresses if (address := single_address(text))),
         ports=tuple(_port(item) for item in spec.ports),
         resolution=_RESOLUTIONS[spec.resolution],
         export_to=resolve_export(spec.export_to, source.namespace),
-        subnets=tuple(subnet for text in spec.addresses if (subnet := _subnet(text))),
+        subnets=tuple(subnet for text in addresses if (subnet := _subnet(text))),
         subject_alternative_names=spec.subject_alt_names,
     )
 

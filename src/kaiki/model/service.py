@@ -37,13 +37,15 @@ class Resolution(StrEnum):
     """How the endpoints of a service are found.
 
     `STATIC`: they are known addresses; `NONE`: the address the client meant; `DNS`: every address a name has;
-    `DNS_ROUND_ROBIN`: whichever address a name has when a connection is made.
+    `DNS_ROUND_ROBIN`: whichever address a name has when a connection is made; `DYNAMIC_DNS`: the addresses of the name
+    that a request, or a TLS hello, says.
     """
 
     STATIC = "STATIC"
     NONE = "NONE"
     DNS = "DNS"
     DNS_ROUND_ROBIN = "DNS_ROUND_ROBIN"
+    DYNAMIC_DNS = "DYNAMIC_DNS"
 
     @property
     def is_dns(self) -> bool:

@@ -28,6 +28,7 @@ from kaiki.translate.endpoints import ADDRESS_KEY, assignment
 from kaiki.translate.features.application_endpoint import set_default_endpoint
 from kaiki.translate.features.circuit_breakers import set_circuit_breakers
 from kaiki.translate.features.compact_labels import name_service
+from kaiki.translate.features.dynamic_names import look_up_when_called
 from kaiki.translate.features.load_balancing import set_load_balancing
 from kaiki.translate.features.metric_labels import METADATA_NAMESPACE
 from kaiki.translate.features.outlier_detection import set_outlier_detection
@@ -122,6 +123,8 @@ def outbound_cluster(made_of: OutboundCluster) -> Resource:
     set_load_balancing(cluster, balancer)
     if made_of.service.resolution.is_dns and cluster.HasField("eds_cluster_config"):
         _look_up(cluster, made_of)
+    if made_of.service.resolution is Resolution.DYNAMIC_DNS:
+        look_up_when_called(cluster)
     if made_of.secret is SecretState.MISSING:
         _leave_empty(cluster)
     set_circuit_breakers(cluster, pool, policy.retry_budget)
@@ -220,6 +223,11 @@ def _set_http_options(cluster: cluster_pb2.Cluster, made_of: OutboundCluster, po
     else:
         options.explicit_http_config.http_protocol_options.SetInParent()
         http2 = None
+    if made_of.service.resolution is Resolution.DYNAMIC_DNS and not made_of.is_mesh_tls and not made_of.tls.sni:
+        # The host that is called is the server name to ask for, and the one to verify where a rule names none.
+        options.upstream_http_protocol_options.auto_sni = True
+        verified = not made_of.tls.insecure_skip_verify and not made_of.tls.subject_alternative_names
+        options.upstream_http_protocol_options.auto_san_validation = verified
     _limit_connections(options, pool, http2)
     cluster.typed_extension_protocol_options[_HTTP_OPTIONS].CopyFrom(pack(options))
 
@@ -240,7 +248,8 @@ def _set_transport(cluster: cluster_pb2.Cluster, made_of: OutboundCluster) -> No
     if not made_of.is_mesh_tls:
         alpn = ["h2"] if made_of.is_http2 else []
         named, by_secret = _with_names(tls, made_of.service), made_of.secret is SecretState.READY
-        cluster.transport_socket.CopyFrom(transport_sockets.plain_client(named, host, alpn, by_secret))
+        name = "" if made_of.service.resolution is Resolution.DYNAMIC_DNS else host
+        cluster.transport_socket.CopyFrom(transport_sockets.plain_client(named, name, alpn, by_secret))
         return
     secured = transport_sockets.mesh_client(
         tls.sni or cluster_names.server_name(host, made_of.port, made_of.subset),

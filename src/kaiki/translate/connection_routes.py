@@ -9,6 +9,7 @@ from envoy.config.listener.v3 import listener_components_pb2
 from kaiki.model.finding import ObjectRef
 from kaiki.model.route import ConnectionMatch, ConnectionRoute
 from kaiki.translate.connections import weights
+from kaiki.translate.features.dynamic_names import by_server_name
 from kaiki.translate.features.tcp_settings import NO_TCP_SETTINGS, TcpSettings
 from kaiki.translate.origins import mark_origin
 from kaiki.translate.scope import Scope
@@ -27,17 +28,20 @@ class RoutedChain(NamedTuple):
     source_subnets: tuple[str, ...] = ()
     source: ObjectRef | None = None
     rule: str = ""
+    looked_up_port: int = 0
 
     @property
     def matches_everything(self) -> bool:
         return not self.server_names and not self.subnets and not self.source_subnets
 
     def start(self, chain: listener_components_pb2.FilterChain) -> None:
-        """Write name, conditions and origin into a filter chain."""
+        """Write name, conditions, origin, and what stands before the proxy into a filter chain."""
         chain.name = self.name
         self.set_match(chain.filter_chain_match)
         if self.source is not None:
             mark_origin(chain.metadata, self.source, self.rule)
+        if self.server_names:
+            chain.filters.extend(by_server_name(self.looked_up_port))
 
     def set_match(self, match: listener_components_pb2.FilterChainMatch) -> None:
         """Write the conditions into a filter chain match."""
@@ -60,7 +64,7 @@ def routed_chains(
         if not targets:
             continue
         clusters = weights(route.destinations, tuple(target.cluster for target in targets))
-        tcp = targets[0].tcp
+        tcp, called = targets[0].tcp, max(target.looked_up_port for target in targets)
         for match in route.matches or (_ANY,):
             if _applies(match, gateway, scope, port):
                 conditions = (match.sni_hosts, match.destination_subnets, match.source_subnet)
@@ -68,7 +72,7 @@ def routed_chains(
                 rule = f"{'tls' if match.sni_hosts else 'tcp'}[{route.index}]"
                 sources = (match.source_subnet,) if match.source_subnet else ()
                 found.setdefault(
-                    conditions, RoutedChain(name, *conditions[:2], clusters, tcp, sources, route.source, rule)
+                    conditions, RoutedChain(name, *conditions[:2], clusters, tcp, sources, route.source, rule, called)
                 )
     return tuple(found.values())
 

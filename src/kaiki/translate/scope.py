@@ -25,7 +25,7 @@ from kaiki.model.policy.destination import (
 )
 from kaiki.model.proxy import Capture
 from kaiki.model.route import MESH_GATEWAY, Destination, Forward, VirtualService
-from kaiki.model.service import Endpoint, Protocol, Service, ServicePort
+from kaiki.model.service import Endpoint, Protocol, Resolution, Service, ServicePort
 from kaiki.model.sidecar import Sidecar
 from kaiki.model.snapshot import MeshSnapshot
 from kaiki.translate import cluster_names
@@ -39,13 +39,17 @@ NO_POLICY = TrafficPolicy()
 
 
 class Target(NamedTuple):
-    """What a destination came to: a cluster's name and what a route to it must know."""
+    """What a destination came to: a cluster's name and what a route to it must know.
+
+    `looked_up_port` is set where the name that is called is looked up, and called at that port.
+    """
 
     cluster: str
     follows_client: bool = False
     may_be_grpc: bool = False
     hash: ConsistentHash | None = None
     tcp: TcpSettings = NO_TCP_SETTINGS
+    looked_up_port: int = 0
 
 
 BLACK_HOLE = Target(cluster_names.BLACK_HOLE)
@@ -381,6 +385,7 @@ def target_of(made_of: OutboundCluster) -> Target:
         may_be_grpc=made_of.follows_client or made_of.is_http2,
         hash=balancer.hash if balancer else None,
         tcp=tcp_settings(pool, made_of.policy.tunnel, balancer.hash if balancer else None),
+        looked_up_port=made_of.port if made_of.service.resolution is Resolution.DYNAMIC_DNS else 0,
     )
 
 

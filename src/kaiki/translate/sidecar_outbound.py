@@ -180,7 +180,9 @@ def _chains_by_server_name(scope: Scope, services: Iterable[Service]) -> dict[in
             chains = routed_chains(_connection_routes(scope, service), MESH_GATEWAY, scope, port.number)
             named = [chain for chain in chains if chain.server_names]
             target = scope.port_target(service, port.number)
-            plain = RoutedChain(service.hostname, (service.hostname,), (), ((target.cluster, 1),), target.tcp)
+            names, clusters = (service.hostname,), ((target.cluster, 1),)
+            plain = RoutedChain(service.hostname, names, (), clusters, target.tcp)
+            plain = plain._replace(looked_up_port=target.looked_up_port)
             found[port.number] += named or [plain]
     return found
 

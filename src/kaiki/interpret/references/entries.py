@@ -22,12 +22,7 @@ def entry_findings(snapshot: MeshSnapshot, item: ServiceEntry) -> Iterator[Findi
             message = f"{service.hostname} has no address that could be looked up; the host is not in force."
             hint = "Hosts with a wildcard need the resolution NONE, or endpoints."
             yield Finding("KAI0502", Severity.WARNING, item.source, path, message, hint)
-    if item.written_resolution == "DYNAMIC_DNS":
-        message = (
-            "proxies do not look such names up themselves: connections go where their clients mean to, as with NONE."
-        )
-        hint = "For pods with a sidecar that is the same; a gateway needs hosts it can look up."
-        yield Finding("KAI0510", Severity.WARNING, item.source, "spec.resolution", message, hint)
+    yield from _looked_up_when_called(item)
     yield from _addresses(item)
     yield from _endpoints(item)
     yield from _selected(snapshot, item)
@@ -35,7 +30,8 @@ def entry_findings(snapshot: MeshSnapshot, item: ServiceEntry) -> Iterator[Findi
 
 def _selected(snapshot: MeshSnapshot, item: ServiceEntry) -> Iterator[Finding]:
     """A selector that picks nothing leaves every request without an answer."""
-    if not item.selector or not item.services or item.services[0].resolution is Resolution.NONE:
+    without = (Resolution.NONE, Resolution.DYNAMIC_DNS)
+    if not item.selector or not item.services or item.services[0].resolution in without:
         return
     workloads: list[WorkloadInstance | WorkloadEntry] = [*snapshot.workloads.values(), *snapshot.workload_entries]
     spaces = ((_namespace(one), one) for one in workloads)
@@ -61,13 +57,32 @@ def _taken(snapshot: MeshSnapshot, item: ServiceEntry, service: Service, path: s
     yield Finding("KAI0501", Severity.WARNING, item.source, path, message, "That one is in force, this one is not.")
 
 
+def _looked_up_when_called(item: ServiceEntry) -> Iterator[Finding]:
+    if item.written_resolution != "DYNAMIC_DNS":
+        return
+    hint = "Say NONE to go where the client means to, or DNS or STATIC for endpoints."
+    unused = {
+        "addresses": item.written_addresses,
+        "endpoints": item.written_endpoints,
+        "workloadSelector": item.selector,
+    }
+    for field, value in unused.items():
+        if value:
+            message = "with DYNAMIC_DNS the name that is called is looked up; this is not in force."
+            yield Finding("KAI0510", Severity.WARNING, item.source, f"spec.{field}", message, hint)
+    for index, port in enumerate(item.services[0].ports if item.services else ()):
+        if port.protocol in (Protocol.TCP, Protocol.AUTO):
+            message = f"connections to port {port.number} say no name to look up; the port is not in force."
+            yield Finding("KAI0510", Severity.WARNING, item.source, f"spec.ports[{index}]", message, hint)
+
+
 def _addresses(item: ServiceEntry) -> Iterator[Finding]:
     ports = item.services[0].ports if item.services else ()
     for index, address in enumerate(item.written_addresses):
         if not single_address(address) and not is_subnet(address):
             message = f"{address} is not an IPv4 address or subnet; it is not in force."
             yield Finding("KAI0503", Severity.WARNING, item.source, f"spec.addresses[{index}]", message)
-    for index, port in enumerate(ports):
+    for index, port in enumerate(ports if item.written_resolution != "DYNAMIC_DNS" else ()):
         told_apart = bool(item.services and item.services[0].addresses) or item.written_addresses or item.automatic
         catches_all = item.services and item.services[0].resolution is Resolution.NONE
         if port.protocol in (Protocol.TCP, Protocol.AUTO) and not told_apart and catches_all:

@@ -17,6 +17,7 @@ import readable
 import small_mesh
 import yaml
 
+from kaiki.interpret.credentials import shared_credentials, wanted_credentials
 from kaiki.interpret.gateway_api.features import SUPPORTED, UNSUPPORTED
 from kaiki.interpret.interpretation import Interpretation, interpret
 from kaiki.model.memo import Memo
@@ -204,6 +205,30 @@ def backend_names() -> None:
 def address_empty() -> None:
     (wanted,) = Tried(gateway="addresses: [{type: IPAddress}], ").interpretation.gateway_api.deployments
     assert wanted.name == "web-istio"
+
+
+def _showing(secret: str) -> Tried:
+    target = "targetRefs: [{group: '', kind: Service, name: cart}]"
+    policy = f"{{{target}, validation: {{hostname: cart.org, wellKnownCACertificates: System}}}}"
+    backend = f"tls: {{backend: {{clientCertificateRef: {secret}}}}}, "
+    return Tried(gateway=backend, more=(_object("BackendTLSPolicy", "p", policy),))
+
+
+def client_certificate() -> None:
+    tried = _showing("{name: pair}")
+    shown = '"tls_certificate_sds_secret_configs": [{"name": "kubernetes-gateway://shop/pair"'
+    assert shown in text_of(tried.gateway, CLUSTER_TYPE) and shown not in text_of(tried.client, CLUSTER_TYPE)
+    wanted = ("shop", "pair")
+    assert wanted in wanted_credentials(tried.interpretation.snapshot)
+    assert (*wanted, "shop") in shared_credentials(tried.interpretation.snapshot)
+    for secret, reason in (
+        ("{name: lost}", "InvalidClientCertificateRef"),
+        ("{name: x, namespace: bank}", "RefNotPermitted"),
+    ):
+        refused = _showing(secret)
+        conditions = {one["type"]: one for one in refused.status("KubernetesGateway", "web")["conditions"]}
+        assert conditions["ResolvedRefs"]["status"] == "False" and conditions["ResolvedRefs"]["reason"] == reason
+        assert "tls_certificate_sds_secret_configs" not in text_of(refused.gateway, CLUSTER_TYPE).split("cart.org")[1]
 
 
 def _frontend(mode: str) -> str:
@@ -445,6 +470,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "GRPCRouteNamedRouteRule": grpc_named_rule,
     "Gateway": gateway,
     "GatewayAddressEmpty": address_empty,
+    "GatewayBackendClientCertificate": client_certificate,
     "GatewayFrontendClientCertificateValidation": frontend,
     "GatewayFrontendClientCertificateValidationInsecureFallback": frontend_fallback,
     "GatewayHTTPListenerIsolation": isolation,

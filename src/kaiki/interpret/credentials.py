@@ -68,7 +68,8 @@ def _credentials_of(rule: DestinationPolicy) -> set[str]:
 
 def _placed(item: Gateway) -> list[tuple[str, str]]:
     found = (server.tls for server in item.servers)
-    return [
+    shown = [item.client_credential] if item.client_credential else []
+    return shown + [
         (space, name)
         for tls in found
         if tls is not None

@@ -123,6 +123,7 @@ class Gateway:
     """Servers for the gateway pods that carry all of `selector` (empty: every gateway pod). `created` orders them.
 
     With `namespace`, only pods of that namespace are selected (Gateways of the Gateway API own their pods).
+    `client_credential` is the Secret (namespace, name) with what they show to the backends they call by TLS.
     """
 
     source: ObjectRef
@@ -130,6 +131,7 @@ class Gateway:
     servers: tuple[GatewayServer, ...]
     created: str = ""
     namespace: str = ""
+    client_credential: tuple[str, str] | None = None
 
     def selects(self, namespace: str, labels: tuple[tuple[str, str], ...]) -> bool:
         """Whether a gateway pod is this Gateway's."""

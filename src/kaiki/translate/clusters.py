@@ -56,6 +56,7 @@ class OutboundCluster(NamedTuple):
     """What one outbound cluster is made of.
 
     `policy` is already merged for its port and subset; `looked_up` are endpoints by name, of DNS services only.
+    `shown` is the certificate (as SDS names it) for TLS that a policy names none for.
     """
 
     service: Service
@@ -68,6 +69,7 @@ class OutboundCluster(NamedTuple):
     looked_up: tuple[Endpoint, ...] = ()
     locality_shares: bool = False
     secret: SecretState = SecretState.NONE
+    shown: str = ""
 
     @property
     def name(self) -> str:
@@ -249,7 +251,7 @@ def _set_transport(cluster: cluster_pb2.Cluster, made_of: OutboundCluster) -> No
         alpn = ["h2"] if made_of.is_http2 else []
         named, by_secret = _with_names(tls, made_of.service), made_of.secret is SecretState.READY
         name = "" if made_of.service.resolution is Resolution.DYNAMIC_DNS else host
-        cluster.transport_socket.CopyFrom(transport_sockets.plain_client(named, name, alpn, by_secret))
+        cluster.transport_socket.CopyFrom(transport_sockets.plain_client(named, name, alpn, by_secret, made_of.shown))
         return
     secured = transport_sockets.mesh_client(
         tls.sni or cluster_names.server_name(host, made_of.port, made_of.subset),

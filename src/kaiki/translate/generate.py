@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kaiki.model.credential import SHARED_SECRETS, Credentials
+from kaiki.model.gateway import Gateway
 from kaiki.model.locality import locality_of
 from kaiki.model.memo import Memo
 from kaiki.model.mesh import MeshSettings
@@ -41,7 +43,12 @@ def generate(snapshot: MeshSnapshot, proxy: Proxy, memo: Memo) -> ProxyConfig:
     place = workload.locality if workload else memo.get(_place, proxy.labels)
     node = workload.node if workload and memo.get(_keeps_to_nodes, snapshot.services) else ""
     kind = proxy.kind is ProxyKind.GATEWAY
-    scope = memo.get(_scope, snapshot, memo, proxy.namespace, labels, proxy.capture, sidecar, place, kind, node)
+    shown = (
+        memo.get(_client_certificate, snapshot.gateways, snapshot.credentials, proxy.namespace, proxy.labels)
+        if kind
+        else ""
+    )
+    scope = memo.get(_scope, snapshot, memo, proxy.namespace, labels, proxy.capture, sidecar, place, kind, node, shown)
     resources = gateway(scope, proxy) if proxy.kind is ProxyKind.GATEWAY else _sidecar(scope, proxy)
     resources = observed(resources, scope, proxy)
     if not snapshot.envoy_filters:
@@ -59,8 +66,21 @@ def _scope(
     locality: str,
     is_gateway: bool,
     node: str,
+    shown: str,
 ) -> Scope:
-    return Scope(snapshot, memo, namespace, labels, capture, sidecar, locality, is_gateway, node)
+    return Scope(snapshot, memo, namespace, labels, capture, sidecar, locality, is_gateway, node, shown)
+
+
+def _client_certificate(
+    gateways: tuple[Gateway, ...], credentials: Credentials, namespace: str, labels: tuple[tuple[str, str], ...]
+) -> str:
+    """The SDS name of what a gateway pod shows its backends; nothing while the Secret cannot be used."""
+    for item in gateways:
+        secret = item.client_credential
+        if secret is not None and item.selects(namespace, labels):
+            known = credentials.get(secret)
+            return f"{SHARED_SECRETS}{'/'.join(secret)}" if known is not None and not known.pair_problem else ""
+    return ""
 
 
 def _keeps_to_nodes(services: Mapping[str, Service]) -> bool:

@@ -80,6 +80,8 @@ class Scope:
     locality: str = ""
     is_gateway: bool = False
     node: str = ""
+    client_certificate: str = ""
+    """What a gateway shows to backends it calls by TLS, as SDS names it."""
 
     @cached_property
     def services(self) -> tuple[Service, ...]:
@@ -321,6 +323,7 @@ class Scope:
             looked_up=self.memo.get(select, looked_up, subset.labels) if subset and looked_up else looked_up,
             locality_shares=has_shares(policy, self.snapshot.settings.locality),
             secret=self._secret(policy.tls),
+            shown=self.client_certificate,
         )
 
     def _secret(self, tls: ClientTls | None) -> SecretState:

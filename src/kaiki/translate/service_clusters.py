@@ -38,6 +38,7 @@ def service_clusters(scope: Scope) -> ServiceClusters:
         scope.locality,
         scope.is_gateway,
         scope.node,
+        scope.client_certificate,
     )
     found.follow(scope if is_special else replace(scope, namespace=seen_from))
     return found

@@ -168,8 +168,13 @@ def plaintext() -> base_pb2.TransportSocket:
     )
 
 
-def plain_client(tls: ClientTls, host: str, alpn: Iterable[str], by_secret: bool = False) -> base_pb2.TransportSocket:
-    """TLS as the DestinationRule says it (SIMPLE or MUTUAL): by SDS from its Secret, or with files of the container."""
+def plain_client(
+    tls: ClientTls, host: str, alpn: Iterable[str], by_secret: bool = False, shown: str = ""
+) -> base_pb2.TransportSocket:
+    """TLS as the DestinationRule says it (SIMPLE or MUTUAL): by SDS from its Secret, or with files of the container.
+
+    Where it names no certificate, `shown` does, by its name in SDS.
+    """
     context = tls_pb2.UpstreamTlsContext(sni=tls.sni or host)
     common = context.common_tls_context
     common.alpn_protocols.extend(alpn)
@@ -179,6 +184,8 @@ def plain_client(tls: ClientTls, host: str, alpn: Iterable[str], by_secret: bool
         certificate = common.tls_certificates.add()
         certificate.certificate_chain.filename = tls.client_certificate
         certificate.private_key.filename = tls.private_key
+    elif shown:
+        common.tls_certificate_sds_secret_configs.append(_secret(shown))
     if not tls.insecure_skip_verify:
         _verify_server(common, tls, by_secret)
     return base_pb2.TransportSocket(name=_SOCKET, typed_config=pack(context))

@@ -9,6 +9,7 @@ SUPPORTED = (
     "GRPCRouteNamedRouteRule",
     "Gateway",
     "GatewayAddressEmpty",
+    "GatewayBackendClientCertificate",
     "GatewayFrontendClientCertificateValidation",
     "GatewayFrontendClientCertificateValidationInsecureFallback",
     "GatewayHTTPListenerIsolation",
@@ -61,5 +62,5 @@ SUPPORTED = (
     "TLSRouteModeTerminate",
 )
 
-UNSUPPORTED = ("GatewayBackendClientCertificate", "GatewayStaticAddresses", "UDPRoute")
+UNSUPPORTED = ("GatewayStaticAddresses", "UDPRoute")
 """Those of the specification that are not."""

@@ -10,6 +10,7 @@ from kaiki.interpret.gateway_api import statuses
 from kaiki.interpret.gateway_api.attachment import ListenersByOwner, Parent, World, parents_of
 from kaiki.interpret.gateway_api.backend_tls import BackendTls, backend_tls, broken_ports, secured_hosts
 from kaiki.interpret.gateway_api.backends import Backends, Origin, shares
+from kaiki.interpret.gateway_api.client_certificates import client_certificate
 from kaiki.interpret.gateway_api.deployments import Serving, serving, unready, unsupported, wanted_deployment
 from kaiki.interpret.gateway_api.entrances import Attachments, entrance
 from kaiki.interpret.gateway_api.filters import Entrance
@@ -29,6 +30,7 @@ from kaiki.interpret.gateway_api.objects import (
     Problem,
     Status,
     age,
+    judged,
     reference,
 )
 from kaiki.interpret.gateway_api.rules import route_rules
@@ -242,10 +244,11 @@ class _Interpreter:
             found = serving(gateway, self._services)
             refused = unsupported(gateway)
             self._say(gateway, listeners, found, refused)
+            shown = client_certificate(gateway, self._grants, self._mesh.credentials)
             for item in listeners if refused is None else ():
                 if item.in_force:
                     one, more = entrance(item, listeners, self._attachments[id(item)], found.pods, backends)
-                    made += one
+                    made += [replace(each, client_credential=shown.secret) for each in one] if shown else one
                     routes += more
         return made, routes
 
@@ -260,6 +263,9 @@ class _Interpreter:
             accepted += status["conditions"][0]["status"] == "True"
             self._statuses["ListenerSet", core.namespace(obj), core.name(obj)] = status
         status = statuses.gateway_status(gateway, listeners, addresses, waiting, refused, accepted)
+        shown = client_certificate(gateway, self._grants, self._mesh.credentials)
+        if shown is not None:
+            status["conditions"].append(judged(gateway, "ResolvedRefs", shown.problem))
         self._statuses[(KUBERNETES_GATEWAY, *key)] = status
 
     def _deployments(self, gateways: Iterable[Object]) -> Iterator[GatewayDeployment]:

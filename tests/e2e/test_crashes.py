@@ -18,6 +18,14 @@ from processes import Process, all_processes, descendants, mounts_below
 pytestmark = pytest.mark.e2e
 
 
+# What a user is told to do about each file of the home that cannot be used.
+DAMAGED = {
+    "api.sqlite": ".recover",
+    "pki/server.crt": "new ones are made at the next start",
+    "pki/service-account.key": "new ones are made at the next start",
+}
+
+
 def launcher(mesh: Mesh) -> int:
     """The launcher's process number."""
     number: int = json.loads(mesh.kaiki("status", "-o", "json"))["pid"]
@@ -102,7 +110,7 @@ def test_the_launchers_end_leaves_nothing(home: Path, number: signal.Signals) ->
     assert "no mesh runs" in mesh.kaiki("status", check=False)
 
 
-def test_a_mesh_starts_again_from_its_home(home: Path) -> None:
+def test_a_mesh_starts_again_from_its_home_and_says_what_is_damaged(home: Path) -> None:
     mesh = Mesh(home)
     mesh.up()
     mesh.deploy_bookinfo()
@@ -111,6 +119,20 @@ def test_a_mesh_starts_again_from_its_home(home: Path) -> None:
     mesh.up()
     wait_until(lambda: mesh.get(f"{mesh.gateway}/productpage")[0] == 200, "the product page answers again")
     mesh.kubectl("wait", "--for=condition=Available", "deployment", "--all", "--timeout=60s")
+    mesh.kaiki("down")
+    for name, advice in DAMAGED.items():
+        whole = (home / name).read_bytes()
+        (home / name).write_bytes(b"not what it was\n")
+        said = mesh.kaiki("up", "--detach", check=False)
+        assert str(home / name) in said and "cannot be" in said and advice in said, said
+        (home / name).write_bytes(whole)
+    series = home / "metrics" / "series.sqlite"
+    for path in home.glob("metrics/series.sqlite*"):  # its log too, which alone would mend it
+        path.write_bytes(b"not what it was\n" * 1000)
+    mesh.up()
+    wait_until(series.with_name("series.sqlite.broken").exists, "the samples are set aside")
+    assert "was set aside" in mesh.kubectl("logs", "-n", "istio-system", "deployment/prometheus")
+    assert mesh.objects("deployments", "-n", "default"), "nothing but the samples was lost"
 
 
 def test_two_meshes_run_side_by_side(bookinfo: Mesh, home: Path) -> None:

@@ -226,3 +226,59 @@ def test_logs_of_the_run_before_and_followed_by_label(pods: Mesh) -> None:
         assert following.stdout is not None
         assert following.stdout.readline() == b"[pod/again/app] run\n"
         following.terminate()
+
+
+# gRPC's health service, by the library this project has anyway: it serves "ready" while the file is there.
+HEALTH = """
+import os, sys
+from concurrent.futures import ThreadPoolExecutor
+import grpc
+def check(request, context):
+    if request not in (b"", b"\\n\\x05ready"):
+        context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
+    return b"\\x08\\x01" if not request or os.path.exists("/given/ready") else b"\\x08\\x02"
+methods = {"Check": grpc.unary_unary_rpc_method_handler(check)}
+server = grpc.server(ThreadPoolExecutor(2))
+server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("grpc.health.v1.Health", methods),))
+server.add_insecure_port("0.0.0.0:9000")
+server.start()
+server.wait_for_termination()
+"""
+
+
+def test_a_folder_of_the_machine_and_a_grpc_probe(pods: Mesh) -> None:
+    given = pods.home / "given"
+    ports = {"port": 9000}
+    container = {
+        "name": "app",
+        "image": "kaiki/host:any",
+        "command": [sys.executable, "-c", HEALTH],
+        "readinessProbe": {"grpc": ports | {"service": "ready"}, "periodSeconds": 1, "failureThreshold": 1},
+        "livenessProbe": {"grpc": ports, "periodSeconds": 1},
+        "volumeMounts": [{"name": "given", "mountPath": "/given"}],
+    }
+    volume = {"name": "given", "hostPath": {"path": str(given), "type": "Directory"}}
+    metadata = {"name": "healthy", "labels": {"app": "healthy", "sidecar.istio.io/inject": "false"}}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": {"containers": [container], "volumes": [volume]},
+    }
+    pods.kubectl("apply", "-f", "-", given=json.dumps(pod))
+
+    def told() -> bool:
+        return f"hostPath {given} of volume 'given' does not exist" in pods.kubectl("describe", "pod", "healthy")
+
+    wait_until(told, "the pod says which folder is missing")
+    given.mkdir()
+    pods.kubectl("wait", "pod/healthy", "--for=condition=Ready=false", "--timeout=60s")
+    pods.kubectl("wait", "pod/healthy", "--for=jsonpath={.status.containerStatuses[0].started}=true", "--timeout=60s")
+    wait_until(lambda: "Readiness probe failed" in pods.kubectl("describe", "pod", "healthy"), "it is not ready")
+    (given / "ready").touch()
+    pods.kubectl("wait", "pod/healthy", "--for=condition=Ready", "--timeout=60s")
+    pods.kubectl("exec", "healthy", "--", "sh", "-c", "echo from inside > /given/written; rm /given/ready")
+    assert (given / "written").read_text() == "from inside\n"
+    pods.kubectl("wait", "pod/healthy", "--for=condition=Ready=false", "--timeout=60s")
+    assert pods.pods(selector="app=healthy")[0]["status"]["containerStatuses"][0]["restartCount"] == 0
+    pods.kubectl("delete", "pod", "healthy", "--wait=true")

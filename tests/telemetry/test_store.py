@@ -277,3 +277,27 @@ def test_blocks_that_would_outlive_retention_are_not_merged(tmp_path: Path) -> N
     _fill_blocks(store, 1, 12)
     assert not store.merge_blocks(), "three blocks are longer than a tenth of what is kept"
     store.close()
+
+
+def test_a_damaged_file_is_set_aside_and_measuring_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "series.sqlite"
+    store = SeriesStore(tmp_path)
+    number = store.series_id([("__name__", "m")])
+    assert number is not None
+    store.append(1000, np.array([number], np.int32), np.array([1.0]))
+    store.commit()
+    store.close()
+    whole = path.read_bytes()
+    for content in (b"no database at all" * 500, b"?" * 4096 + whole[4096:], whole[:4096] + b"?" * 40960):
+        path.write_bytes(content)
+        caplog.clear()
+        store = SeriesStore(tmp_path)
+        assert store.statistics().series == 0
+        number = store.series_id([("__name__", "m")])
+        assert number is not None
+        store.append(2000, np.array([number], np.int32), np.array([2.0]))
+        store.commit()
+        store.close()
+        assert SeriesStore(tmp_path).select(_ALL, 0, 10**9).values.tolist() == [2.0]
+        assert f"{path} cannot be read" in caplog.text and f"sqlite3 {path}.broken .recover" in caplog.text
+        assert (tmp_path / "series.sqlite.broken").read_bytes() == content

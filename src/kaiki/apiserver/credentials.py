@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,6 +51,55 @@ def ensure_credentials(home: Path) -> None:
         _write(folder / "service-account.key", _private_pem(_new_key()))
     if not (folder / "server.crt").exists():
         _make_certificates(folder)
+
+
+class CredentialsDamaged(Exception):
+    """A key, certificate or token on disk cannot be used; the text names the file, the cause and the way out."""
+
+
+def check_credentials(home: Path) -> None:
+    """CredentialsDamaged when a file is there and cannot be used. What is missing will be made.
+
+    Runs before anything starts, so it does without the large `cryptography`: the framework of a key is looked at,
+    the pair of certificate and key is loaded as TLS will load it.
+    """
+    import ssl
+
+    folder = pki_folder(home)
+    for name in ("admin.token", "node.token"):
+        if (folder / name).exists() and not _text(folder / name).strip():
+            raise _damaged([folder / name], "it is empty")
+    signing = folder / "service-account.key"
+    if signing.exists() and not _is_pem(_text(signing)):
+        raise _damaged([signing], "it holds no private key in PEM")
+    serving = [folder / name for name in ("server.crt", "server.key", "ca.crt", "ca.key")]
+    if not serving[0].exists():
+        return
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(serving[0], serving[1])
+        context.load_verify_locations(serving[2])
+    except (ssl.SSLError, OSError) as error:
+        raise _damaged(serving, str(error)) from error
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode(errors="replace")
+
+
+def _is_pem(text: str) -> bool:
+    """Whether a private key is framed in it, in base64."""
+    found = re.search(r"-----BEGIN (?:EC )?PRIVATE KEY-----\s+([A-Za-z0-9+/=\s]+)-----END", text)
+    return found is not None and len(found[1].split()) > 0
+
+
+def _damaged(paths: Sequence[Path], cause: str) -> CredentialsDamaged:
+    names = ", ".join(str(path) for path in paths)
+    it = "them" if len(paths) > 1 else "it"
+    return CredentialsDamaged(
+        f"the mesh's credentials {names} cannot be used ({cause}). Put back what was there, or move {it} away: "
+        "new ones are made at the next start, and every pod gets new tokens and certificates by them"
+    )
 
 
 def admin_token(home: Path) -> str:

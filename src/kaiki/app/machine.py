@@ -102,7 +102,7 @@ def start_node(home: Home, *, detach: bool, arguments: tuple[str, ...] = ()) -> 
     home.prepare()
     if is_running(home):
         raise MachineError(f"a mesh already runs from {home.path}. See `kaiki status`; stop it by `kaiki down`.")
-    _check_database(home)
+    _check_files(home)
     home.state.unlink(missing_ok=True)
     home.api_url.unlink(missing_ok=True)
     command = [sys.executable, "-m", "kaiki", "node", *arguments]
@@ -119,13 +119,15 @@ def start_node(home: Home, *, detach: bool, arguments: tuple[str, ...] = ()) -> 
         )
 
 
-def _check_database(home: Home) -> None:
-    """A damaged database is told before anything starts; 20 ms for 10,000 objects."""
+def _check_files(home: Home) -> None:
+    """A damaged database or key is told before anything starts; 20 ms for 10,000 objects."""
+    from kaiki.apiserver.credentials import CredentialsDamaged, check_credentials
     from kaiki.apiserver.store import StoreDamaged, check_database
 
     try:
         check_database(home.path / "api.sqlite")
-    except StoreDamaged as error:
+        check_credentials(home.path)
+    except (StoreDamaged, CredentialsDamaged) as error:
         raise MachineError(str(error)) from error
 
 

@@ -70,8 +70,12 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self._writer = _connect(path)
-        self._writer.executescript(_SCHEMA)
-        self._reader = _connect(path)
+        try:
+            self._writer.executescript(_SCHEMA)
+            self._reader = _connect(path)
+        except sqlite3.DatabaseError:
+            self._writer.close()
+            raise
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
 
@@ -185,8 +189,11 @@ class Database:
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA cache_size = -1024")
-    connection.execute("PRAGMA journal_size_limit = 4194304")
+    settings = ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -1024", "journal_size_limit = 4194304")
+    try:
+        for setting in settings:
+            connection.execute(f"PRAGMA {setting}")
+    except sqlite3.DatabaseError:
+        connection.close()
+        raise
     return connection

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from kaiki.telemetry.arrays import FloatArray, IdArray, IndexArray, TimeArray
+from kaiki.telemetry.damage import set_aside
 from kaiki.telemetry.errors import ExecutionError
 from kaiki.telemetry.matchers import Matcher
 from kaiki.telemetry.store.database import Block, Database, LogRecord, NewSeries
@@ -72,18 +74,17 @@ class StoreStatistics:
 class SeriesStore:
     """Opens (or makes) the database in the folder `path`, and loads what it holds."""
 
+    _head: Head
+    _blocks: list[Block]
+
     def __init__(self, path: Path, limits: StoreLimits | None = None) -> None:
         path.mkdir(parents=True, exist_ok=True)
         self.limits = limits or StoreLimits()
         self.metadata: dict[str, tuple[str, str]] = {}
         self.exemplars = ExemplarStore()
         self.generation = 0
-        self._database = Database(path / "series.sqlite")
         self._lock = threading.RLock()
         self._commit_lock = threading.Lock()
-        self._index = SeriesIndex()
-        self._last = np.full(1024, _LONG_AGO, np.int64)
-        self._counter = np.zeros(1024, np.bool_)
         self._new_series: list[NewSeries] = []
         self._records: list[LogRecord] = []
         self._notes: dict[str, bytes | None] = {}
@@ -95,8 +96,7 @@ class SeriesStore:
         self._rejected = 0
         self._out_of_order = 0
         self._evicted = 0
-        self._retired: dict[int, int] = {}
-        self._head, self._blocks = self._load()
+        self._open(path / "series.sqlite")
 
     # ---- writing
 
@@ -327,7 +327,26 @@ class SeriesStore:
 
     # ---- inside
 
-    def _load(self) -> tuple[Head, list[Block]]:
+    def _open(self, path: Path) -> None:
+        """Read what is in the file; one that cannot be read is set aside, and a new one begun."""
+        try:
+            self._load(path)
+        except (sqlite3.DatabaseError, ValueError) as error:
+            set_aside(path, error)
+            self._load(path)
+
+    def _load(self, path: Path) -> None:
+        self._database = Database(path)
+        try:
+            self._head, self._blocks = self._read()
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _read(self) -> tuple[Head, list[Block]]:
+        self._index = SeriesIndex()
+        self._last = np.full(1024, _LONG_AGO, np.int64)
+        self._counter = np.zeros(1024, np.bool_)
         self._database.remove_orphans()
         blocks = self._database.read_blocks()
         floor = max((block.end_ms for block in blocks), default=_LONG_AGO)
@@ -335,7 +354,7 @@ class SeriesStore:
             self._index.add(series.labels, series.series_id)
             self._register(series.series_id, series.counter, floor)
         notes = self._database.read_notes(_RETIRED)
-        self._retired = {int(key.removeprefix(_RETIRED)): int(value) for key, value in notes.items()}
+        self._retired: dict[int, int] = {int(key.removeprefix(_RETIRED)): int(value) for key, value in notes.items()}
         self._index.retire(list(self._retired))
         head = Head(1)
         for record in self._database.read_log():

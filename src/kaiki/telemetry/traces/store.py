@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from kaiki.telemetry.damage import set_aside
 from kaiki.telemetry.traces.span import Details, Span
 
 _SCHEMA = """
@@ -81,9 +82,9 @@ class TraceStore:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._open()
-        except sqlite3.DatabaseError:
-            # Traces are samples: a file that cannot be read is set aside, not a reason to stop.
-            self.path.replace(self.path.with_suffix(".broken"))
+        except sqlite3.DatabaseError as error:
+            # Traces are samples: a file that cannot be read is no reason to stop.
+            set_aside(self.path, error)
             self._open()
 
     def _open(self) -> None:

@@ -52,19 +52,22 @@ def write_oci_layout(folder: Path, name: str, config: Mapping[str, Any], *layers
     blobs = folder / "blobs" / "sha256"
     blobs.mkdir(parents=True)
 
-    def add(content: bytes) -> dict[str, Any]:
+    def add(kind: str, content: bytes) -> dict[str, Any]:
         digest = hashlib.sha256(content).hexdigest()
         (blobs / digest).write_bytes(content)
-        return {"digest": f"sha256:{digest}", "size": len(content)}
+        return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": f"sha256:{digest}", "size": len(content)}
 
+    unpacked = [f"sha256:{hashlib.sha256(layer).hexdigest()}" for layer in layers]
+    rootfs = {"type": "layers", "diff_ids": unpacked}
+    image = {"architecture": "amd64", "os": "linux", "config": config, "rootfs": rootfs}
     manifest = {
         "schemaVersion": 2,
-        "config": add(json.dumps({"config": config}).encode()),
-        "layers": [add(gzip.compress(layer)) for layer in layers],
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": add("config.v1+json", json.dumps(image).encode()),
+        "layers": [add("layer.v1.tar+gzip", gzip.compress(layer)) for layer in layers],
     }
     annotations = {"org.opencontainers.image.ref.name": name}
-    index = {
-        "schemaVersion": 2,
-        "manifests": [{**add(json.dumps(manifest).encode()), "annotations": annotations}],
-    }
+    entry = add("manifest.v1+json", json.dumps(manifest).encode())
+    index = {"schemaVersion": 2, "manifests": [{**entry, "annotations": annotations}]}
+    (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
     (folder / "index.json").write_text(json.dumps(index))

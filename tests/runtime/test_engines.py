@@ -1,4 +1,4 @@
-"""Images asked of podman or docker: a program of that name stands at the boundary, for a registry is not at hand."""
+"""Images asked of podman or docker: a program of that name stands at the boundary (test_registry.py: the real one)."""
 
 from __future__ import annotations
 

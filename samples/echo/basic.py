@@ -120,6 +120,9 @@ def _serve_https(port: int, certificate: str, key: str) -> None:
     server = Server(("", port), Handler)
     server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.context.load_cert_chain(certificate, key)
+    if roots := os.environ.get("TLS_CLIENT_CACERTS"):
+        server.context.load_verify_locations(roots)
+        server.context.verify_mode = ssl.CERT_REQUIRED
     server.context.set_alpn_protocols(["http/1.1"])
     server.context.sni_callback = _remember
     threading.Thread(target=server.serve_forever, daemon=True).start()

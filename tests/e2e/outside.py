@@ -1,4 +1,4 @@
-"""What task pages call outside the mesh (httpbin.org, www.google.com, edition.cnn.com), on this machine's loopback.
+"""What task pages call outside the mesh (httpbin.org, edition.cnn.com, and others), on this machine's loopback.
 
 By http every site but httpbin.org sends its visitors to https; by https it answers with a page. The certificates are of
 a root made for the test.
@@ -21,8 +21,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from mesh import SAMPLES
 
-NAMES = ("httpbin.org", "www.google.com", "edition.cnn.com")
-PAGE = b"<!doctype html><html><head><title>Outside</title></head></html>\n"
+NAMES = (
+    "httpbin.org",
+    "www.google.com",
+    "edition.cnn.com",
+    "www.wikipedia.org",
+    "en.wikipedia.org",
+    "de.wikipedia.org",
+)
+PAGE = "<!doctype html><html><head><title>{host}</title></head></html>\n"
 
 
 def _httpbin() -> Any:
@@ -65,7 +72,7 @@ def _handler() -> type:
             elif not isinstance(self.connection, ssl.SSLSocket):
                 self._send(httpbin.Answer(b"", 301, "", [("location", f"https://{host}{self.path}")]))
             else:
-                self._send(httpbin.Answer(PAGE, kind="text/html; charset=utf-8"))
+                self._send(httpbin.Answer(PAGE.format(host=host).encode(), kind="text/html; charset=utf-8"))
 
         do_GET = do_HEAD = do_POST = _outside  # noqa: N815 (the base class's names)
 

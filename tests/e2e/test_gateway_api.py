@@ -6,6 +6,7 @@ import collections
 import json
 import socket
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -382,6 +383,20 @@ def test_a_new_certificate_is_shown_without_a_restart(front: Front, tmp_path: Pa
     wait_until(lambda: "secure.example.com" in front.certificate(), "the old one is shown again")
 
 
+def _show_a_certificate(front: Front, begun: Callable[[], dict[str, Any]]) -> None:
+    """A backend that asks its clients for one gets that of the Gateway's `tls.backend`."""
+    front.mesh.kubectl("set", "env", "deployment/sealed", "-n", "backend", "TLS_CLIENT_CACERTS=/pair/tls.crt")
+    front.mesh.kubectl("rollout", "status", "deployment/sealed", "-n", "backend", "--timeout=120s")
+    wait_until(lambda: front.get("/", host="sealed.example.com")[0] == 503, "nobody is let in without a certificate")
+    backend = {"clientCertificateRef": {"name": "pair", "namespace": "backend"}}
+    shown = json.dumps({"spec": {"tls": {"backend": backend}}})
+    front.mesh.kubectl("patch", "gtw", "web", "-n", "front", "--type=merge", "-p", shown)
+    wait_until(lambda: bool(begun().get("tls", {}).get("peerCertificates")), "the Gateway's certificate is shown")
+    hidden = json.dumps({"spec": {"tls": None}})
+    front.mesh.kubectl("patch", "gtw", "web", "-n", "front", "--type=merge", "-p", hidden)
+    wait_until(lambda: front.get("/", host="sealed.example.com")[0] == 503, "it is not shown any more")
+
+
 def test_tls_passes_through_and_is_begun_towards_backends(front: Front) -> None:
     front.mesh.kubectl("create", "configmap", "roots", "-n", "backend", f"--from-file=ca.crt={front.root}")
     front.mesh.kubectl("apply", "-f", "-", given=TLS_BACKEND)
@@ -408,6 +423,7 @@ def test_tls_passes_through_and_is_begun_towards_backends(front: Front) -> None:
         "Accepted": "True",
         "ResolvedRefs": "True",
     }
+    _show_a_certificate(front, begun)
     front.mesh.kubectl("delete", "configmap", "roots", "-n", "backend")
     wait_until(lambda: front.get("/", host="sealed.example.com")[0] == 500, "without roots nobody is trusted")
 

@@ -223,3 +223,10 @@ def test_every_field_has_an_effect_or_is_reported(row: Row) -> None:
         named = [finding for finding in new if name in finding.path]
         assert named, f"no finding names it: {sorted(map(str, new))}"
         assert all(finding.hint for finding in named), "a finding says the way out"
+
+
+@pytest.mark.parametrize("page", ["docs/guides/reach.md", "docs/ko/guides/reach.md"])
+def test_the_pages_name_every_field_that_is_not_in_force(page: str) -> None:
+    text = (Path(__file__).parents[2] / page).read_text()
+    names = {row.path.rpartition(".")[2].rstrip("[]{}") for row in ROWS if not row.in_force}
+    assert {name for name in names if name.removesuffix("s") not in text} == set()

@@ -252,3 +252,53 @@ async def test_warnings_say_any_name_and_do_not_grow_without_bound(api: Any) -> 
     assert code == 201
     assert sum(map(len, api.warnings)) < 8192
     assert any("unknown field" in text for text in api.warnings)
+
+
+def unchecked() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+async def test_of_too_many_idle_connections_the_longest_idle_go(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kaiki.apiserver.connections.IDLE_LIMIT", 8)
+    port = int(api.url.rpartition(":")[2])
+    opened = [await asyncio.open_connection("127.0.0.1", port, ssl=unchecked()) for _ in range(40)]
+    for reader, _ in opened[:20]:
+        assert await reader.read() == b""
+    reader, writer = opened[-1]
+    for _ in range(2):  # the newest may ask, and ask again
+        writer.write(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
+        await reader.readuntil(b"ok")
+    assert (await api.get("/readyz"))[1] == "ok"
+    for _, writer in opened:
+        writer.transport.abort()
+
+
+async def test_a_watch_that_nobody_reads_ends(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And one that is read goes on, beside it."""
+    monkeypatch.setattr("kaiki.apiserver.connections.STALL_SECONDS", 0.5)
+    port = int(api.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=unchecked(), limit=1024)
+    request = f"GET {MAPS}?watch=true HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {api.token}\r\n\r\n"
+    writer.write(request.encode())
+    await reader.readuntil(b"\r\n\r\n")
+    watch = api.watch(f"{MAPS}?watch=true&resourceVersion={api.store.revision}")
+    following = asyncio.ensure_future(anext(watch))
+    waiters = api.store.collection("/configmaps").waiters
+    while len(waiters) < 2:
+        await asyncio.sleep(0.01)
+    big = {"metadata": {"name": "big"}, "data": {"a": "x" * 500_000}}
+    assert (await api.post(MAPS, big))[0] == 201
+    assert (await following)["type"] == "ADDED"
+    for number in range(60):
+        assert (await api.patch(f"{MAPS}/big", {"data": {"n": str(number)}}))[0] == 200
+        assert (await anext(watch))["object"]["data"]["n"] == str(number)
+        if len(waiters) == 1:
+            break
+    while len(waiters) > 1:
+        await asyncio.sleep(0.05)
+    assert (await api.patch(f"{MAPS}/big", {"data": {"n": "last"}}))[0] == 200
+    assert (await anext(watch))["object"]["data"]["n"] == "last"
+    await watch.aclose()
+    writer.transport.abort()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -146,3 +147,50 @@ async def _read(stream: AsyncGenerator[bytes, None], state: dict[str, str]) -> N
                 else:
                     assert (event["type"] == "MODIFIED") == (metadata["name"] in state)
                     state[metadata["name"]] = metadata["resourceVersion"]
+
+
+def test_compaction_forgets_what_is_old_and_keeps_what_is_not() -> None:
+    store = Store(":memory:")
+    put(store, "one")
+    put(store, "two")
+    before = store.revision
+    put(store, "three")
+    store.compact(before)
+    held = store.collection("/pods")
+    assert [event.record.name for event in held.events_after(before)] == ["three"]
+    assert held.events_after(store.revision) == []
+    with pytest.raises(RevisionExpired):
+        held.events_after(before - 1)
+    assert [record.name for record in store.list("/pods")] == ["one", "three", "two"], "objects stay"
+    store.compact(store.revision)
+    assert held.events == [] and held.ring_bytes == 0
+    store.close()
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["a new file", "a file from before"])
+def test_the_file_shrinks_after_its_objects(tmp_path: Path, old: bool) -> None:
+    path = tmp_path / "api.sqlite"
+    if old:
+        with contextlib.closing(sqlite3.connect(path)) as before:
+            before.execute("CREATE TABLE counter (id INTEGER PRIMARY KEY, revision INTEGER)")
+            before.execute("INSERT INTO counter VALUES (1, 70)")
+            before.commit()
+    store = Store(path)
+    first = store.revision
+    assert first == (70 if old else 0)
+    for number in range(3000):
+        put(store, f"pod-{number}", text="x" * 4000)
+    store._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    full = path.stat().st_size
+    for number in range(3000):
+        remove(store, f"pod-{number}")
+    sizes = []
+    for _ in range(4):
+        store.compact(store.revision)
+        store._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        sizes.append(path.stat().st_size)
+    assert full > 12_000_000 and sizes[0] < full and sizes[-1] < 2_000_000, (full, sizes)
+    store.close()
+    again = Store(path)
+    assert again.revision == first + 6000
+    again.close()

@@ -1,7 +1,9 @@
-"""Connections that ask nothing: bounded in time and in what they cost, so that they harm nobody.
+"""Connections that ask nothing or read nothing: bounded in time, number and cost, so that they harm nobody.
 
-A client that connects has a moment to send the head of its first request; whoever sends none, or drop by drop, is
-disconnected. What has asked once may stay as long as HTTP lets it: clients keep connections to use them again.
+connects, says nothing       a moment to send the head of a first request, then it is closed
+has asked, is idle now       kept to be used again, as HTTP lets it; of too many, the longest idle is closed
+does not read its answer     a watch whose next piece cannot be sent for a minute is closed; its client comes back
+                             by its last resourceVersion, as after any other end of a watch
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import asyncio
 import asyncio.sslproto
 import contextlib
 import resource
+from collections.abc import Iterator
 from typing import Any
 
 from aiohttp import web
@@ -17,6 +20,9 @@ from aiohttp import web
 PATIENCE_SECONDS = 15.0
 DESCRIPTORS = 1 << 16
 TLS_BUFFER_BYTES = 16 << 10
+IDLE_LIMIT = 512
+"""Each costs 65 KB. A controller keeps a few, kubectl none after its command."""
+STALL_SECONDS = 60.0
 
 
 def allow_many_descriptors() -> None:
@@ -33,24 +39,63 @@ def keep_tls_buffers_small() -> None:
     asyncio.sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES
 
 
-class Newcomers:
-    """Knows which connections have asked something, and closes those that do not."""
+async def write(http: web.BaseRequest, response: web.StreamResponse, data: bytes) -> None:
+    """Write a piece of an answer; ConnectionResetError when the client does not take it, and it is disconnected."""
+    try:
+        async with asyncio.timeout(STALL_SECONDS) as patience:
+            await response.write(data)
+    except TimeoutError:
+        if not patience.expired():
+            raise
+        if http.transport is not None:
+            http.transport.abort()  # a polite end would wait for the client as well
+        raise ConnectionResetError("the client does not read") from None
 
-    def __init__(self) -> None:
-        self._asked: set[Any] = set()
 
-    def has_asked(self, protocol: Any) -> None:
-        """A request's head has arrived on this connection."""
-        self._asked.add(protocol)
+class BoundedServer(web.Server):
+    """An aiohttp server that knows which of its connections are idle, and closes silent and surplus ones."""
 
-    async def close_silent(self, server: web.Server) -> None:
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._silent: dict[Any, None] = {}
+        self._idle: dict[Any, None] = {}
+        """Both longest first."""
+
+    def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        self._silent[handler] = None
+        self._close_surplus()
+
+    def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
+        self._silent.pop(handler, None)
+        self._idle.pop(handler, None)
+        super().connection_lost(handler, exc)
+
+    @contextlib.contextmanager
+    def serving(self, handler: Any) -> Iterator[None]:
+        """While a request of this connection is answered, it is not idle."""
+        self._silent.pop(handler, None)
+        self._idle.pop(handler, None)
+        try:
+            yield
+        finally:
+            if handler.transport is not None:
+                self._idle[handler] = None
+
+    def _close_surplus(self) -> None:
+        """Newcomers go last: whoever connects now is likely to ask."""
+        while len(self._idle) + len(self._silent) > IDLE_LIMIT:
+            longest = next(iter(self._idle or self._silent))
+            self._idle.pop(longest, None)
+            self._silent.pop(longest, None)
+            longest.force_close()
+
+    async def close_silent(self) -> None:
         """Close, until cancelled, connections that have been there for one to two times the patience for nothing."""
         before: set[Any] = set()
         while True:
             await asyncio.sleep(PATIENCE_SECONDS)
-            present = set(server.connections)
-            self._asked &= present
-            silent = present - self._asked
+            silent = set(self._silent)
             for each in silent & before:
                 each.force_close()
             before = silent - before

@@ -1,4 +1,8 @@
-"""Events are for the moment: like Kubernetes, this server forgets them after an hour."""
+"""What is for the moment only: Event objects, forgotten after an hour, and what watches can be told of the past.
+
+Both as Kubernetes does it: `--event-ttl` is an hour, etcd is compacted every five minutes up to where it was the time
+before, so that a watch can go on from anything of the last five minutes at least.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ LIFE_SECONDS = 3600.0
 LIMIT = 5000
 """How many are kept at most: a burst (a pod that fails a thousand times) must not fill the memory for an hour."""
 EVERY_SECONDS = 60.0
+COMPACTION_SECONDS = 300.0
 
 
 async def expire_events(store: Store) -> None:
@@ -19,6 +24,14 @@ async def expire_events(store: Store) -> None:
     while True:
         await asyncio.sleep(EVERY_SECONDS)
         remove_expired(store, datetime.now(UTC))
+
+
+async def compact_forever(store: Store) -> None:
+    """Forget what happened before the compaction before, for ever."""
+    while True:
+        before = store.revision
+        await asyncio.sleep(COMPACTION_SECONDS)
+        store.compact(before)
 
 
 def remove_expired(store: Store, now: datetime) -> int:

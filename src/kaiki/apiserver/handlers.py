@@ -11,6 +11,7 @@ from aiohttp import web
 
 from kaiki.apiserver import patch, tables
 from kaiki.apiserver.catalog import DELETE_OPTIONS, ResourceType
+from kaiki.apiserver.connections import write
 from kaiki.apiserver.errors import (
     ApiError,
     bad_request,
@@ -183,7 +184,7 @@ class ObjectHandlers:
                     if http.transport is None or http.transport.is_closing():
                         break
                     if lines:
-                        await response.write(lines)
+                        await write(http, response, lines)
         except (TimeoutError, ConnectionResetError):
             pass
         return response
@@ -228,9 +229,9 @@ async def stream_list(
     response.content_length = len(start) + sum(map(len, bodies)) + len(bodies) - 1 + len(b"]}")
     await response.prepare(http)
     for at in range(0, len(bodies), STREAMED_ITEMS):
-        await response.write(start + b",".join(bodies[at : at + STREAMED_ITEMS]))
+        await write(http, response, start + b",".join(bodies[at : at + STREAMED_ITEMS]))
         start = b","
-    await response.write(b"]}")
+    await write(http, response, b"]}")
     return response
 
 

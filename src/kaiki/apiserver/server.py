@@ -24,9 +24,9 @@ from kaiki.apiserver.admission import WebhookAdmission
 from kaiki.apiserver.authentication import Authenticator
 from kaiki.apiserver.authorization import Attributes, Authorizer, request_verb
 from kaiki.apiserver.bootstrap import keep_standard_objects
-from kaiki.apiserver.connections import Newcomers, allow_many_descriptors, keep_tls_buffers_small
+from kaiki.apiserver.connections import BoundedServer, allow_many_descriptors, keep_tls_buffers_small
 from kaiki.apiserver.errors import ApiError, bad_request, internal, no_such_path
-from kaiki.apiserver.expiry import expire_events
+from kaiki.apiserver.expiry import compact_forever, expire_events
 from kaiki.apiserver.handlers import ObjectHandlers, add_warnings
 from kaiki.apiserver.media import wanted
 from kaiki.apiserver.operations import Operations
@@ -67,7 +67,6 @@ class ApiServer:
     def __init__(self, settings: ApiServerSettings) -> None:
         self._settings = settings
         self._metrics = RequestMetrics()
-        self._newcomers = Newcomers()
         self.ports: list[int] = []
 
     async def __aenter__(self) -> ApiServer:
@@ -85,12 +84,12 @@ class ApiServer:
         self._objects = ObjectHandlers(self.store, operations, subresources)
         keep_standard_objects(self.store, self._registry, settings.service_range, settings.endpoint)
         keep_quota_status(self.store)
-        web_server = web.Server(self._handle, request_factory=_make_request, access_log=None)
-        self._runner = web.ServerRunner(web_server, shutdown_timeout=0.5)
+        self._server = BoundedServer(self._handle, request_factory=_make_request, access_log=None)
+        self._runner = web.ServerRunner(self._server, shutdown_timeout=0.5)
         await self._runner.setup()
         await self._listen()
-        self._expiry = asyncio.create_task(expire_events(self.store))
-        self._patience = asyncio.create_task(self._newcomers.close_silent(web_server))
+        periodic = (expire_events(self.store), compact_forever(self.store), self._server.close_silent())
+        self._periodic = [asyncio.create_task(each) for each in periodic]
         return self
 
     async def _listen(self) -> None:
@@ -108,14 +107,18 @@ class ApiServer:
             await web.SockSite(self._runner, each, ssl_context=context, backlog=512).start()
 
     async def __aexit__(self, *_: object) -> None:
-        self._expiry.cancel()
-        self._patience.cancel()
+        for each in self._periodic:
+            each.cancel()
         await self._runner.cleanup()
         await self._webhooks.close()
         self.store.close()
 
     async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
-        self._newcomers.has_asked(http.protocol)
+        with self._server.serving(http.protocol):
+            return await self._answer_or_say(http)
+
+    async def _answer_or_say(self, http: web.BaseRequest) -> web.StreamResponse:
+        """The answer; whatever goes wrong is one too."""
         try:
             return await self._route(http)
         except ApiError as error:

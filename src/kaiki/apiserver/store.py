@@ -25,6 +25,10 @@ import orjson
 
 RING_LENGTH = 2048
 RING_BYTES = 8 << 20
+INCREMENTAL = 2
+JOURNAL_BYTES = 8 << 20
+SPARE_PAGES, PAGES_AT_ONCE = 256, 2048
+"""Of 4 KB. What is free is used again; only more than a megabyte is given back, 8 MB at once, so that nobody waits."""
 Object = dict[str, Any]
 
 
@@ -133,6 +137,12 @@ class Collection:
         for waiter in self.waiters:
             waiter.set()
 
+    def forget_until(self, revision: int) -> None:
+        """Drop the events up to a revision; a watch from before the last of them is told that it has expired."""
+        count = bisect_right(self.events, revision, key=lambda event: event.revision)
+        if count:
+            self._forget_oldest(count)
+
     def _forget_oldest(self, count: int) -> None:
         dropped = self.events[:count]
         self.floor = dropped[-1].revision
@@ -156,8 +166,13 @@ class Store:
             raise StoreDamaged(path, error) from error
 
     def _prepare(self) -> None:
+        (vacuum,) = self._database.execute("PRAGMA auto_vacuum").fetchone()
+        if vacuum != INCREMENTAL:
+            self._database.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")
+            self._database.execute("VACUUM")  # only this changes the setting of a file that has tables; once
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=NORMAL")
+        self._database.execute(f"PRAGMA journal_size_limit={JOURNAL_BYTES}")
         self._database.execute(
             "CREATE TABLE IF NOT EXISTS objects (collection TEXT, namespace TEXT, name TEXT, revision INTEGER, "
             "body BLOB, PRIMARY KEY (collection, namespace, name)) WITHOUT ROWID"
@@ -179,6 +194,15 @@ class Store:
 
     def close(self) -> None:
         self._database.close()
+
+    def compact(self, revision: int) -> None:
+        """Forget the events up to a revision, and give back a piece of the file that deleted objects left."""
+        for collection in self._collections.values():
+            collection.forget_until(revision)
+        (free,) = self._database.execute("PRAGMA freelist_count").fetchone()
+        if free > SPARE_PAGES:
+            # By a script: a plain execute() takes the first step of many, one page.
+            self._database.executescript(f"PRAGMA incremental_vacuum({min(free - SPARE_PAGES, PAGES_AT_ONCE)})")
 
     def collection(self, name: str) -> Collection:
         """The collection of this name; made when first asked for."""

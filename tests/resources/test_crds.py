@@ -22,8 +22,12 @@ GROUPS = {
     "Telemetry": ("telemetry.istio.io", ["v1", "v1alpha1"]),
     "EnvoyFilter": ("networking.istio.io", ["v1alpha3"]),
     "ProxyConfig": ("networking.istio.io", ["v1beta1"]),
+    "AuthorizationPolicy": ("security.istio.io", ["v1", "v1beta1"]),
+    "PeerAuthentication": ("security.istio.io", ["v1", "v1beta1"]),
+    "RequestAuthentication": ("security.istio.io", ["v1", "v1beta1"]),
+    "WasmPlugin": ("extensions.istio.io", ["v1alpha1"]),
 }
-"""Kinds that are not of Istio's networking group, and their versions."""
+"""Kinds whose group or versions differ from those of Istio's networking group."""
 
 
 def _accepts(kind: str, spec: dict[str, Any]) -> bool:
@@ -61,6 +65,19 @@ def _names(schema: dict[str, Any]) -> set[str]:
         ("DestinationRule", "consecutive5xxErrors http1MaxPendingRequests http2MaxRequests h2UpgradePolicy caCrl"),
         ("DestinationRule", "failoverPriority from warmupDurationSecs maglev tunnel proxyProtocol retryBudget"),
         ("Gateway", "verifyCertificateSpki credentialNames caCertCredentialName minProtocolVersion defaultEndpoint"),
+        (
+            "AuthorizationPolicy",
+            "notRequestPrincipals notNamespaces serviceAccounts ipBlocks notRemoteIpBlocks notHosts",
+        ),
+        ("AuthorizationPolicy", "targetRefs notPorts notMethods notPaths notValues provider action from to when"),
+        ("PeerAuthentication", "selector mtls mode portLevelMtls"),
+        (
+            "RequestAuthentication",
+            "issuer jwksUri jwks fromHeaders fromParams fromCookies outputClaimToHeaders audiences",
+        ),
+        ("RequestAuthentication", "outputPayloadToHeader forwardOriginalToken timeout spaceDelimitedClaims"),
+        ("WasmPlugin", "url sha256 imagePullPolicy imagePullSecret verificationKey pluginConfig pluginName phase"),
+        ("WasmPlugin", "priority failStrategy vmConfig valueFrom match ports type targetRefs"),
     ],
 )
 def test_fields_are_spelled_as_in_the_reference(kind: str, names: str) -> None:
@@ -74,6 +91,14 @@ def test_fields_are_spelled_as_in_the_reference(kind: str, names: str) -> None:
         ("VirtualService", {"hosts": ["a"], "http": [{"match": [{"uri": {"prefix": "/"}}], "redirect": {"uri": "/"}}]}),
         ("DestinationRule", {"host": "a", "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL"}}}),
         ("Gateway", {"servers": [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}]}),
+        ("AuthorizationPolicy", {}),
+        ("AuthorizationPolicy", {"action": "DENY", "rules": [{"from": [{"source": {"namespaces": ["shop"]}}]}]}),
+        (
+            "PeerAuthentication",
+            {"selector": {"matchLabels": {"app": "a"}}, "portLevelMtls": {"80": {"mode": "DISABLE"}}},
+        ),
+        ("RequestAuthentication", {"jwtRules": [{"issuer": "shop.example", "jwks": "{}", "timeout": "2s"}]}),
+        ("WasmPlugin", {"url": "oci://shop.example/filter:1", "pluginConfig": {"any": [{"thing": 1}]}, "priority": -3}),
     ],
 )
 def test_what_users_write_is_accepted(kind: str, spec: dict[str, Any]) -> None:
@@ -91,6 +116,15 @@ def test_what_users_write_is_accepted(kind: str, spec: dict[str, Any]) -> None:
         ("DestinationRule", {"host": "a", "trafficPolicy": {"tls": {"mode": "SOMETHING"}}}),
         ("DestinationRule", {"trafficPolicy": {}}),
         ("Gateway", {"servers": [{"port": {"number": 80, "name": "http"}, "hosts": ["*"]}]}),
+        ("AuthorizationPolicy", {"action": "MAYBE"}),
+        ("AuthorizationPolicy", {"rules": [{"when": [{"values": ["a"]}]}]}),
+        (
+            "AuthorizationPolicy",
+            {"selector": {"matchLabels": {"a": "b"}}, "targetRef": {"kind": "Gateway", "name": "a"}},
+        ),
+        ("PeerAuthentication", {"mtls": {"mode": "SOMETIMES"}}),
+        ("RequestAuthentication", {"jwtRules": [{"issuer": "a", "jwks": "{}", "jwksUri": "https://a"}]}),
+        ("WasmPlugin", {"sha256": "a"}),
     ],
 )
 def test_what_cannot_mean_anything_is_refused(kind: str, spec: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from kaiki.model.finding import ObjectRef
 from kaiki.model.memo import Memo
 from kaiki.model.service import Endpoint, Resolution, Service, ServiceEntry, ServicePort
 from kaiki.model.table import Overlay
-from kaiki.model.workload import ProxyKind, WorkloadInstance
+from kaiki.model.workload import WorkloadInstance
 from kaiki.model.workload_entry import WorkloadEntry
 
 WorkloadEntries = tuple[WorkloadEntry, ...]
@@ -165,7 +165,7 @@ def _pod_endpoints(pods: tuple[WorkloadInstance, ...], number: int) -> tuple[End
             address=pod.address,
             port=number,
             healthy=pod.ready,
-            mtls=pod.proxy is ProxyKind.SIDECAR,
+            mtls=pod.takes_mutual_tls(number),
             identity=pod.identity,
             metric_labels=pod.metric_labels,
             subset_labels=pod.labels,

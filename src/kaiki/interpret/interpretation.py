@@ -26,6 +26,7 @@ from kaiki.interpret.ingresses import ingresses
 from kaiki.interpret.inputs import InputTable
 from kaiki.interpret.mesh_config import MESH_CONFIG, mesh_settings
 from kaiki.interpret.object_defaults import with_defaults
+from kaiki.interpret.peer_authentications import peer_findings, peer_policy
 from kaiki.interpret.proxy_configs import proxy_config
 from kaiki.interpret.references import Thing, references
 from kaiki.interpret.references.judge import Judge
@@ -46,6 +47,7 @@ from kaiki.model.gateway import Gateway
 from kaiki.model.memo import Memo
 from kaiki.model.mesh import DEFAULT_SETTINGS
 from kaiki.model.policy.destination import DestinationPolicy
+from kaiki.model.policy.peer import PeerPolicy
 from kaiki.model.policy.telemetry import TelemetryPolicy
 from kaiki.model.proxy_settings import ProxyConfigRule
 from kaiki.model.route import MESH_GATEWAY, VirtualService
@@ -58,6 +60,7 @@ from kaiki.resources.istio.destination_rule import DestinationRuleSpec
 from kaiki.resources.istio.envoy_filter import EnvoyFilterSpec
 from kaiki.resources.istio.gateway import GatewaySpec
 from kaiki.resources.istio.parse import Parsed, is_istio, parse
+from kaiki.resources.istio.peer_authentication import PeerAuthenticationSpec
 from kaiki.resources.istio.proxy_config import ProxyConfigSpec
 from kaiki.resources.istio.service_entry import ServiceEntrySpec
 from kaiki.resources.istio.service_entry import WorkloadEntry as WorkloadEntrySpec
@@ -92,6 +95,10 @@ KINDS = (
     "EnvoyFilter",
     "WorkloadGroup",
     "ProxyConfig",
+    "PeerAuthentication",
+    "RequestAuthentication",
+    "AuthorizationPolicy",
+    "WasmPlugin",
     *GATEWAY_API_KINDS,
     *INGRESS_KINDS,
 )
@@ -189,6 +196,9 @@ def _as_written(obj: core.Object) -> tuple[Thing | None, tuple[Finding, ...]]:
             return envoy_filter(parsed.reference, spec, parsed.created), found
         case ProxyConfigSpec() as spec:
             return proxy_config(parsed.reference, spec, parsed.created), parsed.findings
+        case PeerAuthenticationSpec() as spec:
+            found = (*parsed.findings, *peer_findings(parsed.reference, spec))
+            return peer_policy(parsed.reference, spec, parsed.created), found
         case WorkloadGroupSpec() as spec:
             return None, (*parsed.findings, *group_findings(parsed.reference, spec))
         case SidecarSpec() as spec:
@@ -213,6 +223,10 @@ def _things(
         "EnvoyFilter",
         "ProxyConfig",
         "WorkloadGroup",
+        "PeerAuthentication",
+        "RequestAuthentication",
+        "AuthorizationPolicy",
+        "WasmPlugin",
     ):
         for obj in filter(is_istio, by_kind.get(kind, ())):
             thing, found = memo.get(_thing, obj, defaults)
@@ -230,7 +244,8 @@ def _snapshot(table: InputTable, things: tuple[Thing, ...], memo: Memo, defaults
     registrar = memo.depends("registrar", Registrar)
     # Nodes tell of themselves all the time; what counts is where they are.
     nodes = memo.keep("nodes", memo.get(node_localities, by_kind.get("Node", ())))
-    made = registrar.update(pods, services, slices, selectable, defaults.service_export_to, nodes)
+    peers = memo.keep("peer policies", tuple(thing for thing in things if isinstance(thing, PeerPolicy)))
+    made = registrar.update(pods, services, slices, selectable, defaults.service_export_to, nodes, peers)
     written = [thing for thing in things if isinstance(thing, VirtualService)]
     routes: dict[str, list[VirtualService]] = defaultdict(list)
     for item in resolve_delegates(written, memo):
@@ -279,6 +294,7 @@ def _snapshot(table: InputTable, things: tuple[Thing, ...], memo: Memo, defaults
         envoy_filters=memo.get(tuple, tuple(thing for thing in things if isinstance(thing, EnvoyFilter))),
         telemetry=memo.keep("telemetry", tuple(telemetries)),
         sidecars=memo.keep("sidecars", tuple(sidecars)),
+        peer_policies=peers,
         proxy_configs=memo.keep("proxy configs", tuple(one for one in things if isinstance(one, ProxyConfigRule))),
         workload_entries=memo.keep("workload entries", selectable),
         credentials=memo.keep("credentials", _credentials(by_kind, memo)),

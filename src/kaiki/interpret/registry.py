@@ -12,15 +12,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kaiki.interpret.services import Workloads, endpoints_of, full_host, pods_of, service_from
 from kaiki.interpret.workload_entries import entry_endpoints
 from kaiki.interpret.workloads import at_node, workload_instance
+from kaiki.model.policy.peer import PeerPolicy, peer_modes
 from kaiki.model.service import Endpoint, Service, ServicePort
 from kaiki.model.table import Table, differences, updated
-from kaiki.model.workload import WorkloadInstance
+from kaiki.model.workload import ProxyKind, WorkloadInstance
 from kaiki.model.workload_entry import WorkloadEntry
 from kaiki.resources import core
 
@@ -54,6 +55,7 @@ class Registrar:
         self._entries: tuple[WorkloadEntry, ...] = ()
         self._export_to: tuple[str, ...] = ("*",)
         self._nodes: Mapping[str, str] = {}
+        self._peers: tuple[PeerPolicy, ...] = ()
         self._registry = Registry()
         self._pieces: dict[Place, dict[Key, core.Object]] = {}
         self._named_by: dict[Place, tuple[Place, ...]] = {}
@@ -70,11 +72,13 @@ class Registrar:
         entries: tuple[WorkloadEntry, ...] = (),
         export_to: tuple[str, ...] = ("*",),
         nodes: Mapping[str, str] | None = None,
+        peers: tuple[PeerPolicy, ...] = (),
     ) -> Registry:
         """The registry of these objects. `entries` are endpoints of what selects them; `export_to` is where Services
-        are visible that do not say it; `nodes` are the localities of nodes by name."""
+        are visible that do not say it; `nodes` are the localities of nodes by name; `peers` say who
+        is not to be called with mutual TLS, the oldest first."""
         try:
-            return self._update(pods, services, slices, entries, export_to, nodes or {})
+            return self._update(pods, services, slices, entries, export_to, nodes or {}, peers)
         except BaseException:
             # Half of a change is no ground to build the next one on.
             self._forget()
@@ -88,9 +92,10 @@ class Registrar:
         entries: tuple[WorkloadEntry, ...],
         export_to: tuple[str, ...],
         nodes: Mapping[str, str],
+        peers: tuple[PeerPolicy, ...],
     ) -> Registry:
         before = self._registry
-        workloads = self._follow_pods(pods, nodes)
+        workloads = self._follow_pods(pods, nodes, peers)
         changed_pods = differences(before.workloads, workloads)
         wanted = services if export_to != self._export_to else differences(self._services, services)
         known, affected = self._follow_services(services, wanted, export_to)
@@ -108,17 +113,20 @@ class Registrar:
             services_by_workload=self._selections(services, known, workloads, changed_pods),
         )
         self._pods, self._services, self._slices = pods, services, slices
-        self._entries, self._export_to, self._nodes = entries, export_to, nodes
+        self._entries, self._export_to, self._nodes, self._peers = entries, export_to, nodes, peers
         if not _same(before, made):
             self._registry = made
         return self._registry
 
-    def _follow_pods(self, pods: Objects, nodes: Mapping[str, str]) -> Table[Place, WorkloadInstance]:
+    def _follow_pods(
+        self, pods: Objects, nodes: Mapping[str, str], peers: tuple[PeerPolicy, ...]
+    ) -> Table[Place, WorkloadInstance]:
         changes: dict[Place, WorkloadInstance | None] = {}
-        for key in differences(self._pods, pods) if nodes == self._nodes else {**self._pods, **pods}:
+        same = nodes == self._nodes and peers == self._peers
+        for key in differences(self._pods, pods) if same else {**self._pods, **pods}:
             place, pod = key[1:], pods.get(key)
             known = self._registry.workloads.get(place)
-            made = None if pod is None or core.is_finished(pod) else self._shared(_instance(pod, nodes))
+            made = None if pod is None or core.is_finished(pod) else self._shared(_instance(pod, nodes, peers))
             changes[place] = known if known == made else made
             (self._pods_in[place[0]].discard if made is None else self._pods_in[place[0]].add)(place)
         if len(self._equal) > _MOST_EQUAL + len(pods):
@@ -128,7 +136,7 @@ class Registrar:
     def _shared(self, made: WorkloadInstance) -> WorkloadInstance:
         """Pods of one workload have the same labels and identity: a hundred thousand of them hold these once."""
         known = self._equal.setdefault
-        for name in ("labels", "identity", "metric_labels"):
+        for name in ("labels", "identity", "metric_labels", "peer_modes"):
             value = getattr(made, name)
             object.__setattr__(made, name, known(value, value))
         return made
@@ -237,9 +245,11 @@ class Registrar:
         return [known[full_host(key[2], key[1])] for key in keys]
 
 
-def _instance(pod: core.Object, nodes: Mapping[str, str]) -> WorkloadInstance:
-    """A pod, which is where its node is unless it says otherwise."""
+def _instance(pod: core.Object, nodes: Mapping[str, str], peers: tuple[PeerPolicy, ...]) -> WorkloadInstance:
+    """A pod, which is where its node is unless it says otherwise, and takes what its policies say."""
     made = workload_instance(pod)
+    if peers and made.proxy is ProxyKind.SIDECAR:
+        made = replace(made, peer_modes=peer_modes(peers, made.namespace, made.labels))
     return made if made.locality or made.node not in nodes else at_node(made, nodes[made.node])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kaiki.model.service import Endpoint, Protocol, Service, ServicePort
-from kaiki.model.workload import ProxyKind, WorkloadInstance
+from kaiki.model.workload import WorkloadInstance
 from kaiki.resources import core
 
 CLUSTER_DOMAIN = "cluster.local"
@@ -135,7 +135,7 @@ def _endpoints(piece: core.Object, port: int, pods: Workloads) -> Iterable[Endpo
                 address=str(address),
                 port=port,
                 healthy=ready is None or bool(ready),
-                mtls=pod is not None and pod.proxy is ProxyKind.SIDECAR,
+                mtls=pod is not None and pod.takes_mutual_tls(port),
                 identity=pod.identity if pod else None,
                 metric_labels=pod.metric_labels if pod else None,
                 subset_labels=pod.labels if pod else (),

@@ -20,6 +20,7 @@ from kaiki.model.policy.telemetry import (
     TracingRule,
 )
 from kaiki.resources.istio import telemetry as api
+from kaiki.resources.istio.common import PolicyTargetReference
 
 METRIC_NAMES: Mapping[str, str] = {
     "REQUEST_COUNT": "istio_requests_total",
@@ -65,7 +66,7 @@ def telemetry(source: ObjectRef, spec: api.TelemetrySpec, created: str) -> Telem
     )
 
 
-def _is_gateway(reference: api.PolicyTargetReference) -> bool:
+def _is_gateway(reference: PolicyTargetReference) -> bool:
     return (reference.group, reference.kind) == (_GATEWAY_GROUP, "Gateway")
 
 
@@ -184,7 +185,7 @@ def telemetry_findings(source: ObjectRef, spec: api.TelemetrySpec) -> Iterator[F
             yield from _override_findings(source, override, f"spec.metrics[{index}].overrides[{number}]")
 
 
-def _references(spec: api.TelemetrySpec) -> Iterator[tuple[str, api.PolicyTargetReference]]:
+def _references(spec: api.TelemetrySpec) -> Iterator[tuple[str, PolicyTargetReference]]:
     if spec.target_ref is not None:
         yield "spec.targetRef", spec.target_ref
     for index, reference in enumerate(spec.target_refs):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from kaiki.model.identity import Identity, WorkloadLabels
+from kaiki.model.policy.peer import PERMISSIVE, PeerModes
 from kaiki.model.policy.telemetry import TracingDefaults
 
 REACH_LOOPBACK_ANNOTATION = "kaiki.io/reach-loopback"
@@ -28,7 +29,8 @@ class WorkloadInstance:
 
     `labels` are the pod's own, sorted; `ready` is its Ready condition; `owner_kind` is the kind of the workload that
     owns it (`Deployment`, `Pod`, …). `address` is empty until the pod has one. `tracing` is what the pod's annotation
-    `proxy.istio.io/config` says of it. `locality` is the pod's own, else that of its node.
+    `proxy.istio.io/config` says of it. `locality` is the pod's own, else that of its node. `peer_modes` is which TLS
+    its sidecar takes.
     """
 
     name: str
@@ -45,11 +47,16 @@ class WorkloadInstance:
     named_ports: tuple[tuple[str, int], ...] = field(default=())
     tracing: TracingDefaults | None = None
     locality: str = ""
+    peer_modes: PeerModes = PERMISSIVE
 
     @property
     def key(self) -> tuple[str, str]:
         """(namespace, name)."""
         return self.namespace, self.name
+
+    def takes_mutual_tls(self, port: int) -> bool:
+        """Whether clients of the mesh speak mutual TLS to a port of the pod."""
+        return self.proxy is ProxyKind.SIDECAR and not self.peer_modes.refuses_mutual_tls(port)
 
     def matches(self, selector: tuple[tuple[str, str], ...]) -> bool:
         """Whether every pair of a non-empty equality selector is among the pod's labels."""

@@ -5,21 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from kaiki.resources.istio.authorization_policy import AuthorizationPolicySpec
 from kaiki.resources.istio.common import ApiType
 from kaiki.resources.istio.destination_rule import DestinationRuleSpec
 from kaiki.resources.istio.envoy_filter import EnvoyFilterSpec
 from kaiki.resources.istio.gateway import GatewaySpec
+from kaiki.resources.istio.peer_authentication import PeerAuthenticationSpec
 from kaiki.resources.istio.proxy_config import ProxyConfigSpec
+from kaiki.resources.istio.request_authentication import RequestAuthenticationSpec
 from kaiki.resources.istio.service_entry import ServiceEntrySpec, WorkloadEntry
 from kaiki.resources.istio.sidecar import SidecarSpec
 from kaiki.resources.istio.telemetry import TelemetrySpec
 from kaiki.resources.istio.virtual_service import VirtualServiceSpec
+from kaiki.resources.istio.wasm_plugin import WasmPluginSpec
 from kaiki.resources.istio.workload_group import WorkloadGroupSpec
 from kaiki.resources.schema import Schema, schema_of
 
 _GROUP = "networking.istio.io"
 _VERSIONS = ("v1", "v1beta1", "v1alpha3")
 """The first is the one stored; all have the same schema."""
+_SECURITY = "security.istio.io"
+_SECURITY_VERSIONS = ("v1", "v1beta1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +40,36 @@ class _Kind:
 
 
 _KINDS = (
+    _Kind(
+        "AuthorizationPolicy",
+        "authorizationpolicies",
+        "ap",
+        AuthorizationPolicySpec,
+        (("Action", ".spec.action", "What becomes of requests that match."),),
+        _SECURITY,
+        _SECURITY_VERSIONS,
+    ),
     _Kind("DestinationRule", "destinationrules", "dr", DestinationRuleSpec, (("Host", ".spec.host", "The host."),)),
     _Kind("EnvoyFilter", "envoyfilters", "envoyfilter", EnvoyFilterSpec, (), versions=("v1alpha3",)),
     _Kind("Gateway", "gateways", "gw", GatewaySpec, ()),
+    _Kind(
+        "PeerAuthentication",
+        "peerauthentications",
+        "pa",
+        PeerAuthenticationSpec,
+        (("Mode", ".spec.mtls.mode", "Which TLS is taken from other workloads."),),
+        _SECURITY,
+        _SECURITY_VERSIONS,
+    ),
+    _Kind(
+        "RequestAuthentication",
+        "requestauthentications",
+        "ra",
+        RequestAuthenticationSpec,
+        (),
+        _SECURITY,
+        _SECURITY_VERSIONS,
+    ),
     _Kind(
         "ServiceEntry",
         "serviceentries",
@@ -57,6 +90,7 @@ _KINDS = (
         (("Address", ".spec.address", "Where the workload is."),),
     ),
     _Kind("ProxyConfig", "proxyconfigs", "pc", ProxyConfigSpec, (), versions=("v1beta1",)),
+    _Kind("WasmPlugin", "wasmplugins", "", WasmPluginSpec, (), "extensions.istio.io", ("v1alpha1",)),
     _Kind("WorkloadGroup", "workloadgroups", "wg", WorkloadGroupSpec, ()),
     _Kind("Sidecar", "sidecars", "sidecar", SidecarSpec, ()),
     _Kind(
@@ -93,7 +127,7 @@ def _definition(kind: _Kind) -> dict[str, Any]:
                 "listKind": f"{kind.kind}List",
                 "plural": kind.plural,
                 "singular": kind.kind.lower(),
-                "shortNames": [kind.short],
+                **({"shortNames": [kind.short]} if kind.short else {}),
                 "categories": ["istio-io", kind.group.replace(".", "-")],
             },
             "versions": [_version(name, kind) for name in kind.versions],

@@ -33,6 +33,7 @@ _TYPES: dict[str, ResourceType] = {
         resource.PEER_AUTHENTICATIONS,
         resource.REQUEST_AUTHENTICATIONS,
         resource.TELEMETRIES,
+        resource.WASM_PLUGINS,
         resource.HTTP_ROUTES,
         resource.GATEWAY_CLASSES,
         resource.LISTENER_SETS,

@@ -8,6 +8,7 @@ from envoy.config.core.v3 import base_pb2
 
 from kaiki.model.finding import ObjectRef
 
+_GROUPS = {"PeerAuthentication": "security.istio.io", "AuthorizationPolicy": "security.istio.io"}
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -16,7 +17,8 @@ def config_path(source: ObjectRef) -> str:
     if source.kind.endswith("Route") or source.kind == "BackendTLSPolicy":
         return f"/apis/gateway.networking.k8s.io/v1/namespaces/{source.namespace}/{source.kind.lower()}/{source.name}"
     kind = _CAPITAL.sub("-", source.kind).lower()
-    return f"/apis/networking.istio.io/v1/namespaces/{source.namespace}/{kind}/{source.name}"
+    group = _GROUPS.get(source.kind, "networking.istio.io")
+    return f"/apis/{group}/v1/namespaces/{source.namespace}/{kind}/{source.name}"
 
 
 def mark_origin(metadata: base_pb2.Metadata, source: ObjectRef, rule: str = "") -> None:

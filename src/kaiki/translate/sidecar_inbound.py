@@ -1,9 +1,11 @@
-"""What a sidecar does with calls to its application: `virtualInbound` on 15006, PERMISSIVE.
+"""What a sidecar does with calls to its application: `virtualInbound` on 15006.
 
     for every port that a service names        for all other ports
       TLS with Istio's ALPN → mTLS chain          the same, sniffed, to InboundPassthroughCluster
       plaintext             → plaintext chain
       other TLS             → as TCP (the application's own)
+
+That is PERMISSIVE; STRICT leaves only the mTLS chains, DISABLE only the others (PeerAuthentication).
 
 A listener depends on ports and protocols alone, so pods of many workloads share its bytes: whose service it is stands
 in the cluster's metadata, who the workload is in the proxy's environment.
@@ -18,9 +20,11 @@ from typing import NamedTuple
 from envoy.config.core.v3 import base_pb2
 from envoy.config.listener.v3 import listener_components_pb2
 
+from kaiki.model.finding import ObjectRef
 from kaiki.model.gateway import ServerTls
 from kaiki.model.memo import Memo
 from kaiki.model.policy.destination import ConnectionPool
+from kaiki.model.policy.peer import PERMISSIVE, MutualTlsMode, PeerMode, PeerModes, peer_modes
 from kaiki.model.proxy import Capture, Proxy, Resource
 from kaiki.model.service import Protocol, Service, ServicePort
 from kaiki.model.sidecar import IngressListener, Sidecar, endpoint_problem
@@ -42,6 +46,7 @@ from kaiki.translate.listeners import (
     original_destination,
     tls_inspector,
 )
+from kaiki.translate.origins import mark_origin
 
 _SERVER_HTTP = ("h2", "http/1.1")
 
@@ -54,16 +59,17 @@ class InboundPort(NamedTuple):
     service: Service
     ingress: IngressListener | None = None
 
-    def shape(self, general: ConnectionPool | None) -> InboundShape:
-        """What the listener depends on; `general` are the limits of all ports."""
+    def shape(self, general: ConnectionPool | None, modes: PeerModes) -> InboundShape:
+        """What the listener depends on; `general` are the limits of all ports, `modes` which TLS they take."""
         tls = self.ingress.tls if self.ingress else None
         usable = tls is not None and tls.needs_pair and tls.server_certificate and tls.private_key
         pool = (self.ingress.pool if self.ingress else None) or general
         own = replace(tls, credential="", other_credentials=(), roots_credential="") if tls and usable else None
-        return self.number, self.protocol, own, tcp_settings(pool, None)
+        mode = PERMISSIVE.general if own else modes.at(self.number)
+        return self.number, self.protocol, own, tcp_settings(pool, None), mode
 
 
-InboundShape = tuple[int, Protocol, ServerTls | None, TcpSettings]
+InboundShape = tuple[int, Protocol, ServerTls | None, TcpSettings, PeerMode]
 
 
 def inbound_ports(snapshot: MeshSnapshot, proxy: Proxy, sidecar: Sidecar | None = None) -> tuple[InboundPort, ...]:
@@ -125,12 +131,18 @@ def inbound(
     """The inbound listeners, and the clusters they refer to."""
     ports = inbound_ports(snapshot, proxy, sidecar)
     general = sidecar.inbound_pool if sidecar else None
-    captured = tuple(port.shape(general) for port in ports if port.ingress is None or port.ingress.captured)
-    listeners = [memo.shared(_listener, captured)]
+    modes = _modes(snapshot, proxy)
+    captured = tuple(port.shape(general, modes) for port in ports if port.ingress is None or port.ingress.captured)
+    listeners = [memo.shared(_listener, captured, modes.general)]
     for port in ports:
         if port.ingress is not None and not port.ingress.captured:
-            listeners.append(memo.shared(_bound_listener, port.ingress.bind or "0.0.0.0", *port.shape(general)))
+            listeners.append(memo.shared(_bound_listener, port.ingress.bind or "0.0.0.0", *port.shape(general, modes)))
     return listeners, list(_clusters(ports, proxy.capture, memo, general))
+
+
+def _modes(snapshot: MeshSnapshot, proxy: Proxy) -> PeerModes:
+    workload = snapshot.workloads.get(proxy.key)
+    return workload.peer_modes if workload else peer_modes(snapshot.peer_policies, proxy.namespace, proxy.labels)
 
 
 def _clusters(
@@ -149,34 +161,34 @@ def _endpoint(item: IngressListener) -> str:
 
 
 def _bound_listener(
-    address: str, port: int, protocol: Protocol, tls: ServerTls | None, settings: TcpSettings
+    address: str, port: int, protocol: Protocol, tls: ServerTls | None, settings: TcpSettings, mode: PeerMode
 ) -> Resource:
     """A port that is bound instead of redirected."""
     name = f"{address}_{port}"
     message = listener(name, address, port, base_pb2.INBOUND, bind=True)
     inspect(message, tls_inspector(), http_inspector() if protocol is Protocol.AUTO else http_inspector((port,)))
-    message.filter_chains.extend(_port_chains(0, protocol, cluster_names.inbound(port), tls, settings))
+    message.filter_chains.extend(_port_chains(0, protocol, cluster_names.inbound(port), tls, settings, mode))
     return resource(name, message)
 
 
-def _listener(ports: tuple[InboundShape, ...]) -> Resource:
+def _listener(ports: tuple[InboundShape, ...], others: PeerMode) -> Resource:
     name, own = cluster_names.VIRTUAL_INBOUND, cluster_names.INBOUND_PORT
     message = listener(name, "0.0.0.0", own, base_pb2.INBOUND, bind=True)
     declared = (number for number, protocol, *_ in ports if protocol is not Protocol.AUTO)
     inspect(message, original_destination(), tls_inspector(), http_inspector(declared))
     drop_own_port(message, own)
-    for number, protocol, tls, settings in ports:
-        message.filter_chains.extend(_port_chains(number, protocol, cluster_names.inbound(number), tls, settings))
-    message.filter_chains.extend(_chains(0, Protocol.AUTO, cluster_names.INBOUND_PASSTHROUGH, NO_TCP_SETTINGS))
+    for number, protocol, tls, settings, mode in ports:
+        message.filter_chains.extend(_port_chains(number, protocol, cluster_names.inbound(number), tls, settings, mode))
+    message.filter_chains.extend(_chains(0, Protocol.AUTO, cluster_names.INBOUND_PASSTHROUGH, NO_TCP_SETTINGS, others))
     return resource(name, message)
 
 
 def _port_chains(
-    port: int, protocol: Protocol, cluster: str, tls: ServerTls | None, settings: TcpSettings
+    port: int, protocol: Protocol, cluster: str, tls: ServerTls | None, settings: TcpSettings, mode: PeerMode
 ) -> Iterator[listener_components_pb2.FilterChain]:
     """The chains of one port; those of the mesh, unless a Sidecar says which TLS its clients speak instead."""
     if tls is None:
-        return _chains(port, protocol, cluster, settings)
+        return _chains(port, protocol, cluster, settings, mode)
     http = protocol.is_http or protocol in (Protocol.AUTO, Protocol.HTTPS)
     chain = _chain(port, "tls", (), "own-tls")
     chain.transport_socket.CopyFrom(transport_sockets.plain_server(tls, _SERVER_HTTP if http else ()))
@@ -186,19 +198,45 @@ def _port_chains(
 
 
 def _chains(
+    port: int, protocol: Protocol, cluster: str, settings: TcpSettings, peers: PeerMode
+) -> Iterator[listener_components_pb2.FilterChain]:
+    """The chains of one port (0: all others) for what may be spoken there."""
+    mode, source = peers
+    if mode is not MutualTlsMode.DISABLE:
+        yield from (_asked_for(chain, source) for chain in _mesh_chains(port, protocol, cluster, settings))
+    if mode is not MutualTlsMode.STRICT:
+        yield from (_asked_for(chain, source) for chain in _plain_chains(port, protocol, cluster, settings))
+
+
+def _asked_for(
+    chain: listener_components_pb2.FilterChain, source: ObjectRef | None
+) -> listener_components_pb2.FilterChain:
+    if source is not None:
+        mark_origin(chain.metadata, source)
+    return chain
+
+
+def _mesh_chains(
     port: int, protocol: Protocol, cluster: str, settings: TcpSettings
 ) -> Iterator[listener_components_pb2.FilterChain]:
-    """The chains of one port (0: all others). Without settings for bytes, a chain speaks HTTP."""
-    if protocol.is_http:
-        yield _mesh_chain(port, protocol, cluster, MESH_HTTP_PROTOCOLS + MESH_TCP_PROTOCOLS, None)
-        yield _plain_chain(port, protocol, cluster, "raw_buffer", (), None)
-        return
+    """Those that take mutual TLS. Without settings for bytes, a chain speaks HTTP."""
     if protocol is Protocol.AUTO:
         yield _mesh_chain(port, protocol, cluster, MESH_HTTP_PROTOCOLS, None)
         yield _mesh_chain(port, protocol, cluster, MESH_TCP_PROTOCOLS, settings)
-        yield _plain_chain(port, protocol, cluster, "raw_buffer", HTTP_PROTOCOLS, None)
     else:
-        yield _mesh_chain(port, protocol, cluster, MESH_HTTP_PROTOCOLS + MESH_TCP_PROTOCOLS, settings)
+        spoken = None if protocol.is_http else settings
+        yield _mesh_chain(port, protocol, cluster, MESH_HTTP_PROTOCOLS + MESH_TCP_PROTOCOLS, spoken)
+
+
+def _plain_chains(
+    port: int, protocol: Protocol, cluster: str, settings: TcpSettings
+) -> Iterator[listener_components_pb2.FilterChain]:
+    """Those that take plaintext, and the application's own TLS as the bytes it is."""
+    if protocol.is_http:
+        yield _plain_chain(port, protocol, cluster, "raw_buffer", (), None)
+        return
+    if protocol is Protocol.AUTO:
+        yield _plain_chain(port, protocol, cluster, "raw_buffer", HTTP_PROTOCOLS, None)
     yield _plain_chain(port, protocol, cluster, "tls", (), settings)
     yield _plain_chain(port, protocol, cluster, "raw_buffer", (), settings)
 

@@ -2,7 +2,7 @@
 
     KAI02xx  VirtualServices       KAI03xx  DestinationRules       KAI04xx  Gateways       KAI05xx  ServiceEntries
     KAI12xx  Telemetry
-    KAI21xx  Sidecars              KAI22xx  WorkloadEntries       KAI23xx  ProxyConfigs
+    KAI21xx  Sidecars              KAI22xx  WorkloadEntries       KAI23xx  ProxyConfigs   KAI24xx  PeerAuthentications
 
 All of it is judged from the snapshot alone, object by object, so that the same words are said at admission (when the
 object is not stored yet) and afterwards.
@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from kaiki.interpret.references.destinations import policy_findings
 from kaiki.interpret.references.entrances import gateway_findings
 from kaiki.interpret.references.entries import entry_findings
+from kaiki.interpret.references.peers import peer_policy_findings
 from kaiki.interpret.references.proxy_configs import proxy_config_findings
 from kaiki.interpret.references.reports import telemetry_findings
 from kaiki.interpret.references.routes import route_findings
@@ -24,6 +25,7 @@ from kaiki.model.envoy_filter import EnvoyFilter
 from kaiki.model.finding import Finding
 from kaiki.model.gateway import Gateway
 from kaiki.model.policy.destination import DestinationPolicy
+from kaiki.model.policy.peer import PeerPolicy
 from kaiki.model.policy.telemetry import TelemetryPolicy
 from kaiki.model.proxy_settings import ProxyConfigRule
 from kaiki.model.route import VirtualService
@@ -42,6 +44,7 @@ Thing = (
     | WorkloadEntry
     | EnvoyFilter
     | ProxyConfigRule
+    | PeerPolicy
 )
 
 
@@ -64,6 +67,8 @@ def references(snapshot: MeshSnapshot, things: Iterable[Thing]) -> list[Finding]
                 found += sidecar_findings(snapshot, thing)
             case ProxyConfigRule():
                 found += proxy_config_findings(snapshot, thing)
+            case PeerPolicy():
+                found += peer_policy_findings(snapshot, thing)
             case WorkloadEntry():
                 found += workload_findings(snapshot, thing)
     return found

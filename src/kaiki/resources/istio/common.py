@@ -61,6 +61,15 @@ class WorkloadSelector(ApiType, frozen=True):
     match_labels: dict[str, str] = {}
 
 
+class PolicyTargetReference(ApiType, frozen=True):
+    """An object the policy is attached to, in its own namespace."""
+
+    kind: str
+    name: str
+    group: str = ""
+    namespace: str = ""
+
+
 def seconds(text: str) -> float:
     """The seconds of a duration such as `1h30m`, `2s` or `100ms`."""
     return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _DURATION_PART.findall(text))

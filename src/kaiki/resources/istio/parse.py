@@ -19,11 +19,14 @@ import re2
 
 from kaiki.model.finding import Finding, ObjectRef, Severity
 from kaiki.resources import core
+from kaiki.resources.istio.authorization_policy import AuthorizationPolicySpec
 from kaiki.resources.istio.common import ApiType, StringMatch
 from kaiki.resources.istio.destination_rule import DestinationRuleSpec
 from kaiki.resources.istio.envoy_filter import EnvoyFilterSpec, ProxyMatch
 from kaiki.resources.istio.gateway import GatewaySpec
+from kaiki.resources.istio.peer_authentication import PeerAuthenticationSpec
 from kaiki.resources.istio.proxy_config import ProxyConfigSpec
+from kaiki.resources.istio.request_authentication import RequestAuthenticationSpec
 from kaiki.resources.istio.service_entry import ServiceEntrySpec, WorkloadEntry
 from kaiki.resources.istio.sidecar import SidecarSpec
 from kaiki.resources.istio.telemetry import TelemetrySpec
@@ -33,6 +36,7 @@ from kaiki.resources.istio.virtual_service import (
     TLSMatchAttributes,
     VirtualServiceSpec,
 )
+from kaiki.resources.istio.wasm_plugin import WasmPluginSpec
 from kaiki.resources.istio.workload_group import WorkloadGroupSpec
 
 GROUP = "networking.istio.io"
@@ -47,8 +51,18 @@ SPECS: Mapping[str, type[ApiType]] = {
     "EnvoyFilter": EnvoyFilterSpec,
     "WorkloadGroup": WorkloadGroupSpec,
     "ProxyConfig": ProxyConfigSpec,
+    "AuthorizationPolicy": AuthorizationPolicySpec,
+    "PeerAuthentication": PeerAuthenticationSpec,
+    "RequestAuthentication": RequestAuthenticationSpec,
+    "WasmPlugin": WasmPluginSpec,
 }
-GROUPS: Mapping[str, str] = {"Telemetry": "telemetry.istio.io"}
+GROUPS: Mapping[str, str] = {
+    "Telemetry": "telemetry.istio.io",
+    "AuthorizationPolicy": "security.istio.io",
+    "PeerAuthentication": "security.istio.io",
+    "RequestAuthentication": "security.istio.io",
+    "WasmPlugin": "extensions.istio.io",
+}
 """Kinds of other groups than `GROUP`."""
 _PLACE = re.compile(r"^(?P<cause>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
 

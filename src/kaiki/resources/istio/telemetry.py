@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from kaiki.resources.istio.common import ApiType, Duration, WorkloadSelector
+from kaiki.resources.istio.common import ApiType, Duration, PolicyTargetReference, WorkloadSelector
 
 Mode = Literal["CLIENT_AND_SERVER", "CLIENT", "SERVER"]
 Metric = Literal[
@@ -22,15 +22,6 @@ Metric = Literal[
     "GRPC_REQUEST_MESSAGES",
     "GRPC_RESPONSE_MESSAGES",
 ]
-
-
-class PolicyTargetReference(ApiType, frozen=True):
-    """An object the policy is attached to, in its own namespace."""
-
-    kind: str
-    name: str
-    group: str = ""
-    namespace: str = ""
 
 
 class ProviderRef(ApiType, frozen=True):

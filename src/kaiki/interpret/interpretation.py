@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from kaiki.interpret.authorization_policies import access_findings, access_policy
 from kaiki.interpret.credentials import CREDENTIAL, credential
 from kaiki.interpret.delegates import delegate_key, resolve_delegates
 from kaiki.interpret.destination_rules import destination_policy
@@ -46,6 +47,7 @@ from kaiki.model.finding import Finding, Severity
 from kaiki.model.gateway import Gateway
 from kaiki.model.memo import Memo
 from kaiki.model.mesh import DEFAULT_SETTINGS
+from kaiki.model.policy.access import AccessPolicy
 from kaiki.model.policy.destination import DestinationPolicy
 from kaiki.model.policy.peer import PeerPolicy
 from kaiki.model.policy.telemetry import TelemetryPolicy
@@ -56,6 +58,7 @@ from kaiki.model.sidecar import Sidecar
 from kaiki.model.snapshot import MeshSnapshot
 from kaiki.model.workload_entry import WorkloadEntry
 from kaiki.resources import core
+from kaiki.resources.istio.authorization_policy import AuthorizationPolicySpec
 from kaiki.resources.istio.destination_rule import DestinationRuleSpec
 from kaiki.resources.istio.envoy_filter import EnvoyFilterSpec
 from kaiki.resources.istio.gateway import GatewaySpec
@@ -196,6 +199,11 @@ def _as_written(obj: core.Object) -> tuple[Thing | None, tuple[Finding, ...]]:
             return envoy_filter(parsed.reference, spec, parsed.created), found
         case ProxyConfigSpec() as spec:
             return proxy_config(parsed.reference, spec, parsed.created), parsed.findings
+        case AuthorizationPolicySpec() as spec:
+            found = (*parsed.findings, *access_findings(parsed.reference, spec))
+            if any(finding.severity is Severity.ERROR for finding in found):
+                return None, found
+            return access_policy(parsed.reference, spec, obj, parsed.created), found
         case PeerAuthenticationSpec() as spec:
             found = (*parsed.findings, *peer_findings(parsed.reference, spec))
             return peer_policy(parsed.reference, spec, parsed.created), found
@@ -295,6 +303,7 @@ def _snapshot(table: InputTable, things: tuple[Thing, ...], memo: Memo, defaults
         telemetry=memo.keep("telemetry", tuple(telemetries)),
         sidecars=memo.keep("sidecars", tuple(sidecars)),
         peer_policies=peers,
+        access_policies=memo.keep("access policies", tuple(one for one in things if isinstance(one, AccessPolicy))),
         proxy_configs=memo.keep("proxy configs", tuple(one for one in things if isinstance(one, ProxyConfigRule))),
         workload_entries=memo.keep("workload entries", selectable),
         credentials=memo.keep("credentials", _credentials(by_kind, memo)),

@@ -14,6 +14,7 @@ from kaiki.model.envoy_filter import EnvoyFilter
 from kaiki.model.finding import ObjectRef
 from kaiki.model.gateway import Gateway
 from kaiki.model.mesh import DEFAULT_SETTINGS, MeshSettings
+from kaiki.model.policy.access import AccessPolicy
 from kaiki.model.policy.destination import DestinationPolicy
 from kaiki.model.policy.peer import PeerPolicy
 from kaiki.model.policy.telemetry import TelemetryPolicy
@@ -42,7 +43,8 @@ class MeshSnapshot:
     - `gateways`: the oldest first;
     - `entries`: host name → the ServiceEntry it comes from; hosts of Kubernetes' Services are not among them;
     - `telemetry`: the Telemetry objects, the oldest first;
-    - `sidecars`, `workload_entries`, `proxy_configs`, `peer_policies`: the oldest first;
+    - `sidecars`, `workload_entries`, `proxy_configs`, `peer_policies`, `access_policies`: the oldest
+      first;
     - `credentials`: (namespace, name) → what is known of a Secret some Gateway names;
     - `keeps_sessions`: whether some route keeps sessions at one endpoint;
     - `services_by_workload`: (namespace, pod name) → the services that select it, the oldest first.
@@ -68,6 +70,7 @@ class MeshSnapshot:
     sidecars: tuple[Sidecar, ...] = ()
     proxy_configs: tuple[ProxyConfigRule, ...] = ()
     peer_policies: tuple[PeerPolicy, ...] = ()
+    access_policies: tuple[AccessPolicy, ...] = ()
     workload_entries: tuple[WorkloadEntry, ...] = ()
     keeps_sessions: bool = False
 

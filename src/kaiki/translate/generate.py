@@ -17,6 +17,7 @@ from kaiki.model.sidecar import Sidecar
 from kaiki.model.snapshot import MeshSnapshot
 from kaiki.model.table import Overlay
 from kaiki.model.workload import ProxyKind
+from kaiki.translate.access import guarded
 from kaiki.translate.encode import by_name
 from kaiki.translate.gateway import gateway
 from kaiki.translate.observation import observed
@@ -50,6 +51,7 @@ def generate(snapshot: MeshSnapshot, proxy: Proxy, memo: Memo) -> ProxyConfig:
     )
     scope = memo.get(_scope, snapshot, memo, proxy.namespace, labels, proxy.capture, sidecar, place, kind, node, shown)
     resources = gateway(scope, proxy) if proxy.kind is ProxyKind.GATEWAY else _sidecar(scope, proxy)
+    resources = guarded(resources, snapshot, proxy, memo) if snapshot.access_policies else resources
     resources = observed(resources, scope, proxy)
     if not snapshot.envoy_filters:
         return ProxyConfig(resources=resources)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from envoy.config.core.v3 import base_pb2
 
@@ -19,6 +20,13 @@ def config_path(source: ObjectRef) -> str:
     kind = _CAPITAL.sub("-", source.kind).lower()
     group = _GROUPS.get(source.kind, "networking.istio.io")
     return f"/apis/{group}/v1/namespaces/{source.namespace}/{kind}/{source.name}"
+
+
+def mark_policies(metadata: base_pb2.Metadata, sources: Iterable[ObjectRef]) -> None:
+    """Note the objects that refuse some of what a resource lets in."""
+    paths = metadata.filter_metadata["istio"].fields["policies"].list_value
+    for source in sources:
+        paths.values.add(string_value=config_path(source))
 
 
 def mark_origin(metadata: base_pb2.Metadata, source: ObjectRef, rule: str = "") -> None:

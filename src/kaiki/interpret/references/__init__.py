@@ -3,6 +3,7 @@
     KAI02xx  VirtualServices       KAI03xx  DestinationRules       KAI04xx  Gateways       KAI05xx  ServiceEntries
     KAI12xx  Telemetry
     KAI21xx  Sidecars              KAI22xx  WorkloadEntries       KAI23xx  ProxyConfigs   KAI24xx  PeerAuthentications
+    KAI25xx  AuthorizationPolicies
 
 All of it is judged from the snapshot alone, object by object, so that the same words are said at admission (when the
 object is not stored yet) and afterwards.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kaiki.interpret.references.access import access_policy_findings
 from kaiki.interpret.references.destinations import policy_findings
 from kaiki.interpret.references.entrances import gateway_findings
 from kaiki.interpret.references.entries import entry_findings
@@ -24,6 +26,7 @@ from kaiki.interpret.references.workload_entries import workload_findings
 from kaiki.model.envoy_filter import EnvoyFilter
 from kaiki.model.finding import Finding
 from kaiki.model.gateway import Gateway
+from kaiki.model.policy.access import AccessPolicy
 from kaiki.model.policy.destination import DestinationPolicy
 from kaiki.model.policy.peer import PeerPolicy
 from kaiki.model.policy.telemetry import TelemetryPolicy
@@ -45,6 +48,7 @@ Thing = (
     | EnvoyFilter
     | ProxyConfigRule
     | PeerPolicy
+    | AccessPolicy
 )
 
 
@@ -67,6 +71,8 @@ def references(snapshot: MeshSnapshot, things: Iterable[Thing]) -> list[Finding]
                 found += sidecar_findings(snapshot, thing)
             case ProxyConfigRule():
                 found += proxy_config_findings(snapshot, thing)
+            case AccessPolicy():
+                found += access_policy_findings(snapshot, thing)
             case PeerPolicy():
                 found += peer_policy_findings(snapshot, thing)
             case WorkloadEntry():

@@ -78,7 +78,6 @@ class AuthorizationPolicySpec(ApiType, frozen=True):
     """Who may call what, for the mesh, a namespace or some workloads; without rules nothing matches."""
 
     ONE_OF = (("selector", "targetRef", "targetRefs"),)
-    NOT_IN_FORCE = dict.fromkeys(("rules", "action"), "Nobody is refused by it; refuse in the application.")
 
     selector: WorkloadSelector | None = None
     target_ref: PolicyTargetReference | None = None

@@ -44,6 +44,10 @@ def create_standard_objects(store: Store, registry: Registry, service_range: str
         _create(store, registry, RBAC, "clusterroles", role)
     for binding in standard_bindings():
         _create(store, registry, RBAC, "clusterrolebindings", binding)
+    for component in ("controller-manager", "etcd-0", "scheduler"):
+        healthy = [{"type": "Healthy", "status": "True", "message": "ok"}]
+        status = {"kind": "ComponentStatus", "metadata": {"name": component}, "conditions": healthy}
+        _create(store, registry, "v1", "componentstatuses", status)
     address = str(ipaddress.ip_network(service_range)[1])
     labels = {"component": "apiserver", "provider": "kubernetes"}
     metadata: Object = {"name": "kubernetes", "namespace": "default", "labels": labels}

@@ -13,6 +13,7 @@ from typing import Any
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 CREATE_ONLY = ("create",)
+READ_ONLY = ("get", "list")
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,10 @@ def _without_descriptions(value: Any, in_properties: bool = False) -> Any:
 
 
 def _row(group: str, version: str, kind: str, plural: str, flags: str = "", short: str = "") -> ResourceType:
-    """One built-in kind. Flags: `c` cluster-scoped, `s` status, `x` scale, `a` category all, `g` counts generations."""
+    """One built-in kind. Flags: `c` cluster-scoped, `s` status, `x` scale, `a` category all, `g` counts generations.
+
+    `e` is the category api-extensions; `r` kinds that are asked and not stored, `l` those that can only be read.
+    """
     subresources = [Subresource("status", kind)] if "s" in flags else []
     if "x" in flags:
         subresources.append(Subresource("scale", "Scale", group="autoscaling", version="v1"))
@@ -136,7 +140,7 @@ def _row(group: str, version: str, kind: str, plural: str, flags: str = "", shor
         short_names=tuple(short.split()),
         categories=("all",) if "a" in flags else ("api-extensions",) if "e" in flags else (),
         subresources=(*subresources, *_EXTRA_SUBRESOURCES.get(plural, ())),
-        verbs=CREATE_ONLY if "r" in flags else ALL_VERBS,
+        verbs=CREATE_ONLY if "r" in flags else READ_ONLY if "l" in flags else ALL_VERBS,
         generation="g" in flags,
         definition=_definition(group, version, kind),
         # Events of both groups are the same objects.
@@ -177,6 +181,9 @@ _PACKAGES = {
     "admissionregistration.k8s.io": "io.k8s.api.admissionregistration",
     "authentication.k8s.io": "io.k8s.api.authentication",
     "authorization.k8s.io": "io.k8s.api.authorization",
+    "storagemigration.k8s.io": "io.k8s.api.storagemigration",
+    "internal.apiserver.k8s.io": "io.k8s.api.apiserverinternal",
+    "apiregistration.k8s.io": "io.k8s.kube-aggregator.pkg.apis.apiregistration",
     "apiextensions.k8s.io": "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions",
 }
 
@@ -210,6 +217,7 @@ BUILT_IN: tuple[ResourceType, ...] = (
     _row("batch", "v1", "Job", "jobs", "sag"),
     _row("batch", "v1", "CronJob", "cronjobs", "sag", "cj"),
     _row("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", "sa", "hpa"),
+    _row("autoscaling", "v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers", "sa", "hpa"),
     _row("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", "sg", "pdb"),
     _row("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", "g", "netpol"),
     _row("networking.k8s.io", "v1", "Ingress", "ingresses", "sg", "ing"),
@@ -247,6 +255,18 @@ BUILT_IN: tuple[ResourceType, ...] = (
     _row("storage.k8s.io", "v1", "CSIStorageCapacity", "csistoragecapacities"),
     _row("storage.k8s.io", "v1", "VolumeAttachment", "volumeattachments", "cs"),
     _row("storage.k8s.io", "v1", "VolumeAttributesClass", "volumeattributesclasses", "c", "vac"),
+    _row("", "v1", "ComponentStatus", "componentstatuses", "cl", "cs"),
+    _row("apiregistration.k8s.io", "v1", "APIService", "apiservices", "cse"),
+    # Kinds that have no stable version yet, each in its newest.
+    _row("certificates.k8s.io", "v1beta1", "ClusterTrustBundle", "clustertrustbundles", "c"),
+    _row("certificates.k8s.io", "v1beta1", "PodCertificateRequest", "podcertificaterequests", "s"),
+    _row("coordination.k8s.io", "v1beta1", "LeaseCandidate", "leasecandidates"),
+    _row("internal.apiserver.k8s.io", "v1alpha1", "StorageVersion", "storageversions", "cs"),
+    _row("resource.k8s.io", "v1beta2", "DeviceTaintRule", "devicetaintrules", "csg"),
+    _row("resource.k8s.io", "v1alpha3", "ResourcePoolStatusRequest", "resourcepoolstatusrequests", "cs"),
+    _row("scheduling.k8s.io", "v1alpha2", "PodGroup", "podgroups", "s"),
+    _row("scheduling.k8s.io", "v1alpha2", "Workload", "workloads"),
+    _row("storagemigration.k8s.io", "v1beta1", "StorageVersionMigration", "storageversionmigrations", "cs"),
     _row("authentication.k8s.io", "v1", "TokenReview", "tokenreviews", "cr"),
     _row("authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", "cr"),
     _row("authorization.k8s.io", "v1", "SubjectAccessReview", "subjectaccessreviews", "cr"),
@@ -290,6 +310,7 @@ _ACTED_ON = frozenset(
         "certificatesigningrequests",
         "ingresses",
         "ingressclasses",
+        "componentstatuses",
     ]
 )
 

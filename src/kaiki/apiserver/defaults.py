@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from kaiki.apiserver.autoscaling import default_autoscaler
 from kaiki.apiserver.catalog import ResourceType
 
 Object = dict[str, Any]
@@ -252,4 +253,5 @@ _DEFAULTS: dict[str, Callable[[Object], None]] = {
     "rolebindings.rbac.authorization.k8s.io": _binding,
     "clusterrolebindings.rbac.authorization.k8s.io": _binding,
     "endpointslices.discovery.k8s.io": _endpoint_slice,
+    "horizontalpodautoscalers.autoscaling": default_autoscaler,
 }

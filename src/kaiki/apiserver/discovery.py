@@ -17,7 +17,6 @@ def _versions(kinds: Iterable[ResourceType]) -> dict[str, dict[str, list[Resourc
     groups: dict[str, dict[str, list[ResourceType]]] = {}
     for kind in kinds:
         groups.setdefault(kind.group, {}).setdefault(kind.version, []).append(kind)
-    groups.setdefault("autoscaling", {}).setdefault("v1", [])
     return {
         group: dict(sorted(versions.items(), key=lambda item: _priority(item[0]), reverse=True))
         for group, versions in groups.items()

@@ -10,6 +10,7 @@ import orjson
 from aiohttp import web
 
 from kaiki.apiserver import patch, tables
+from kaiki.apiserver.authorization import request_verb
 from kaiki.apiserver.catalog import DELETE_OPTIONS, ResourceType
 from kaiki.apiserver.connections import write
 from kaiki.apiserver.errors import (
@@ -59,6 +60,9 @@ class ObjectHandlers:
         """Answer one request; ApiError when it is refused."""
         if request.subresource and not self._is_plain(request):
             return await self._subresources.handle(http, request)
+        verb = request_verb(http.method, bool(request.name), request.flag("watch"))
+        if not request.subresource and verb not in request.kind.verbs:
+            raise method_not_allowed()
         if request.name:
             return await self._handle_object(http, request)
         return await self._handle_collection(http, request)

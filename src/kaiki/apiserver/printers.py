@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from kaiki.apiserver.autoscaling import targets
 from kaiki.apiserver.durations import shorten, since
 from kaiki.apiserver.pod_printer import NONE, pod_cells
 
@@ -199,7 +200,14 @@ def _autoscaler(value: Object) -> list[Any]:
     spec, status = _spec(value), _status(value)
     target = spec.get("scaleTargetRef") or {}
     counts = [spec.get("minReplicas", 1), spec.get("maxReplicas", 0), status.get("currentReplicas", 0)]
-    return [_name(value), f"{target.get('kind')}/{target.get('name')}", "<unknown>", *counts, _age(value)]
+    return [_name(value), f"{target.get('kind')}/{target.get('name')}", targets(value), *counts, _age(value)]
+
+
+def _api_service(value: Object) -> list[Any]:
+    service = _spec(value).get("service")
+    conditions = {each["type"]: each["status"] for each in _status(value).get("conditions") or ()}
+    where = f"{service.get('namespace')}/{service.get('name')}" if service else "Local"
+    return [_name(value), where, conditions.get("Available", "Unknown"), _age(value)]
 
 
 def _disruption_budget(value: Object) -> list[Any]:
@@ -359,6 +367,11 @@ PRINTERS: dict[str, tuple[tuple[str, ...], Callable[[Object], list[Any]]]] = {
         ("Name", "Role", "Age", "+Users", "+Groups", "+ServiceAccounts"),
         _binding,
     ),
+    "componentstatuses": (
+        ("Name", "Status", "Message", "Error"),
+        lambda value: [_name(value), "Healthy", value["conditions"][0]["message"], ""],
+    ),
+    "apiservices.apiregistration.k8s.io": (("Name", "Service", "Available", "Age"), _api_service),
     "horizontalpodautoscalers.autoscaling": (
         ("Name", "Reference", "Targets", "MinPods", "MaxPods", "#Replicas", "Age"),
         _autoscaler,

@@ -29,10 +29,13 @@ def decode(body: bytes) -> Object:
         envelope = dict(_wire_fields(body[len(MAGIC) :]))
         identity = {number: _text(value) for number, value in _wire_fields(_raw(envelope.get(1, b"")))}
         kind = identity.get(2, "")
-        if kind not in MESSAGES:
+        versioned = f"{identity.get(1, '')}.{kind}"
+        message_name = versioned if versioned in MESSAGES else kind
+        if message_name not in MESSAGES:
             message = f'kind "{kind}" cannot be read as protobuf here; send it as JSON (kubectl apply -f does)'
             raise ApiError(415, "UnsupportedMediaType", message)
-        return {"apiVersion": identity.get(1, ""), "kind": kind, **_decode_message(kind, _raw(envelope.get(2, b"")))}
+        decoded = _decode_message(message_name, _raw(envelope.get(2, b"")))
+        return {"apiVersion": identity.get(1, ""), "kind": kind, **decoded}
     except (IndexError, ValueError, TypeError) as error:
         raise bad_request(f"the protobuf body cannot be read: {error}") from error
 

@@ -2,7 +2,8 @@
 
 Facts of Kubernetes's published `generated.proto` files, written as `number name type`. Types: none for a string,
 `int`, `bool` (`?` keeps a zero that was set), `bytes`, `[]` a list of strings, `map`, `bytesmap`, `quantitymap`, a
-message, `[message]`, and `inline message` for one whose fields appear in the parent.
+message, `[message]`, and `inline message` for one whose fields appear in the parent. Where versions
+of a kind differ, the apiVersion stands before it.
 """
 
 from __future__ import annotations
@@ -113,6 +114,9 @@ MESSAGES: dict[str, str] = {
     "HorizontalPodAutoscalerSpec": "1 scaleTargetRef CrossVersionObjectReference, 2 minReplicas int?, 3 maxReplicas "
     "int, "
     "4 metrics [MetricSpec]",
+    "autoscaling/v1.HorizontalPodAutoscaler": "1 metadata ObjectMeta, 2 spec HorizontalPodAutoscalerSpecV1",
+    "HorizontalPodAutoscalerSpecV1": "1 scaleTargetRef CrossVersionObjectReference, 2 minReplicas int?, 3 maxReplicas "
+    "int, 4 targetCPUUtilizationPercentage int?",
     "CrossVersionObjectReference": "1 kind, 2 name, 3 apiVersion",
     "MetricSpec": "1 type, 4 resource ResourceMetricSource",
     "ResourceMetricSource": "1 name, 2 target MetricTarget",

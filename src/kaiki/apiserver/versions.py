@@ -1,7 +1,7 @@
 """One object under several API versions: what is stored, and how each served version shows it.
 
 Custom resources use the conversion strategy None: only `apiVersion` differs. Core Events and those of events.k8s.io
-are one collection with different field names.
+are one collection with different field names; HorizontalPodAutoscalers have two versions (autoscaling.py).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from kaiki.apiserver import autoscaling
 from kaiki.apiserver.catalog import ResourceType
 from kaiki.apiserver.store import Record
 
@@ -45,6 +46,8 @@ def served_object(kind: ResourceType, record: Record) -> Object:
     if kind.kind == "Event":
         names = _EVENT_NAMES_BACK if kind.group else _EVENT_NAMES
         value = {names.get(key, key): item for key, item in value.items()}
+    elif kind.plural == autoscaling.PLURAL and not kind.custom:
+        value = autoscaling.to_v1(value)
     value["apiVersion"] = kind.api_version
     return value
 
@@ -54,6 +57,8 @@ def stored_object(kind: ResourceType, value: Object) -> Object:
     if kind.kind == "Event" and kind.group:
         renamed = {_EVENT_NAMES.get(key, key): item for key, item in value.items()}
         return renamed | {"apiVersion": "v1"}
+    if kind.plural == autoscaling.PLURAL and not kind.custom and kind.version == "v1":
+        return autoscaling.to_v2(value)
     if kind.storage_version and kind.storage_version != kind.version:
         return value | {"apiVersion": f"{kind.group}/{kind.storage_version}"}
     return value

@@ -392,3 +392,35 @@ def test_the_console_finds_requests_in_the_logs(walk: Mesh, receivers: Receivers
     assert [(one["kind"], one["name"], one["cause"]) for one in missing["responsible"]] == [
         ("VirtualService", "echo", "noRule")
     ]
+
+
+def test_a_pod_says_how_many_of_its_requests_are_traced(walk: Mesh, receivers: Receivers) -> None:
+    annotation = {"proxy.istio.io/config": "tracing: {sampling: 0}"}
+    template = {"spec": {"template": {"metadata": {"annotations": annotation}}}}
+    walk.kubectl("patch", "deployment", "client", "-n", "near", "--type=merge", "-p", json.dumps(template))
+    walk.kubectl("rollout", "status", "deployment/client", "-n", "near", "--timeout=90s")
+
+    def spans(path: str) -> list[str]:
+        with receivers.lock:
+            return [text for _, span in receivers.traces if path in (text := str(span.attributes))]
+
+    def sent(path: str, headers: dict[str, str] | None = None) -> list[str]:
+        send(walk, *[{"url": f"{ECHO}{path}", "headers": headers or {}}] * SENT)
+        return spans(path)
+
+    # A Telemetry object that says a percentage wins; one that says none leaves it to the pod.
+    telemetry(walk, tracing=[{"providers": [{"name": "my-otlp"}], "randomSamplingPercentage": 100}])
+    wait_until(lambda: bool(sent("/fine?said")), "requests are traced", every_seconds=1)
+    mark = {"mark": {"literal": {"value": "newer"}}}
+    telemetry(walk, tracing=[{"providers": [{"name": "my-otlp"}], "customTags": mark}])
+    # What a client asks to be traced is, which shows when the newer object is in force at both sides.
+    forced = {"x-client-trace-id": "asked-for"}
+    wait_until(
+        lambda: len([text for text in sent("/fine?forced", forced)[-2 * SENT :] if "newer" in text]) == 2 * SENT,
+        "the newer object is in force",
+        every_seconds=1,
+    )
+    sent("/fine?unsaid")
+    sent("/fine?later", forced)
+    settle(lambda: len(spans("/fine?later")), 2 * SENT, "what was sent later has arrived")
+    assert spans("/fine?unsaid") == []

@@ -1,6 +1,8 @@
 """The store: what is acknowledged stays, bounds hold, packing loses nothing."""
 
+import contextlib
 import signal
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -301,3 +303,25 @@ def test_a_damaged_file_is_set_aside_and_measuring_goes_on(tmp_path: Path, caplo
         assert SeriesStore(tmp_path).select(_ALL, 0, 10**9).values.tolist() == [2.0]
         assert f"{path} cannot be read" in caplog.text and f"sqlite3 {path}.broken .recover" in caplog.text
         assert (tmp_path / "series.sqlite.broken").read_bytes() == content
+
+
+@pytest.mark.parametrize("damage", [b"", b"KPG1", b"KPG1" + b"?" * 60, b"?" * 600])
+def test_a_damaged_page_costs_its_own_samples_only(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: bytes
+) -> None:
+    store = SeriesStore(tmp_path, StoreLimits(retention_seconds=10**6))
+    _fill_blocks(store, 1, 12)
+    whole = store.select(_ALL, 0, 10**12).values.size
+    store.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "series.sqlite")) as file, file:
+        (block,) = file.execute("SELECT min(id) FROM block").fetchone()
+        file.execute("UPDATE page SET samples = ? WHERE block = ? AND number = 0", (damage, block))
+    store = SeriesStore(tmp_path, StoreLimits(retention_seconds=10**6))
+    for _ in range(2):
+        rest = store.select(_ALL, 0, 10**12).values.size
+        assert 0 < rest < whole
+    assert store.statistics().damaged_pages == 1
+    assert caplog.text.count("cannot be read") == 1 and f"block {block}" in caplog.text
+    assert store.merge_blocks()
+    assert store.select(_ALL, 0, 10**12).values.size == rest, "merging goes on without it"
+    store.close()

@@ -36,6 +36,12 @@ def render_own_metrics(store: SeriesStore) -> str:
             statistics.evicted_series,
         ),
         (
+            "kaiki_store_damaged_pages",
+            "gauge",
+            "Pages of samples that cannot be read, and are missing in answers.",
+            statistics.damaged_pages,
+        ),
+        (
             "kaiki_store_out_of_order_samples_total",
             "counter",
             "Samples dropped because the series had a later one.",

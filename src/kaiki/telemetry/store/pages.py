@@ -48,13 +48,18 @@ def encode_page(page: Page) -> bytes:
 
 def decode_page(blob: bytes) -> Page:
     """Raises ValueError when the blob is not a page."""
-    magic, series, samples = _HEADER.unpack_from(blob)
-    if magic != _MAGIC:
+    if len(blob) < _HEADER.size or not blob.startswith(_MAGIC):
         raise ValueError("not a page of samples: was the database written by another version?")
+    _, series, samples = _HEADER.unpack_from(blob)
     offset = _HEADER.size
     ids = np.frombuffer(blob, "<i4", series, offset)
     counts = np.frombuffer(blob, "<i4", series, offset + 4 * series)
-    raw = zlib.decompress(memoryview(blob)[offset + 8 * series :])
+    try:
+        raw = zlib.decompress(memoryview(blob)[offset + 8 * series :])
+    except zlib.error as error:
+        raise ValueError(f"not a whole page of samples: {error}") from error
+    if len(raw) != 16 * samples or int(counts.sum()) != samples:
+        raise ValueError("not a whole page of samples: their number differs")
     times = np.cumsum(_restore(raw[: 8 * samples]).view(np.int64))
     values = np.bitwise_xor.accumulate(_restore(raw[8 * samples :])).view(np.float64)
     return Page(ids, counts, times, values)

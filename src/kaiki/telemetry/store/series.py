@@ -69,6 +69,7 @@ class StoreStatistics:
     rejected_series: int
     out_of_order_samples: int
     evicted_series: int = 0
+    damaged_pages: int = 0
 
 
 class SeriesStore:
@@ -92,6 +93,7 @@ class SeriesStore:
         self.followers: list[Callable[[list[LogRecord]], None]] = []
         self._pages: OrderedDict[tuple[int, int], Page] = OrderedDict()
         self._pages_bytes = 0
+        self._damaged: set[tuple[int, int]] = set()
         self._merges = 0
         self._rejected = 0
         self._out_of_order = 0
@@ -323,6 +325,7 @@ class SeriesStore:
                 rejected_series=self._rejected,
                 out_of_order_samples=self._out_of_order,
                 evicted_series=self._evicted,
+                damaged_pages=len(self._damaged),
             )
 
     # ---- inside
@@ -469,10 +472,9 @@ class SeriesStore:
             if page is not None:
                 self._pages.move_to_end(key)
                 return page
-        blob = self._database.page(block, number)
-        if blob is None:
+        page = self._read_page(key)
+        if page is None:
             return None
-        page = decode_page(blob)
         with self._lock:
             if key not in self._pages:
                 self._pages[key] = page
@@ -480,6 +482,22 @@ class SeriesStore:
             while self._pages_bytes > _CACHED_PAGE_BYTES and len(self._pages) > 1:
                 self._pages_bytes -= self._pages.popitem(last=False)[1].size_bytes
         return page
+
+    def _read_page(self, key: tuple[int, int]) -> Page | None:
+        """A page of the file; None if retention has removed it, or it is damaged: others still have their answers."""
+        if key in self._damaged:
+            return None
+        try:
+            blob = self._database.page(*key)
+            return None if blob is None else decode_page(blob)
+        except sqlite3.OperationalError:
+            raise  # The file may be whole: a full disk, a lock.
+        except (sqlite3.DatabaseError, ValueError) as error:
+            self._damaged.add(key)
+            log.error(
+                "page %d of block %d cannot be read (%s): its samples are missing in answers", key[1], key[0], error
+            )
+            return None
 
 
 def _samples_of(counts: IdArray, rows: IndexArray) -> IndexArray | slice:

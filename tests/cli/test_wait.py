@@ -9,13 +9,15 @@ import pytest
 from kaiki.cli.wait import entry_of, is_in_force, problems, progress
 
 OBJECT: dict[str, Any] = {
+    "apiVersion": "networking.istio.io/v1",
     "kind": "VirtualService",
     "metadata": {"namespace": "default", "name": "reviews", "generation": 2},
 }
 
 
 def entry(generation: int = 2, acknowledged: int = 3, waiting: tuple[str, ...] = ()) -> dict[str, Any]:
-    return {"generation": generation, "proxies": 3, "acknowledged": acknowledged, "waiting": list(waiting)}
+    counts = {"proxies": 3, "acknowledged": acknowledged, "waiting": list(waiting), "refused": ""}
+    return {"generation": generation, **counts}
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,7 @@ def entry(generation: int = 2, acknowledged: int = 3, waiting: tuple[str, ...] =
         (entry(generation=3), True, ""),
         (entry(generation=1), False, "the control plane has not taken over its last change"),
         (entry(acknowledged=2, waiting=("a.default",)), False, "2 of 3 proxies have it, waiting for a.default"),
+        ({**entry(), "refused": "bad."}, False, "Envoy refuses what comes of it (bad)"),
         (None, False, "no proxy has anything of it"),
     ],
 )
@@ -34,10 +37,10 @@ def test_when_it_is_in_force(told: dict[str, Any] | None, in_force: bool, text: 
 
 
 def test_an_object_is_found_by_kind_namespace_and_name() -> None:
-    place = {"kind": "VirtualService", "namespace": "default", "name": "reviews"}
-    objects = [{**place, "namespace": "shop"}, {**place, "kind": "Gateway"}, place]
+    place = {"group": "networking.istio.io", "kind": "VirtualService", "namespace": "default", "name": "reviews"}
+    objects = [{**place, "namespace": "shop"}, {**place, "kind": "Gateway"}, {**place, "group": "other"}, place]
     assert entry_of({"objects": objects}, OBJECT) is place
-    assert entry_of({"objects": objects[:2]}, OBJECT) is None
+    assert entry_of({"objects": objects[:3]}, OBJECT) is None
 
 
 def test_what_its_status_says_is_told() -> None:

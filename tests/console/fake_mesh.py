@@ -329,7 +329,8 @@ class FakeControlPlane:
 
     async def distribution(self, _: web.Request) -> web.Response:
         reviews = {"kind": "VirtualService", "namespace": "default", "name": "reviews", "generation": 3}
-        return web.json_response([reviews | {"proxies": 7, "acknowledged": 6, "waiting": ["mongodb-v1-abc-1.default"]}])
+        counts = {"proxies": 7, "acknowledged": 6, "waiting": ["mongodb-v1-abc-1.default"], "refused": ""}
+        return web.json_response([{**reviews, "group": "networking.istio.io", **counts}])
 
     async def syncz(self, _: web.Request) -> web.Response:
         if not self.up:

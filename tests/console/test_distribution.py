@@ -8,8 +8,8 @@ from kaiki.console.distribution import added_up
 
 
 def entry(generation: int, proxies: int, acknowledged: int, *waiting: str) -> dict[str, Any]:
-    place = {"kind": "VirtualService", "namespace": "default", "name": "reviews"}
-    counts = {"proxies": proxies, "acknowledged": acknowledged, "waiting": list(waiting)}
+    place = {"kind": "VirtualService", "group": "networking.istio.io", "namespace": "default", "name": "reviews"}
+    counts = {"proxies": proxies, "acknowledged": acknowledged, "waiting": list(waiting), "refused": ""}
     return {**place, "generation": generation, **counts}
 
 
@@ -21,3 +21,13 @@ def test_replicas_are_added_up() -> None:
 def test_objects_are_sorted_and_kept_apart() -> None:
     other = {**entry(1, 1, 1), "name": "details"}
     assert [one["name"] for one in added_up([[entry(1, 1, 1), other]])] == ["details", "reviews"]
+
+
+def test_kinds_of_one_name_are_kept_apart() -> None:
+    other = {**entry(1, 1, 1), "group": "gateway.networking.k8s.io"}
+    assert len(added_up([[entry(1, 1, 1), other]])) == 2
+
+
+def test_what_one_replica_holds_back_is_told() -> None:
+    (found,) = added_up([[entry(4, 3, 3)], [{**entry(4, 0, 0), "refused": "no such filter"}]])
+    assert found["refused"] == "no such filter"

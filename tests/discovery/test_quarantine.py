@@ -2,75 +2,149 @@
 
 from __future__ import annotations
 
-from kaiki.discovery.quarantine import Quarantine, origins_of
+from typing import Any
+
+from kaiki.discovery.quarantine import Quarantine
+from kaiki.interpret.inputs import InputTable, Key
 from kaiki.model.finding import ObjectRef
 from kaiki.model.proxy import ROUTE_TYPE, Resource
-from kaiki.model.route import DirectResponse, HttpRoute, VirtualService
-from kaiki.model.snapshot import MeshSnapshot
-from kaiki.translate.encode import versioned
-from kaiki.translate.origins import config_path
+
+Source = dict[str, Any]
 
 
-def _routes(name: str, status: int = 200) -> VirtualService:
-    source = ObjectRef("VirtualService", "default", name)
-    return VirtualService(source, (name,), http=(HttpRoute(source, 0, DirectResponse(status)),))
+class World:
+    """Objects, what a quarantine gives of them, and the generations published."""
+
+    def __init__(self, *objects: Source) -> None:
+        self.quarantine, self.number = Quarantine(), 0
+        self.table = InputTable()
+        self.set(*objects)
+
+    def set(self, *objects: Source) -> None:
+        self.table = self.table.changed({(one["kind"], "default", one["name"]): one for one in objects})
+        self.publish()
+
+    def remove(self, kind: str, name: str) -> None:
+        self.table = self.table.changed({(kind, "default", name): None})
+        self.publish()
+
+    def publish(self) -> None:
+        self.given = self.quarantine.withhold(self.table)
+        self.number += 1
+        self.quarantine.published(self.number)
+
+    def refuse(self, version: str, *names: str, reason: str = "bad", place: str = "80", built: int = 0) -> bool:
+        item = Resource(place, ROUTE_TYPE, version, b"")
+        origins = [ObjectRef("VirtualService", "default", name) for name in names]
+        held = self.quarantine.refuse(item, origins, reason, built or self.number)
+        if held:
+            self.publish()
+        return held
+
+    def in_force(self) -> dict[str, Any]:
+        return {key[2]: obj["spec"] for key, obj in self.given.items()}
+
+    def held(self) -> list[str]:
+        return [finding.resource.name for finding in self.quarantine.findings()]
 
 
-def _snapshot(*items: VirtualService) -> MeshSnapshot:
-    return MeshSnapshot(virtual_services={"mesh": items})
-
-
-def _resource(*names: str, version: str = "1") -> Resource:
-    from envoy.config.route.v3 import route_pb2
-
-    table = route_pb2.RouteConfiguration(name="80")
-    for name in names:
-        route = table.virtual_hosts.add(name=name + version).routes.add()
-        fields = route.metadata.filter_metadata["istio"].fields
-        fields["config"].string_value = config_path(ObjectRef("VirtualService", "default", name))
-        fields["rule"].string_value = "http[0]"
-    return versioned("80", ROUTE_TYPE, bytes(table.SerializeToString(deterministic=True)))
-
-
-def _in_force(quarantine: Quarantine, snapshot: MeshSnapshot) -> dict[str, int]:
-    found = quarantine.apply(snapshot).virtual_services["mesh"]
-    return {item.source.name: item.http[0].action.status for item in found}  # type: ignore[union-attr]
-
-
-def test_origins_of_long_and_short_names() -> None:
-    names = ("a", "b2", "x" * 120)
-    assert [item.name for item in origins_of(_resource(*names))] == list(names)
+def routes(name: str, status: int = 200, kind: str = "VirtualService") -> Source:
+    return {"kind": kind, "name": name, "spec": status}
 
 
 def test_the_newest_change_is_held_back_and_what_was_before_stays() -> None:
-    quarantine, other = Quarantine(), _routes("other")
-    quarantine.publish(_snapshot(_routes("shop"), other))
-    changed = _snapshot(_routes("shop", 500), other)
-    quarantine.publish(changed)
-    assert quarantine.refuse(_resource("other", "shop"), (), "no such thing")
-    assert _in_force(quarantine, changed) == {"shop": 200, "other": 200}
-    (finding,) = quarantine.findings()
+    world = World(routes("shop"), routes("other"))
+    world.set(routes("shop", 500))
+    assert world.refuse("1", "other", "shop", reason="no such thing")
+    assert world.in_force() == {"shop": 200, "other": 200}
+    (finding,) = world.quarantine.findings()
     assert (finding.resource.name, finding.code) == ("shop", "KAI0801")
     assert "no such thing" in finding.message
-    corrected = _snapshot(_routes("shop", 404), other)
-    quarantine.publish(corrected)
-    assert _in_force(quarantine, corrected) == {"shop": 404, "other": 200}
-    assert quarantine.findings() == ()
+    assert "as it was before" in finding.hint
+    world.set(routes("shop", 404))
+    assert world.in_force() == {"shop": 404, "other": 200}
+    assert world.held() == []
 
 
 def test_refused_again_the_next_one_is_held_back() -> None:
-    quarantine, snapshot = Quarantine(), _snapshot(_routes("one"), _routes("two"))
-    quarantine.publish(snapshot)
-    assert quarantine.refuse(_resource("one", "two", version="1"), (), "bad")
-    first = set(_in_force(quarantine, snapshot))
-    assert not quarantine.refuse(_resource("one", "two", version="1"), (), "bad"), "another proxy says the same"
-    assert quarantine.refuse(_resource("one", "two", version="2"), (), "bad")
-    assert first | set(_in_force(quarantine, snapshot)) == {"one", "two"}
-    assert quarantine.refuse(_resource("one", "two", version="3"), (), "bad")
-    assert _in_force(quarantine, snapshot) == {}
+    world = World(routes("one"), routes("two"))
+    assert world.refuse("1", "one", "two")
+    first = set(world.in_force())
+    assert not world.refuse("1", "one", "two"), "another proxy says the same"
+    assert world.refuse("2", "one", "two")
+    assert first | set(world.in_force()) == {"one", "two"}
+    assert world.refuse("3", "one", "two")
+    assert world.in_force() == {}
+    assert world.refuse("4", "one", "two")
+    assert set(world.in_force()) == {"one", "two"}, "holding them back helps nobody"
+    assert not world.refuse("5", "one", "two")
+
+
+def test_what_was_before_is_left_out_if_it_is_refused_too() -> None:
+    world = World(routes("shop"))
+    world.set(routes("shop", 500))
+    assert world.refuse("1", "shop")
+    assert world.in_force() == {"shop": 200}
+    assert world.refuse("2", "shop")
+    assert world.in_force() == {}
+    assert world.held() == ["shop"]
+
+
+def test_what_was_sent_before_it_was_held_back_accuses_nobody() -> None:
+    world = World(routes("shop"), routes("other"))
+    assert world.refuse("1", "shop", "other")
+    held = world.held()
+    assert not world.refuse("7", "shop", "other", place="8080", built=1)
+    assert world.held() == held
+
+
+def test_an_object_that_makes_no_difference_is_let_go_and_the_next_one_tried() -> None:
+    world = World(routes("culprit"))
+    world.set(routes("innocent"))
+    assert world.refuse("1", "innocent", "culprit")
+    assert world.held() == ["innocent"]
+    same = {ROUTE_TYPE: {"80": Resource("80", ROUTE_TYPE, "1", b"")}}
+    assert not world.quarantine.look_again(same, world.number - 1), "that was without it"
+    assert world.quarantine.look_again(same, world.number)
+    world.publish()
+    assert world.held() == ["culprit"]
+    assert not world.quarantine.look_again({ROUTE_TYPE: {"80": Resource("80", ROUTE_TYPE, "2", b"")}}, world.number)
+
+
+def test_a_second_object_is_found_while_the_first_is_held_back() -> None:
+    world = World(routes("other"))
+    world.set(routes("one", 1))
+    assert world.refuse("1", "other", "one")
+    assert world.held() == ["one"]
+    world.set(routes("two", 2))
+    assert world.refuse("2", "other", "two")
+    assert world.held() == ["one", "two"]
+    assert world.in_force() == {"other": 200}
+    world.remove("VirtualService", "one")
+    assert world.held() == ["two"]
 
 
 def test_what_comes_from_no_object_is_left_alone() -> None:
-    quarantine = Quarantine()
-    quarantine.publish(_snapshot(_routes("shop")))
-    assert not quarantine.refuse(_resource(), (), "bad")
+    world = World(routes("shop"))
+    assert not world.refuse("1")
+    assert not world.refuse("1", "unknown")
+
+
+def test_a_policy_of_tls_is_never_simply_left_out() -> None:
+    policy = {"kind": "BackendTLSPolicy", "name": "tls", "spec": {"validation": {"wellKnownCACertificates": "System"}}}
+    world = World(policy)
+    item = Resource("outbound|443||a", ROUTE_TYPE, "1", b"")
+    assert world.quarantine.refuse(item, [ObjectRef("BackendTLSPolicy", "default", "tls")], "bad", world.number)
+    world.publish()
+    assert world.in_force() == {"tls": {"validation": {"wellKnownCACertificates": "Refused"}}}
+
+
+def test_what_has_not_changed_is_not_given_anew() -> None:
+    key: Key = ("Pod", "default", "a")
+    world = World(routes("shop"), routes("other"))
+    assert world.refuse("1", "shop")
+    before = world.given
+    world.table = world.table.changed({key: {"kind": "Pod", "name": "a", "spec": 0}})
+    world.publish()
+    assert world.given.of_kind("VirtualService") is before.of_kind("VirtualService")
+    assert world.given.by_kind["VirtualService"] is before.by_kind["VirtualService"]

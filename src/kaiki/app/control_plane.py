@@ -31,9 +31,11 @@ from kaiki.discovery.authentication import Caller, TokenAuthenticator
 from kaiki.discovery.configs import Configs
 from kaiki.discovery.metrics import Metrics
 from kaiki.discovery.monitoring import MonitoringServer
+from kaiki.discovery.quarantine import Quarantine
 from kaiki.discovery.server import DiscoveryServer
 from kaiki.inject.pod import inject_pod
 from kaiki.inject.settings import InjectionSettings
+from kaiki.interpret.gateway_api.objects import KUBERNETES_GATEWAY
 from kaiki.interpret.interpretation import Interpretation, check_object, interpret
 from kaiki.kube.cache import Cache
 from kaiki.kube.client import KubeClient
@@ -42,6 +44,7 @@ from kaiki.kube.errors import KubeError, Unavailable
 from kaiki.kube.resource import NAMESPACES
 from kaiki.manifests.kubernetes_gateway import kubernetes_gateway_manifests
 from kaiki.manifests.settings import InstallSettings, Platform
+from kaiki.model.deployment import GatewayDeployment
 from kaiki.model.finding import Finding
 from kaiki.model.identity import DEFAULT_TRUST_DOMAIN
 from kaiki.model.memo import Memo
@@ -57,6 +60,7 @@ from kaiki.sources.mesh_names import MeshNamesWriter
 from kaiki.sources.snapshot_source import SnapshotSource
 from kaiki.sources.status import StatusWriter
 from kaiki.translate.generate import generate
+from kaiki.translate.provenance import Provenance, provenance
 
 logger = logging.getLogger(__name__)
 
@@ -166,7 +170,8 @@ class ControlPlane:
         self._credentials = CredentialReader(client)
         self._config_maps = ConfigMapReader(client)
         followed = FollowedTogether(self._credentials, self._config_maps)
-        self._source = SnapshotSource(self._caches, interpret, followed=followed)
+        quarantine = Quarantine()
+        self._source = SnapshotSource(self._caches, interpret, followed=followed, withhold=quarantine.withhold)
         self._status = StatusWriter(client, self._caches)
         self._gateway_status = GatewayStatusWriter(client, self._caches)
         installation = settings.gateway_installation()
@@ -176,7 +181,10 @@ class ControlPlane:
         self._mesh_names = MeshNamesWriter(client, self._caches["ServiceEntry"], publish_in)
         self._memo = Memo()
         authenticator = TokenAuthenticator(client.review_token)
-        self._configs = Configs(self._generate, metrics, capture=settings.capture)
+        self._configs = Configs(
+            self._generate, metrics, capture=settings.capture, trace=self._trace, quarantine=quarantine
+        )
+        self._configs.on_quarantine = self._source.refresh
         self._discovery = DiscoveryServer(
             self._configs,
             authority,
@@ -204,6 +212,7 @@ class ControlPlane:
         )
         self._first_snapshot = asyncio.Event()
         self._published: Mapping[tuple[str, str, str], Any] = {}
+        self._deployed: tuple[GatewayDeployment, ...] = ()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, stop: asyncio.Event) -> Listening:
@@ -253,31 +262,53 @@ class ControlPlane:
         self._tasks.append(asyncio.create_task(work, name=name))
 
     def _describe_objects(self) -> list[dict[str, Any]]:
-        """/debug/distribution, with the generation of each object (`metadata.generation`) that this is about."""
-        described = self._discovery.describe_objects()
-        for entry in described:
-            known = self._published.get((entry["kind"], entry["namespace"], entry["name"])) or {}
-            entry["generation"] = (known.get("metadata") or {}).get("generation", 0)
+        """/debug/distribution, with the generation of each object (`metadata.generation`) that this is about.
+
+        What some object was made into under a name of its own is no object.
+        """
+        described = []
+        for entry in self._discovery.describe_objects():
+            key = entry["kind"], entry["namespace"], entry["name"]
+            written = self._source.inputs.get(key)
+            if written is None:
+                continue
+            known = self._published.get(key) or {}
+            group = str(written.get("apiVersion")).rpartition("/")[0]
+            generation = (known.get("metadata") or {}).get("generation", 0)
+            described.append({**entry, "kind": written.get("kind"), "group": group, "generation": generation})
         return described
 
     async def _publish(self, interpretation: Interpretation, changed_at: float) -> None:
         snapshot = interpretation.snapshot
-        inputs = self._source.inputs
+        inputs = self._source.in_force
         await self._discovery.publish(snapshot, changed_at)
         self._published = inputs
-        self._gateways.take(interpretation.gateway_api.deployments)
+        self._deploy(interpretation.gateway_api.deployments)
         measure_snapshot(snapshot, self._metrics)
         self._metrics.set("pilot_virt_services", len(self._caches["VirtualService"]))
         self._first_snapshot.set()
+
+    def _deploy(self, wanted: tuple[GatewayDeployment, ...]) -> None:
+        """The pods of Gateways. Those of a Gateway that is held back stay."""
+        known = {(one.namespace, one.gateway) for one in wanted}
+        refused = {(one.namespace, one.name) for one in self._configs.refused() if one.kind == KUBERNETES_GATEWAY}
+        kept = (one for one in self._deployed if (one.namespace, one.gateway) in refused - known)
+        self._deployed = (*wanted, *kept)
+        self._gateways.take(self._deployed)
 
     async def _report(self) -> None:
         """Tell the status of objects what proxies made known."""
         while True:
             await asyncio.sleep(REPORT_SECONDS)
-            self._status.report(self._configs.findings())
+            findings = self._configs.findings()
+            self._status.report(findings)
+            self._gateway_status.report(findings)
 
     def _generate(self, snapshot: MeshSnapshot, proxy: Proxy) -> ProxyConfig:
         return generate(snapshot, proxy, self._memo)
+
+    def _trace(self, snapshot: MeshSnapshot, proxy: Proxy) -> Provenance:
+        return provenance(snapshot, proxy, self._memo)
 
     def _inject(self, pod: Mapping[str, Any], namespace_labels: Mapping[str, str]) -> Mapping[str, Any] | None:
         current = self._source.current

@@ -9,6 +9,7 @@ from typing import Any
 
 from kaiki.inject.settings import InjectionSettings
 from kaiki.interpret.proxy_configs import ANNOTATION, settings_of
+from kaiki.model.proxy_settings import chosen_rules
 from kaiki.model.snapshot import MeshSnapshot
 
 logger = logging.getLogger(__name__)
@@ -18,7 +19,8 @@ def injection_of(pod: Mapping[str, Any], snapshot: MeshSnapshot, settings: Injec
     """The installation's settings with what ProxyConfigs, the pod's annotation and the mesh config say of its proxy."""
     metadata = pod.get("metadata") or {}
     namespace, annotations = str(metadata.get("namespace") or ""), metadata.get("annotations") or {}
-    wish, problem = settings_of(snapshot, namespace, metadata.get("labels") or {}, annotations.get(ANNOTATION, ""))
+    labels = metadata.get("labels") or {}
+    wish, problem = settings_of(snapshot, namespace, labels, annotations.get(ANNOTATION, ""))
     if problem:
         name = metadata.get("name") or metadata.get("generateName")
         logger.warning("Pod %s/%s: annotation %s: %s It is not in force.", namespace, name, ANNOTATION, problem)
@@ -28,6 +30,7 @@ def injection_of(pod: Mapping[str, Any], snapshot: MeshSnapshot, settings: Injec
         environment=(*settings.environment, *wish.environment),
         proxy_image=with_image_type(settings.proxy_image, wish.image_type),
         statistics=wish.statistics,
+        proxy_configs=tuple(rule.edition for rule in chosen_rules(snapshot.proxy_configs, namespace, labels)),
         drain_seconds=settings.drain_seconds if wish.drain_seconds is None else max(1, round(wish.drain_seconds)),
     )
 

@@ -64,7 +64,8 @@ def print_distribution(objects: list[dict[str, Any]]) -> None:
     lines = [["OBJECT", "IN FORCE", "WAITING FOR"]]
     for one in objects:
         counts = f"{one['acknowledged']}/{one['proxies']}"
-        lines.append([f"{one['kind']} {one['namespace']}/{one['name']}", counts, ", ".join(one["waiting"])])
+        waiting = "refused by Envoy, see its status" if one["refused"] else ", ".join(one["waiting"])
+        lines.append([f"{one['kind']} {one['namespace']}/{one['name']}", counts, waiting])
     print_lines(lines)
 
 

@@ -16,10 +16,12 @@ from kaiki.cli.failure import explained
 POLL_SECONDS = 0.1
 GROUP_VERSIONS = (
     "networking.istio.io/v1",
+    "networking.istio.io/v1beta1",
     "networking.istio.io/v1alpha3",
     "telemetry.istio.io/v1",
     "gateway.networking.k8s.io/v1",
     "gateway.networking.k8s.io/v1alpha2",
+    "networking.k8s.io/v1",
 )
 
 
@@ -74,13 +76,15 @@ def describe(obj: dict[str, Any]) -> str:
 
 def entry_of(answer: dict[str, Any], obj: dict[str, Any]) -> dict[str, Any] | None:
     """What `/api/distribution` tells of an object; None when no proxy has anything of it."""
-    key = obj["kind"], obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
-    return next((one for one in answer["objects"] if (one["kind"], one["namespace"], one["name"]) == key), None)
+    group = str(obj.get("apiVersion")).rpartition("/")[0]
+    key = group, obj["kind"], obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+    known = answer["objects"]
+    return next((one for one in known if (one["group"], one["kind"], one["namespace"], one["name"]) == key), None)
 
 
 def is_in_force(entry: dict[str, Any] | None, obj: dict[str, Any]) -> bool:
     """Whether all of its proxies have acknowledged the object as it is now."""
-    if entry is None or entry["generation"] < obj["metadata"].get("generation", 0):
+    if entry is None or entry["refused"] or entry["generation"] < obj["metadata"].get("generation", 0):
         return False
     return bool(entry["acknowledged"] == entry["proxies"] > 0)
 
@@ -89,6 +93,8 @@ def progress(entry: dict[str, Any] | None, obj: dict[str, Any]) -> str:
     """How far an object that is not in force has got."""
     if entry is None:
         return "no proxy has anything of it"
+    if entry["refused"]:
+        return f"Envoy refuses what comes of it ({entry['refused'].rstrip('.')})"
     if entry["generation"] < obj["metadata"].get("generation", 0):
         return "the control plane has not taken over its last change"
     return f"{entry['acknowledged']} of {entry['proxies']} proxies have it, waiting for {', '.join(entry['waiting'])}"

@@ -17,8 +17,8 @@ from kaiki.console.inventory import Inventory
 from kaiki.console.proxies import ask_replicas
 
 Object = dict[str, Any]
-_KEY = ("kind", "namespace", "name")
-_NONE: Object = {"proxies": 0, "acknowledged": 0, "waiting": []}
+_KEY = ("kind", "group", "namespace", "name")
+_NONE: Object = {"proxies": 0, "acknowledged": 0, "waiting": [], "refused": ""}
 
 
 class DistributionHandlers:
@@ -41,15 +41,16 @@ class DistributionHandlers:
 
 def added_up(answers: Iterable[list[Object]]) -> list[Object]:
     """One entry an object, sorted by kind, namespace and name."""
-    found: dict[tuple[str, str, str], Object] = {}
+    found: dict[tuple[str, ...], Object] = {}
     for entries in answers:
         for entry in entries:
-            key = str(entry["kind"]), str(entry["namespace"]), str(entry["name"])
+            key = tuple(str(entry[part]) for part in _KEY)
             known = found.setdefault(
                 key, {**_NONE, **dict(zip(_KEY, key, strict=True)), "generation": entry["generation"]}
             )
+            known["refused"] = known["refused"] or entry["refused"]
             known["generation"] = min(known["generation"], entry["generation"])
             known["proxies"] += entry["proxies"]
             known["acknowledged"] += entry["acknowledged"]
             known["waiting"] = sorted({*known["waiting"], *entry["waiting"]})
-    return [found[key] for key in sorted(found)]
+    return [found[key] for key in sorted(found, key=lambda key: (key[0], *key[2:], key[1]))]

@@ -46,6 +46,8 @@ _LISTED = (
     resource.WORKLOAD_GROUPS,
     resource.REFERENCE_GRANTS,
     resource.BACKEND_TLS_POLICIES,
+    resource.LISTENER_SETS,
+    resource.INGRESSES,
 )
 _CONFIGS_KEPT_SECONDS = 2.0
 """How long listed objects are shown to others who ask, so that ten open lists cost what one does."""
@@ -144,7 +146,7 @@ class WatchedInventory:
         return tuple(self._caches[plural].items())
 
     async def configs(self) -> list[Object]:
-        """Every Istio and Gateway API object: watched ones, and the others as they were two seconds ago at most."""
+        """Every Istio and Gateway API object and every Ingress: watched ones, and others as two seconds ago at most."""
         watched = (resource.VIRTUAL_SERVICES, resource.DESTINATION_RULES, resource.GATEWAYS)
         found = [item for kind in watched for item in self.objects(kind.plural)]
         now = asyncio.get_running_loop().time()

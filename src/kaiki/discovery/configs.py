@@ -19,11 +19,18 @@ from kaiki.model.proxy import Capture, Proxy, ProxyConfig, Resource
 from kaiki.model.snapshot import EMPTY_SNAPSHOT, MeshSnapshot
 from kaiki.model.table import differences
 from kaiki.model.workload import ProxyKind, WorkloadInstance
+from kaiki.translate.provenance import Provenance
 
 logger = logging.getLogger(__name__)
 
 Generate = Callable[[MeshSnapshot, Proxy], ProxyConfig]
+Trace = Callable[[MeshSnapshot, Proxy], Provenance]
 Targets = Mapping[str, Mapping[str, Resource]]
+
+
+def _untraced(snapshot: MeshSnapshot, _: Proxy) -> Provenance:
+    """Only what stands in the resources themselves."""
+    return Provenance(snapshot, (), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +45,21 @@ class Generation:
 class Configs:
     """The newest snapshot and what follows from it for each proxy."""
 
-    def __init__(self, generate: Generate, metrics: Metrics, *, capture: Capture = Capture.MARK) -> None:
+    def __init__(
+        self,
+        generate: Generate,
+        metrics: Metrics,
+        *,
+        capture: Capture = Capture.MARK,
+        trace: Trace = _untraced,
+        quarantine: Quarantine | None = None,
+    ) -> None:
         self._generate = generate
         self._metrics = metrics
         self._capture = capture
         self._configs: dict[tuple[str, str], ProxyConfig] = {}
-        self._quarantine = Quarantine()
-        self._whole = EMPTY_SNAPSHOT
+        self._trace = trace
+        self._quarantine = quarantine or Quarantine()
         self.on_quarantine: Callable[[], None] = lambda: None
         self._built: dict[tuple[str, str], tuple[int, Proxy, Targets]] = {}
         self.generation = Generation(0, EMPTY_SNAPSHOT, 0.0)
@@ -53,16 +68,11 @@ class Configs:
 
     def publish(self, snapshot: MeshSnapshot, changed_at: float) -> None:
         """Take over a snapshot."""
-        self._whole = snapshot
-        self._quarantine.publish(snapshot)
-        self._advance(changed_at)
+        self._differences.clear()
+        self.generation = Generation(self.generation.number + 1, snapshot, changed_at)
+        self._quarantine.published(self.generation.number)
         self._metrics.count("pilot_push_triggers")
         self._metrics.observe("pilot_debounce_time", max(0.0, time.monotonic() - changed_at))
-
-    def _advance(self, changed_at: float) -> None:
-        in_force = self._quarantine.apply(self._whole)
-        self._differences.clear()
-        self.generation = Generation(self.generation.number + 1, in_force, changed_at)
 
     def differences(self, one: Target, other: Target) -> Collection[str]:
         """The names at which two targets differ: found once for all proxies that go from one to the other."""
@@ -73,16 +83,23 @@ class Configs:
 
     def refuse(self, proxy: Proxy, rejection: Rejection) -> None:
         """A proxy refused a resource: hold back the object behind it, if it can be told, and go on without."""
-        _, _, targets = self._built.get(proxy.key, (0, None, {}))
+        built, _, targets = self._built.get(proxy.key, (0, None, {}))
         item = targets.get(rejection.type_url, {}).get(rejection.name)
         if item is None or item.version != rejection.version:
             return
-        config = self._configs.get(proxy.key)
-        touched = config.touched.get((item.type_url, item.name), ()) if config is not None else ()
-        if self._quarantine.refuse(item, touched, rejection.reason):
-            logger.warning("%s of %s/%s is refused: %s", item.name, *proxy.key, rejection.reason)
-            self._advance(time.monotonic())
+        logger.warning("%s of %s/%s is refused: %s", item.name, *proxy.key, rejection.reason)
+        traced, touched = self.trace(proxy), self.touched(proxy).get((item.type_url, item.name), ())
+        origins = (*touched, *traced.behind(item), *traced.whole)
+        if self._quarantine.refuse(item, origins, rejection.reason, built):
             self.on_quarantine()
+
+    def trace(self, proxy: Proxy) -> Provenance:
+        """Which objects are behind what a proxy has."""
+        return self._trace(self.generation.snapshot, proxy)
+
+    def refused(self) -> dict[ObjectRef, str]:
+        """The objects that are held back, and why."""
+        return self._quarantine.reasons()
 
     def touched(self, proxy: Proxy) -> Mapping[tuple[str, str], tuple[ObjectRef, ...]]:
         """Which EnvoyFilters changed the proxy's resources, by type and name."""
@@ -126,6 +143,8 @@ class Configs:
             self._metrics.count("pilot_xds_push_errors")
         self._metrics.observe("pilot_xds_push_time", time.perf_counter() - started)
         self._built[proxy.key] = (self.generation.number, proxy, targets)
+        if self._quarantine.look_again(targets, self.generation.number):
+            self.on_quarantine()
         return targets
 
     def forget(self, proxy: Proxy) -> None:

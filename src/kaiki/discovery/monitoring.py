@@ -1,4 +1,7 @@
-"""What the control plane shows of itself over plain HTTP: /metrics, /debug/syncz, /debug/distribution and /ready."""
+"""What the control plane shows of itself over plain HTTP: /metrics, /debug/syncz, /debug/distribution and /ready.
+
+/debug/syncz lists proxies, as Istio's does; with `?by=object` it counts them for each object, as /debug/distribution.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,9 @@ class MonitoringServer:
         text = self._metrics.render().encode()
         return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
-    async def _show_proxies(self, _: web.Request) -> web.Response:
+    async def _show_proxies(self, request: web.Request) -> web.Response:
+        if request.query.get("by") == "object":
+            return await self._show_objects(request)
         return web.json_response(self._describe_proxies(), dumps=lambda value: json.dumps(value, indent=2))
 
     async def _show_objects(self, _: web.Request) -> web.Response:

@@ -1,176 +1,226 @@
 """What Envoy refuses is traced to the object behind it; that object alone is held back, and says so.
 
-    rejected resource ─▶ objects it comes from, the newest change first ─▶ hold one back ─▶ refused again? the next one
+    refused resource ─▶ objects it comes from, the newest change first ─▶ hold one back ─▶ still refused? the next one
 
-An object that is held back stands as it was before its last change, or not at all if it is new. It is let go as soon as
-it changes. Which objects a resource comes from stands in its metadata; EnvoyFilters say which resources they touched.
+An object that is held back stands as it was before its last change; if that is refused too, or it is new, it is left
+out. It is let go as soon as it changes. Objects are held back before they are interpreted, so whatever else follows
+from one goes with it. Where a resource comes from is `translate.provenance`'s affair.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from kaiki.interpret.inputs import InputTable, Key, Object
 from kaiki.model.finding import Finding, ObjectRef, Severity
 from kaiki.model.proxy import Resource
-from kaiki.model.route import VirtualService
-from kaiki.model.snapshot import MeshSnapshot
+from kaiki.model.table import differences
 
-_PATH = re.compile(rb"/apis/networking\.istio\.io/v1/namespaces/([a-z0-9.-]+)/([a-z-]+)/([a-z0-9.-]+)")
-_KINDS = {"virtual-service": "VirtualService", "destination-rule": "DestinationRule", "gateway": "Gateway"}
+KINDS = (
+    "VirtualService",
+    "DestinationRule",
+    "Gateway",
+    "ServiceEntry",
+    "WorkloadEntry",
+    "Sidecar",
+    "EnvoyFilter",
+    "Telemetry",
+    "KubernetesGateway",
+    "ListenerSet",
+    "HTTPRoute",
+    "GRPCRoute",
+    "TLSRoute",
+    "TCPRoute",
+    "BackendTLSPolicy",
+    "Ingress",
+)
+"""The kinds, as among the inputs, of which one can be held back."""
 _MOST_SUSPECTS = 16
 
 
-def origins_of(item: Resource) -> tuple[ObjectRef, ...]:
-    """The objects a resource comes from, by the API paths in its metadata."""
-    found: dict[ObjectRef, None] = {}
-    for match in _PATH.finditer(item.body):
-        # What follows a text on the wire may look like part of it; its length stands before it.
-        start = match.start()
-        high, low = item.body[start - 1], item.body[start - 2]
-        length = (low & 127) | high << 7 if low & 128 else high
-        parts = item.body[start : start + length].decode("ascii", "replace").split("/")
-        if len(parts) == 8 and parts[6] in _KINDS:
-            found[ObjectRef(_KINDS[parts[6]], parts[5], parts[7])] = None
-    return tuple(found)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Held:
-    """One object that is held back: what it is now, what stands for it, and why."""
+    """One object that is held back: what stands for it (None: nothing), why, and the last generation it was part of."""
 
-    now: Any
-    before: Any
+    stand_in: Object | None
     reason: str
     place: str
+    last: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """Objects to hold back together; `out`: leave them out even if it is known what they were before."""
+
+    keys: tuple[Key, ...]
+    out: bool
 
 
 @dataclass(slots=True)
 class _Case:
-    """The search for the object behind one resource that was refused."""
+    """The search for the object behind one resource that was refused. `version` is the one refused last."""
 
-    suspects: tuple[ObjectRef, ...]
-    position: int = 0
+    trials: Iterator[_Trial]
+    reason: str
+    turn: int
+    version: str
+    suspects: frozenset[Key]
     seen: set[str] = field(default_factory=set)
+    current: _Trial | None = None
+    over: bool = False
 
 
 class Quarantine:
-    """Which objects are held back. `publish` tells it of every snapshot, `apply` gives the one to be in force."""
+    """Which objects are held back. `withhold` is shown all objects and gives those that may be in force."""
 
     def __init__(self) -> None:
-        self._now: Mapping[ObjectRef, Any] = {}
-        self._before: dict[ObjectRef, Any] = {}
-        self._changed_at: dict[ObjectRef, int] = {}
-        self._held: dict[ObjectRef, _Held] = {}
+        self._table = InputTable()
+        self._given = InputTable()
+        self._given_for: Mapping[Key, Object | None] = {}
+        self._before: dict[Key, Object] = {}
+        self._changed_at: dict[Key, int] = {}
+        self._held: dict[Key, _Held] = {}
         self._cases: dict[tuple[str, str], _Case] = {}
         self._turn = 0
 
-    def publish(self, snapshot: MeshSnapshot) -> None:
-        """Note what changed; let go what is held back and has changed, or is no longer there."""
+    # What is in force
+
+    def withhold(self, table: InputTable) -> InputTable:
+        """All objects → those that may be in force. What was held back and has changed, or is gone, is let go."""
+        before, self._table = self._table, table
+        self._note_changes(before, table)
+        stand_ins = {key: held.stand_in for key, held in self._held.items()}
+        given = table.changed(stand_ins)
+        for kind in {key[0] for key in stand_ins}:
+            # What is derived from a kind of which nothing has changed need not be derived again.
+            if table.of_kind(kind) is before.of_kind(kind) and _of(kind, stand_ins) == _of(kind, self._given_for):
+                given = given.taking(kind, self._given)
+        self._given, self._given_for = given, stand_ins
+        return given
+
+    def published(self, generation: int) -> None:
+        """What `withhold` gave last is in force now."""
+        for key in self._given_for:
+            held = self._held.get(key)
+            if held is not None and held.last == math.inf:
+                held.last = generation - 1
+
+    def _note_changes(self, before: InputTable, now: InputTable) -> None:
         self._turn += 1
-        now = _things(snapshot)
-        for reference, thing in now.items():
-            known = self._now.get(reference)
-            if known is thing:
-                continue
-            self._changed_at[reference] = self._turn
-            # What was refused is no good to go back to.
-            if known is not None and reference not in self._held:
-                self._before[reference] = known
-        for reference in [one for one, held in self._held.items() if now.get(one) is not held.now]:
-            self._release(reference)
-        for gone in self._now.keys() - now.keys():
-            self._before.pop(gone, None)
-            self._changed_at.pop(gone, None)
-        self._now = now
+        for kind in KINDS:
+            old, new = before.of_kind(kind), now.of_kind(kind)
+            for key in differences(old, new):
+                if key not in new:
+                    self._before.pop(key, None)
+                    self._changed_at.pop(key, None)
+                else:
+                    self._changed_at[key] = self._turn
+                    # What was refused is no good to go back to.
+                    if key in old and key not in self._held:
+                        self._before[key] = old[key]
+                if key in self._held:
+                    self._release(key)
 
-    def _release(self, reference: ObjectRef) -> None:
-        self._held.pop(reference, None)
-        self._cases = {key: case for key, case in self._cases.items() if reference not in case.suspects}
+    def _release(self, key: Key) -> None:
+        self._held.pop(key, None)
+        self._cases = {place: case for place, case in self._cases.items() if key not in case.suspects}
 
-    def refuse(self, item: Resource, touched: Iterable[ObjectRef], reason: str) -> bool:
-        """A proxy refused a resource. True if something else is held back now."""
-        key = item.type_url, item.name
-        case = self._cases.get(key)
-        if case is None:
-            suspects = self._suspects((*touched, *origins_of(item)))
+    # What is refused
+
+    def refuse(self, item: Resource, origins: Iterable[ObjectRef], reason: str, built: int) -> bool:
+        """A proxy refused a resource, which was built at the generation `built`. True if something else is to be held
+        back now."""
+        keys = tuple(dict.fromkeys((one.kind, one.namespace, one.name) for one in origins))
+        if any(key in self._held and built <= self._held[key].last for key in keys):
+            return False  # It was sent before that was held back: what stands now has not been tried yet.
+        place, case = (item.type_url, item.name), self._cases.get((item.type_url, item.name))
+        if case is not None and item.version in case.seen:
+            return False
+        if case is None or any(self._changed_at.get(key, 0) > case.turn for key in self._free(keys)):
+            suspects = self._suspects(keys)
             if not suspects:
                 return False
-            case = self._cases[key] = _Case(suspects)
-        elif item.version in case.seen:
-            return False
-        elif case.position < len(case.suspects):
-            if len(case.suspects) > 1:
-                self._held.pop(case.suspects[case.position], None)
-            case.position += 1
-        else:
-            return False
+            trials = _trials([(key, key in self._before) for key in suspects])
+            case = self._cases[place] = _Case(trials, reason, self._turn, item.version, frozenset(suspects))
         case.seen.add(item.version)
-        chosen = case.suspects[case.position : case.position + 1] or case.suspects
-        for reference in chosen:
-            self._hold(reference, reason, item.name)
+        case.version = item.version
+        return self._go_on(place, case)
+
+    def look_again(self, targets: Mapping[str, Mapping[str, Resource]], generation: int) -> bool:
+        """What a proxy is to have now: where holding back what is held back changed nothing about the resource that is
+        refused, the next object is tried. True if something else is to be held back now."""
+        moved = False
+        for place, case in self._cases.items():
+            item = targets.get(place[0], {}).get(place[1])
+            if item is not None and item.version == case.version and self._is_tried(case, generation):
+                moved |= self._go_on(place, case)
+        return moved
+
+    def _is_tried(self, case: _Case, generation: int) -> bool:
+        """Whether a generation is without what the case holds back."""
+        keys = case.current.keys if case.current is not None else ()
+        return not case.over and all(key in self._held and generation > self._held[key].last for key in keys)
+
+    def _go_on(self, place: tuple[str, str], case: _Case) -> bool:
+        """The next trial. After the last one nothing of the case is held back: it would help nobody."""
+        if case.over:
+            return False
+        for key in case.current.keys if case.current is not None else ():
+            self._held.pop(key, None)
+        case.current = next(case.trials, None)
+        case.over = case.current is None
+        if case.current is not None:
+            for key in case.current.keys:
+                self._held[key] = _Held(self._stand_in(key, case.current.out), case.reason, place[1])
         return True
 
-    def _suspects(self, origins: tuple[ObjectRef, ...]) -> tuple[ObjectRef, ...]:
-        known = [one for one in dict.fromkeys(origins) if one in self._now and one not in self._held]
-        known.sort(key=lambda one: -self._changed_at.get(one, 0))
+    def _stand_in(self, key: Key, out: bool) -> Object | None:
+        known = None if out else self._before.get(key)
+        if known is None and key[0] == "BackendTLSPolicy" and key in self._table:
+            # Without it connections would be plaintext; with one that nothing vouches for they fail.
+            obj: dict[str, Any] = dict(self._table[key])
+            return {**obj, "spec": {**obj["spec"], "validation": {"wellKnownCACertificates": "Refused"}}}
+        return known
+
+    def _free(self, keys: Iterable[Key]) -> list[Key]:
+        return [key for key in keys if key[0] in KINDS and key in self._table and key not in self._held]
+
+    def _suspects(self, keys: Iterable[Key]) -> tuple[Key, ...]:
+        known = self._free(keys)
+        known.sort(key=lambda key: -self._changed_at.get(key, 0))
         return tuple(known[:_MOST_SUSPECTS])
 
-    def _hold(self, reference: ObjectRef, reason: str, place: str) -> None:
-        self._held[reference] = _Held(self._now[reference], self._before.get(reference), reason, place)
-
-    def apply(self, snapshot: MeshSnapshot) -> MeshSnapshot:
-        """The snapshot with what is held back as it was before."""
-        if not self._held:
-            return snapshot
-        return replace(
-            snapshot,
-            virtual_services={name: self._routes(items) for name, items in snapshot.virtual_services.items()},
-            destination_policies={
-                host: found for host, items in snapshot.destination_policies.items() if (found := self._others(items))
-            },
-            gateways=self._others(snapshot.gateways),
-            envoy_filters=self._others(snapshot.envoy_filters),
-        )
-
-    def _others(self, items: tuple[Any, ...]) -> tuple[Any, ...]:
-        stand = (self._held[item.source].before if item.source in self._held else item for item in items)
-        return tuple(item for item in stand if item is not None)
-
-    def _routes(self, items: tuple[VirtualService, ...]) -> tuple[VirtualService, ...]:
-        kept = self._others(items)
-        return tuple(self._without_delegated(item) for item in kept)
-
-    def _without_delegated(self, item: VirtualService) -> VirtualService:
-        """Rules that come from another object, which is held back, are left out."""
-        others = {route.source for route in item.http} - {item.source}
-        if not others & self._held.keys():
-            return item
-        rules = tuple(route for route in item.http if route.source == item.source or route.source not in self._held)
-        return replace(item, http=rules)
+    # What is said of it
 
     def findings(self) -> tuple[Finding, ...]:
         """What is to be said of the objects that are held back."""
-        return tuple(
-            _finding(reference, held) for reference, held in sorted(self._held.items(), key=lambda one: one[0])
-        )
+        return tuple(_finding(key, self._held[key]) for key in sorted(self._held))
+
+    def reasons(self) -> dict[ObjectRef, str]:
+        """The objects that are held back, and why."""
+        return {ObjectRef(*key): held.reason for key, held in self._held.items()}
 
 
-def _finding(reference: ObjectRef, held: _Held) -> Finding:
+def _of(kind: str, stand_ins: Mapping[Key, Object | None]) -> dict[Key, int]:
+    return {key: id(obj) for key, obj in stand_ins.items() if key[0] == kind}
+
+
+def _trials(suspects: list[tuple[Key, bool]]) -> Iterator[_Trial]:
+    """One after the other as it was before (or without it, if it is new); then each without it; at last without all."""
+    for key, has_before in suspects:
+        yield _Trial((key,), out=not has_before)
+    for key, has_before in suspects:
+        if has_before:
+            yield _Trial((key,), out=True)
+    if len(suspects) > 1:
+        yield _Trial(tuple(key for key, _ in suspects), out=True)
+
+
+def _finding(key: Key, held: _Held) -> Finding:
     message = f"Envoy refuses what this object makes of {held.place}: {held.reason.rstrip('.')}."
-    state = "It stands as it was before the change" if held.before is not None else "It is not in force"
+    state = "It stands as it was before the change" if held.stand_in is not None else "It is not in force"
     hint = f"{state}; everything else goes on. Correct it to try again."
-    return Finding("KAI0801", Severity.ERROR, reference, "spec", message, hint)
-
-
-def _things(snapshot: MeshSnapshot) -> dict[ObjectRef, Any]:
-    found: dict[ObjectRef, Any] = {item.source: item for item in snapshot.delegates.values()}
-    for routes in snapshot.virtual_services.values():
-        found.update((item.source, item) for item in routes)
-    for rules in snapshot.destination_policies.values():
-        found.update((item.source, item) for item in rules)
-    found.update((item.source, item) for item in snapshot.gateways)
-    found.update((item.source, item) for item in snapshot.envoy_filters)
-    return found
+    return Finding("KAI0801", Severity.ERROR, ObjectRef(*key), "spec", message, hint)

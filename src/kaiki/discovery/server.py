@@ -95,7 +95,6 @@ class DiscoveryServer:
         self._metrics = metrics
         self._serving_pair = serving_pair
         self._gateway_secrets = gateway_secrets
-        configs.on_quarantine = self._wake_all
         self._published = asyncio.Event()
         self._changed = asyncio.Event()
         self._connections: set[_Connection] = set()
@@ -140,10 +139,6 @@ class DiscoveryServer:
             if number % SESSIONS_PER_TURN == 0:
                 await asyncio.sleep(0)
 
-    def _wake_all(self) -> None:
-        for connection in self._connections:
-            connection.wake.set()
-
     def describe_objects(self) -> list[dict[str, Any]]:
         """What /debug/distribution shows: how many of each object's proxies have acknowledged it, of how many."""
         proxies: dict[ObjectRef, dict[str, bool]] = {}
@@ -153,7 +148,11 @@ class DiscoveryServer:
             for reference, has_it in session.distribution():
                 known = proxies.setdefault(reference, {})
                 known[name] = known.get(name, True) and has_it
-        return [_described(reference, proxies[reference]) for reference in sorted(proxies)]
+        refused = self._configs.refused()
+        return [
+            _described(reference, proxies.get(reference, {}), refused.get(reference, ""))
+            for reference in sorted({*proxies, *refused})
+        ]
 
     def describe_proxies(self) -> list[dict[str, Any]]:
         """What /debug/syncz shows, by proxy name."""
@@ -242,7 +241,7 @@ class DiscoveryServer:
                 pass
 
 
-def _described(reference: ObjectRef, proxies: dict[str, bool]) -> dict[str, Any]:
+def _described(reference: ObjectRef, proxies: dict[str, bool], refused: str) -> dict[str, Any]:
     return {
         "kind": reference.kind,
         "namespace": reference.namespace,
@@ -250,6 +249,7 @@ def _described(reference: ObjectRef, proxies: dict[str, bool]) -> dict[str, Any]
         "proxies": len(proxies),
         "acknowledged": sum(proxies.values()),
         "waiting": sorted(name for name, has_it in proxies.items() if not has_it),
+        "refused": refused,
     }
 
 

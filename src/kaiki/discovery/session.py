@@ -12,7 +12,6 @@ from typing import Any
 
 from kaiki.discovery.configs import Configs, Targets
 from kaiki.discovery.metrics import Metrics
-from kaiki.discovery.quarantine import origins_of
 from kaiki.discovery.secrets import GatewaySecrets, ProxySecrets, SecretIssuer
 from kaiki.discovery.stream import Moment, Stream
 from kaiki.discovery.watch import Rejection
@@ -145,13 +144,16 @@ class Session:
 
     def distribution(self) -> Iterator[tuple[ObjectRef, bool]]:
         """The objects this proxy's configuration comes from, and whether what they make of it is acknowledged."""
-        touched = self.configs.touched(self.proxy)
-        is_newest = self._generation == self.configs.generation.number
+        traced, touched = self.configs.trace(self.proxy), self.configs.touched(self.proxy)
+        has_all = is_newest = self._generation == self.configs.generation.number
         for type_url, resources in self._targets.items():
             for name, item in resources.items() if type_url in _SYNC_NAMES else ():
                 has_it = is_newest and self.stream.held_version(type_url, name) == item.version
-                for reference in (*origins_of(item), *touched.get((type_url, name), ())):
+                has_all &= has_it
+                for reference in (*traced.behind(item), *touched.get((type_url, name), ())):
                     yield reference, has_it
+        yield from ((reference, has_all) for reference in traced.whole)
+        yield from traced.started_by
 
     def describe(self) -> dict[str, Any]:
         """The state of this proxy for /debug/syncz: generations sent and acknowledged by type, and what was refused."""

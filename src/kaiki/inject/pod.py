@@ -22,7 +22,7 @@ from kaiki.inject.probes import STATUS_PORT, rewrite_probes
 from kaiki.inject.settings import ApplicationMetrics, BootstrapRequest, InjectionSettings, ProbeTarget
 from kaiki.inject.workload import workload_name
 from kaiki.model.identity import WorkloadLabels, workload_labels
-from kaiki.model.workload import ProxyKind
+from kaiki.model.workload import STARTED_WITH_ANNOTATION, ProxyKind
 
 _LABEL_LIMIT = 63
 _DEFAULT_CONTAINER_KEYS = ("kubectl.kubernetes.io/default-container", "kubectl.kubernetes.io/default-logs-container")
@@ -134,6 +134,7 @@ def _annotations(
         **_scrape_annotations(annotations),
         REVISION_KEY: settings.revision,
         STATUS_KEY: json.dumps(status, separators=(",", ":")),
+        **({STARTED_WITH_ANNOTATION: ",".join(settings.proxy_configs)} if settings.proxy_configs else {}),
     }
 
 

@@ -32,6 +32,7 @@ class KnownHosts:
     services: Mapping[str, Service]
     endpoints: Mapping[tuple[str, int], tuple[Endpoint, ...]]
     sources: Mapping[str, ObjectRef]
+    all_sources: Mapping[str, tuple[ObjectRef, ...]]
 
 
 def known_hosts(
@@ -41,7 +42,7 @@ def known_hosts(
     memo.enter(object())
     groups = _groups(made, entries)
     if not groups:
-        return KnownHosts(made.services, made.endpoints, {})
+        return KnownHosts(made.services, made.endpoints, {}, {})
     automatic = memo.get(automatic_addresses, entries)
     services: dict[str, Service] = {}
     endpoints: dict[tuple[str, int], tuple[Endpoint, ...]] = {}
@@ -59,6 +60,7 @@ def known_hosts(
             made.endpoints, endpoints
         ),
         sources={host: group[0][0].source for host, group in groups.items()},
+        all_sources={host: tuple(entry.source for entry, _ in group) for host, group in groups.items()},
     )
 
 

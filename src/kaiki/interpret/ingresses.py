@@ -95,7 +95,9 @@ def _servers(objects: Iterable[Object]) -> Iterator[GatewayServer]:
                 credential=str(entry["secretName"]),
                 credential_namespace=core.namespace(obj),
             )
-            yield GatewayServer(name, 443, name, "HTTPS", tuple(ServerHost("*", host) for host in hosts), tls)
+            owner = ObjectRef("Ingress", core.namespace(obj), core.name(obj))
+            own = tuple(ServerHost("*", host) for host in hosts)
+            yield GatewayServer(name, 443, name, "HTTPS", own, tls, owner=owner)
 
 
 def _rules(obj: Object, services: Mapping[str, Service]) -> Iterator[tuple[str, _Rule]]:

@@ -44,6 +44,13 @@ class InputTable(Mapping[Key, Object]):
             table.by_kind[kind] = list(table._objects[kind].values())
         return table
 
+    def taking(self, kind: str, other: InputTable) -> InputTable:
+        """This table with the very objects of a kind that another one has."""
+        table = InputTable()
+        table._objects, table.by_kind = dict(self._objects), dict(self.by_kind)
+        table._objects[kind], table.by_kind[kind] = other._objects[kind], other.by_kind[kind]
+        return table
+
     def with_kind(self, kind: str, objects: Mapping[Key, Object]) -> InputTable:
         """This table with all objects of a kind replaced."""
         gone: dict[Key, Object | None] = dict.fromkeys(self._objects.get(kind, {}))

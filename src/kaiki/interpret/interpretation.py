@@ -18,7 +18,7 @@ from kaiki.interpret.destination_rules import destination_policy
 from kaiki.interpret.entry_hosts import known_hosts, reached_by, with_aliases
 from kaiki.interpret.envoy_filters import envoy_filter, envoy_filter_findings
 from kaiki.interpret.gateway_api.admission import kind_of, status_findings
-from kaiki.interpret.gateway_api.backend_tls import with_backend_tls
+from kaiki.interpret.gateway_api.backend_tls import policies_of, with_backend_tls
 from kaiki.interpret.gateway_api.interpretation import NOTHING, GatewayApi, Registered, gateway_api, together
 from kaiki.interpret.gateway_api.objects import KINDS as GATEWAY_API_KINDS
 from kaiki.interpret.gateways import gateway
@@ -198,7 +198,7 @@ def _as_written(obj: core.Object) -> tuple[Thing | None, tuple[Finding, ...]]:
             found = (*parsed.findings, *envoy_filter_findings(parsed.reference, spec))
             return envoy_filter(parsed.reference, spec, parsed.created), found
         case ProxyConfigSpec() as spec:
-            return proxy_config(parsed.reference, spec, parsed.created), parsed.findings
+            return proxy_config(parsed.reference, spec, parsed.created, core.generation(obj)), parsed.findings
         case AuthorizationPolicySpec() as spec:
             found = (*parsed.findings, *access_findings(parsed.reference, spec))
             if any(finding.severity is Severity.ERROR for finding in found):
@@ -287,6 +287,7 @@ def _snapshot(table: InputTable, things: tuple[Thing, ...], memo: Memo, defaults
         services=known.services,
         endpoints=known.endpoints,
         entries=memo.keep("entries", known.sources),
+        entry_sources=memo.keep("all entries", known.all_sources),
         workloads=made.workloads,
         services_by_workload=reached_by(made, known, tuple(entries), selectable, memo),
         virtual_services=_kept(memo, "routes", routes),
@@ -345,6 +346,7 @@ def _with_gateway_api(snapshot: MeshSnapshot, added: GatewayApi, memo: Memo) -> 
         destination_policies=memo.keep(
             "all policies", memo.get(with_backend_tls, snapshot.destination_policies, added.backend_tls)
         ),
+        backend_policies=memo.get(policies_of, added.backend_tls),
     )
 
 

@@ -5,22 +5,21 @@ ProxyConfig with a selector ▸ annotation proxy.istio.io/config ▸ the namespa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from kaiki.model.finding import ObjectRef
-from kaiki.model.proxy_settings import NO_SETTINGS, ProxyConfigRule, ProxySettings
+from kaiki.model.proxy_settings import NO_SETTINGS, ProxyConfigRule, ProxySettings, chosen_rules
 from kaiki.model.snapshot import MeshSnapshot
 from kaiki.resources.istio import proxy_config as api
 from kaiki.resources.istio.common import optional_seconds
 
 ANNOTATION = "proxy.istio.io/config"
-ROOT_NAMESPACE = "istio-system"
 
 
-def proxy_config(source: ObjectRef, spec: api.ProxyConfigSpec, created: str) -> ProxyConfigRule:
+def proxy_config(source: ObjectRef, spec: api.ProxyConfigSpec, created: str, generation: int = 0) -> ProxyConfigRule:
     """Translate one spec."""
     settings = ProxySettings(
         concurrency=spec.concurrency,
@@ -28,7 +27,7 @@ def proxy_config(source: ObjectRef, spec: api.ProxyConfigSpec, created: str) -> 
         image_type=spec.image.image_type if spec.image else "",
     )
     selector = spec.selector.match_labels if spec.selector else {}
-    return ProxyConfigRule(source, settings, tuple(sorted(selector.items())), created)
+    return ProxyConfigRule(source, settings, tuple(sorted(selector.items())), created, generation)
 
 
 def proxy_defaults(value: object) -> tuple[ProxySettings, str]:
@@ -73,16 +72,10 @@ def settings_of(
     snapshot: MeshSnapshot, namespace: str, labels: Mapping[str, str], annotation: str = ""
 ) -> tuple[ProxySettings, str]:
     """How the proxy of a pod runs, and what is wrong with its annotation."""
-    rules = snapshot.proxy_configs
-    own = [rule for rule in rules if rule.source.namespace == namespace]
-    pairs = set(labels.items())
-    nearest = _first(rule for rule in own if rule.selector and set(rule.selector) <= pairs)
-    of_namespace = _first(rule for rule in own if not rule.selector)
-    of_mesh = _first(rule for rule in rules if rule.source.namespace == ROOT_NAMESPACE and not rule.selector)
+    rules = tuple(chosen_rules(snapshot.proxy_configs, namespace, labels))
     written, problem = annotated_settings(annotation) if annotation else (NO_SETTINGS, "")
-    found = nearest.over(written).over(of_namespace).over(of_mesh).over(snapshot.settings.proxy)
-    return found, problem
-
-
-def _first(rules: Iterable[ProxyConfigRule]) -> ProxySettings:
-    return next((rule.settings for rule in rules), NO_SETTINGS)
+    nearest = next((rule.settings for rule in rules if rule.selector), NO_SETTINGS)
+    found = nearest.over(written)
+    for rule in rules:
+        found = found if rule.selector else found.over(rule.settings)
+    return found.over(snapshot.settings.proxy), problem

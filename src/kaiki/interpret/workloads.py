@@ -9,7 +9,7 @@ from dataclasses import replace
 from kaiki.interpret.telemetry_providers import annotated_tracing
 from kaiki.model.identity import Identity, workload_labels
 from kaiki.model.locality import locality_of
-from kaiki.model.workload import ProxyKind, WorkloadInstance
+from kaiki.model.workload import STARTED_WITH_ANNOTATION, ProxyKind, WorkloadInstance
 from kaiki.resources import core
 
 _HASH_LABEL = "pod-template-hash"
@@ -56,7 +56,13 @@ def workload_instance(pod: core.Object) -> WorkloadInstance:
         named_ports=core.named_ports(pod),
         tracing=annotated_tracing(pod),
         locality=locality_of(labels),
+        started_with=_started_with(pod),
     )
+
+
+def _started_with(pod: core.Object) -> tuple[str, ...]:
+    said = (pod["metadata"].get("annotations") or {}).get(STARTED_WITH_ANNOTATION)
+    return tuple(said.split(",")) if said else ()
 
 
 def at_node(workload: WorkloadInstance, locality: str) -> WorkloadInstance:

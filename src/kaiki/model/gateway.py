@@ -86,6 +86,7 @@ class GatewayServer:
     """One port of a gateway. `port` is the number users see; the gateway's Service maps it to the port bound.
 
     Requests for a host of `misdirected` came to the wrong server (their TLS names this one) and are told so.
+    `owner` is the object the user wrote, where that is no Gateway of Istio's.
     """
 
     name: str
@@ -96,6 +97,7 @@ class GatewayServer:
     tls: ServerTls | None = None
     bind: str = ""
     misdirected: tuple[str, ...] = ()
+    owner: ObjectRef | None = None
 
     @property
     def tls_mode(self) -> ServerTlsMode | None:

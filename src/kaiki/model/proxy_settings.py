@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kaiki.model.finding import ObjectRef
+
+ROOT_NAMESPACE = "istio-system"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +45,22 @@ class ProxyConfigRule:
     settings: ProxySettings
     selector: tuple[tuple[str, str], ...] = ()
     created: str = ""
+    generation: int = 0
+
+    @property
+    def edition(self) -> str:
+        """The object as it is now: `namespace/name@generation~created`."""
+        return f"{self.source.namespace}/{self.source.name}@{self.generation}~{self.created}"
+
+
+def chosen_rules(
+    rules: Iterable[ProxyConfigRule], namespace: str, labels: Mapping[str, str]
+) -> Iterator[ProxyConfigRule]:
+    """The rules for a pod, the nearest first: by label, of its namespace, of the mesh; of each only the oldest."""
+    rules, pairs = tuple(rules), set(labels.items())
+    own = [rule for rule in rules if rule.source.namespace == namespace]
+    by_label = (rule for rule in own if rule.selector and set(rule.selector) <= pairs)
+    of_namespace = (rule for rule in own if not rule.selector)
+    of_mesh = (rule for rule in rules if rule.source.namespace == ROOT_NAMESPACE and not rule.selector)
+    levels = (next(level, None) for level in (by_label, of_namespace, of_mesh))
+    yield from dict.fromkeys(rule for rule in levels if rule is not None)

@@ -42,6 +42,8 @@ class MeshSnapshot:
     - `envoy_filters`: patches of what is generated;
     - `gateways`: the oldest first;
     - `entries`: host name → the ServiceEntry it comes from; hosts of Kubernetes' Services are not among them;
+    - `entry_sources`: host name → all ServiceEntries that are merged to it, the oldest first;
+    - `backend_policies`: host name → (port, 0 for all; BackendTLSPolicy) of those that secure connections to it;
     - `telemetry`: the Telemetry objects, the oldest first;
     - `sidecars`, `workload_entries`, `proxy_configs`, `peer_policies`, `access_policies`: the oldest
       first;
@@ -65,6 +67,8 @@ class MeshSnapshot:
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     credentials: Credentials = field(default_factory=dict)
     entries: Mapping[str, ObjectRef] = field(default_factory=dict)
+    entry_sources: Mapping[str, tuple[ObjectRef, ...]] = field(default_factory=dict)
+    backend_policies: Mapping[str, tuple[tuple[int, ObjectRef], ...]] = field(default_factory=dict)
     settings: MeshSettings = DEFAULT_SETTINGS
     telemetry: tuple[TelemetryPolicy, ...] = ()
     sidecars: tuple[Sidecar, ...] = ()

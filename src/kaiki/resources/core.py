@@ -26,6 +26,11 @@ def created(obj: Object) -> str:
     return str(obj["metadata"].get("creationTimestamp") or "")
 
 
+def generation(obj: Object) -> int:
+    """Counts the changes of what the object wants."""
+    return int(obj["metadata"].get("generation") or 0)
+
+
 def labels(obj: Object) -> Mapping[str, str]:
     return obj["metadata"].get("labels") or {}
 

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from kaiki.interpret.gateway_api.objects import CONTROLLER, ROUTE_KINDS, Key, Status
+from kaiki.interpret.gateway_api.objects import CONTROLLER, KUBERNETES_GATEWAY, ROUTE_KINDS, Key, Status
+from kaiki.interpret.gateway_api.statuses import with_refusal
 from kaiki.interpret.interpretation import Interpretation
 from kaiki.kube.cache import Cache
 from kaiki.kube.errors import KubeError, NotFound
 from kaiki.kube.resource import ResourceType
+from kaiki.model.finding import Finding
 from kaiki.sources.status import StatusClient
 
 logger = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ class GatewayStatusWriter:
         self._may_write = may_write
         self._quiet_seconds = quiet_seconds
         self._statuses: Mapping[Key, Status] = {}
+        self._refused: Mapping[Key, Finding] = {}
         self._kinds: set[str] = set(_LISTS)
         self._changed = asyncio.Event()
 
@@ -49,6 +52,13 @@ class GatewayStatusWriter:
         """Subscriber of a SnapshotSource."""
         self._statuses = interpretation.gateway_api.statuses
         self._changed.set()
+
+    def report(self, findings: Iterable[Finding]) -> None:
+        """What proxies made known, besides what interpretation finds."""
+        refused = {(one.resource.kind, one.resource.namespace, one.resource.name): one for one in findings}
+        if refused != self._refused:
+            self._refused = refused
+            self._changed.set()
 
     async def run(self) -> None:
         """Write until cancelled. What cannot be written now is tried again."""
@@ -63,6 +73,9 @@ class GatewayStatusWriter:
     async def _write_all(self) -> bool:
         complete = True
         wanted = dict(self._statuses)
+        for key in self._refused:
+            if key[0] in (*_LISTS, KUBERNETES_GATEWAY, "ListenerSet"):
+                wanted.setdefault(key, {})
         for kind, field in _LISTS.items():
             for obj in list(self._caches[kind].items()) if kind in self._caches else ():
                 wanted.setdefault(
@@ -73,6 +86,8 @@ class GatewayStatusWriter:
             known = cache.get(namespace or None, name) if cache is not None else None
             if cache is None or known is None:
                 continue
+            if (kind, namespace, name) in self._refused:
+                status = with_refusal(kind, known, status, str(self._refused[kind, namespace, name]))
             patch = status_patch(kind, known.get("status") or {}, status, datetime.now(UTC))
             if patch:
                 complete &= await self._write(cache.resource, namespace, name, patch)

@@ -43,7 +43,9 @@ class Followed(Protocol):
 
 
 class SnapshotSource:
-    """Interpretations of what these caches hold: (kind → cache). Nothing is interpreted before all have synced."""
+    """Interpretations of what these caches hold: (kind → cache). Nothing is interpreted before all have synced.
+
+    `withhold` takes from all objects those that must not come into force."""
 
     def __init__(
         self,
@@ -51,15 +53,17 @@ class SnapshotSource:
         interpret: Interpret,
         *,
         followed: Followed | None = None,
+        withhold: Callable[[InputTable], InputTable] = lambda table: table,
         window_seconds: float = WINDOW_SECONDS,
     ) -> None:
         self._caches = dict(caches)
         self._interpret = interpret
         self._followed = followed
+        self._withhold = withhold
         if followed is not None:
             followed.changed = self._note_change
         self._window_seconds = window_seconds
-        self._table = InputTable()
+        self._table = self._in_force = InputTable()
         self._pending: dict[InputKey, Mapping[str, Any] | None] = {}
         self._subscribers: list[Subscriber] = []
         self._changed = asyncio.Event()
@@ -68,8 +72,17 @@ class SnapshotSource:
 
     @property
     def inputs(self) -> Inputs:
-        """The objects of the current interpretation."""
+        """All objects, those that are held back as they are written."""
         return self._table
+
+    @property
+    def in_force(self) -> Inputs:
+        """The objects of the current interpretation: all but what is held back."""
+        return self._in_force
+
+    def refresh(self) -> None:
+        """Interpret again: something else is held back now."""
+        self._note_change()
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Call `subscriber` with every new interpretation, one after the other."""
@@ -122,7 +135,8 @@ class SnapshotSource:
             followed = self._followed.inputs()
             for kind in (CREDENTIAL, TRUST_BUNDLE):
                 self._table = self._table.with_kind(kind, {key: obj for key, obj in followed.items() if key[0] == kind})
-        return self._table
+        self._in_force = self._withhold(self._table)
+        return self._in_force
 
     def _listener(self, kind: str) -> Callable[[CacheEvent], None]:
         def listen(event: CacheEvent) -> None:

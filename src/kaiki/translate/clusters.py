@@ -32,6 +32,7 @@ from kaiki.translate.features.dynamic_names import look_up_when_called
 from kaiki.translate.features.load_balancing import set_load_balancing
 from kaiki.translate.features.metric_labels import METADATA_NAMESPACE
 from kaiki.translate.features.outlier_detection import set_outlier_detection
+from kaiki.translate.origins import mark_origin
 
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _CONNECT_TIMEOUT_SECONDS = 10.0
@@ -56,7 +57,8 @@ class OutboundCluster(NamedTuple):
     """What one outbound cluster is made of.
 
     `policy` is already merged for its port and subset; `looked_up` are endpoints by name, of DNS services only.
-    `shown` is the certificate (as SDS names it) for TLS that a policy names none for.
+    `shown` is the certificate (as SDS names it) for TLS that a policy names none for. `rule` is the DestinationRule it
+    is by, `subset_rule` the one its subset is of.
     """
 
     service: Service
@@ -70,6 +72,7 @@ class OutboundCluster(NamedTuple):
     locality_shares: bool = False
     secret: SecretState = SecretState.NONE
     shown: str = ""
+    subset_rule: ObjectRef | None = None
 
     @property
     def name(self) -> str:
@@ -200,8 +203,7 @@ def _set_metadata(cluster: cluster_pb2.Cluster, made_of: OutboundCluster) -> Non
     service = made_of.service
     name_service(cluster.metadata, service.hostname, service.name, service.namespace)
     if made_of.rule is not None:
-        path = f"/apis/networking.istio.io/v1/namespaces/{made_of.rule.namespace}/destination-rule/{made_of.rule.name}"
-        cluster.metadata.filter_metadata[METADATA_NAMESPACE].fields["config"].string_value = path
+        mark_origin(cluster.metadata, made_of.rule, second=made_of.subset_rule)
     if made_of.subset:
         cluster.metadata.filter_metadata[METADATA_NAMESPACE].fields["subset"].string_value = made_of.subset
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from envoy.config.core.v3 import base_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 
+from kaiki.model.finding import ObjectRef
 from kaiki.model.gateway import ServerTlsMode
 from kaiki.model.proxy import Resource
 from kaiki.model.sidecar import UNIX_PREFIX
@@ -33,8 +34,13 @@ _ALPN = ("h2", "http/1.1")
 
 def _listener(place: tuple[str, int]) -> listener_pb2.Listener:
     address, port = place[0] or "0.0.0.0", place[1]
-    name = address if address.startswith(UNIX_PREFIX) else f"{address}_{port}"
-    return listener(name, address, port, base_pb2.OUTBOUND, bind=True)
+    return listener(listener_name(place), address, port, base_pb2.OUTBOUND, bind=True)
+
+
+def listener_name(place: tuple[str, int]) -> str:
+    """The name of the listener at an address (empty: every one) and port."""
+    address, port = place[0] or "0.0.0.0", place[1]
+    return address if address.startswith(UNIX_PREFIX) else f"{address}_{port}"
 
 
 def plain_listener(place: tuple[str, int], statistics: str, sessions: bool = False) -> Resource:
@@ -97,7 +103,7 @@ def _finished(message: listener_pb2.Listener) -> list[Resource]:
     return [resource(message.name, message)] if message.filter_chains else []
 
 
-def _named(bound: BoundServer, name: str) -> listener_components_pb2.FilterChain:
+def _named(bound: BoundServer, name: str, route: ObjectRef | None = None) -> listener_components_pb2.FilterChain:
     chain = listener_components_pb2.FilterChain(name=name)
     # Envoy takes a wildcard only for whole first parts of a server name.
     names = sorted({mine.host for mine in bound.server.hosts if mine.host == "*" or "*" not in mine.host[1:]})
@@ -105,7 +111,7 @@ def _named(bound: BoundServer, name: str) -> listener_components_pb2.FilterChain
     if "*" not in names:
         chain.filter_chain_match.server_names.extend(names)
     chain.filter_chain_match.transport_protocol = "tls"
-    mark_origin(chain.metadata, bound.gateway.source, f"servers[{bound.position}]")
+    mark_origin(chain.metadata, bound.gateway.source, f"servers[{bound.position}]", route)
     return chain
 
 
@@ -128,7 +134,7 @@ def _ending_connections(scope: Scope, bound: BoundServer) -> list[listener_compo
     routed = routed_chains(connection_routes(scope, bound), bound.gateway.key, scope, bound.server.port)
     if not routed:
         return []
-    chain = _named(bound, routed[0].name)
+    chain = _named(bound, routed[0].name, routed[0].source)
     chain.transport_socket.CopyFrom(_socket(bound, ()))
     first, name = routed[0], bound.statistics
     chain.filters.append(tcp(name, first.clusters, Reporter.SOURCE, settings=first.tcp))

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from kaiki.model.credential import find_roots
+from kaiki.model.finding import ObjectRef
 from kaiki.model.memo import Memo
 from kaiki.model.policy.destination import (
     NEAREST_FIRST,
@@ -324,6 +325,7 @@ class Scope:
             locality_shares=has_shares(policy, self.snapshot.settings.locality),
             secret=self._secret(policy.tls),
             shown=self.client_certificate,
+            subset_rule=_rule_with(rules, subset) if subset and len(rules) > 1 else None,
         )
 
     def _secret(self, tls: ClientTls | None) -> SecretState:
@@ -350,6 +352,11 @@ class Scope:
         """The endpoints of a port that may be called from here: of the same node, where the Service wants it so."""
         endpoints = self.snapshot.endpoints.get((service.hostname, port), ())
         return self.memo.get(_at_node, endpoints, self.node) if service.on_same_node else endpoints
+
+
+def _rule_with(rules: tuple[DestinationPolicy, ...], subset: Subset) -> ObjectRef | None:
+    """The rule that a subset is of."""
+    return next((rule.source for rule in rules if any(item is subset for item in rule.subsets)), None)
 
 
 def _sticking_to_client(policy: TrafficPolicy) -> TrafficPolicy:

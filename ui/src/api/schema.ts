@@ -2472,6 +2472,8 @@ export interface components {
         };
         DistributedObject: {
             kind: string;
+            /** @description The kind's API group: there is more than one kind called Gateway. */
+            group: string;
             namespace: string;
             name: string;
             /** @description The object's metadata.generation that this is about; 0 when unknown. */
@@ -2480,6 +2482,8 @@ export interface components {
             acknowledged: number;
             /** @description Proxies that have not acknowledged it, as pod.namespace. */
             waiting: string[];
+            /** @description Why Envoy refuses what comes of it, so that it is held back; empty if it is not. */
+            refused: string;
         };
         Distribution: {
             objects: components["schemas"]["DistributedObject"][];

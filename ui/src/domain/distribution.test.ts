@@ -1,17 +1,43 @@
 import { expect, it } from "vitest";
 import { byObject, stateOf } from "./distribution";
 
-const object = (kind: string, proxies: number, acknowledged: number) => ({ kind, namespace: "default", name: "reviews", generation: 1, proxies, acknowledged, waiting: [] });
-const all = byObject({ objects: [object("VirtualService", 3, 3), object("DestinationRule", 3, 2), object("Gateway", 0, 0)], silent: [] });
-const state = (kind: string) => stateOf(all, { kind, namespace: "default", name: "reviews" }).state;
+const NETWORKING = "networking.istio.io";
+const object = (kind: string, proxies: number, acknowledged: number, more = {}) => ({
+  kind,
+  group: NETWORKING,
+  namespace: "default",
+  name: "reviews",
+  generation: 1,
+  proxies,
+  acknowledged,
+  waiting: [],
+  refused: "",
+  ...more,
+});
+const all = byObject({
+  objects: [
+    object("VirtualService", 3, 3),
+    object("DestinationRule", 3, 2),
+    object("Gateway", 0, 0),
+    object("Gateway", 2, 2, { group: "gateway.networking.k8s.io" }),
+    object("EnvoyFilter", 0, 0, { refused: "no such thing" }),
+  ],
+  silent: [],
+});
+const state = (kind: string, group = NETWORKING) => stateOf(all, { apiVersion: `${group}/v1`, kind, namespace: "default", name: "reviews" }).state;
 
-it("tells objects apart by kind, namespace and name", () => {
+it("tells objects apart by group, kind, namespace and name", () => {
   expect(state("VirtualService")).toBe("whole");
   expect(state("DestinationRule")).toBe("partly");
-  expect(stateOf(all, { kind: "VirtualService", namespace: "other", name: "reviews" }).state).toBe("none");
+  expect(state("Gateway", "gateway.networking.k8s.io")).toBe("whole");
+  expect(stateOf(all, { apiVersion: `${NETWORKING}/v1`, kind: "VirtualService", namespace: "other", name: "reviews" }).state).toBe("none");
 });
 
 it("knows objects that no proxy needs", () => {
   expect(state("Gateway")).toBe("none");
   expect(state("ServiceEntry")).toBe("none");
+});
+
+it("knows objects that Envoy refuses", () => {
+  expect(state("EnvoyFilter")).toBe("refused");
 });

@@ -105,6 +105,16 @@ def secured_hosts(found: Iterable[BackendTls]) -> frozenset[str]:
     return frozenset(host for item in found if item.tls is not None for host, _ in item.targets)
 
 
+def policies_of(found: Iterable[BackendTls]) -> dict[str, tuple[tuple[int, ObjectRef], ...]]:
+    """Host → (port, 0 for all; policy) of those that secure connections to it."""
+    result: dict[str, tuple[tuple[int, ObjectRef], ...]] = {}
+    for item in found:
+        source = ObjectRef("BackendTLSPolicy", core.namespace(item.policy), core.name(item.policy))
+        for host, port in item.targets if item.tls is not None else ():
+            result[host] = (*result.get(host, ()), (port, source))
+    return result
+
+
 def with_backend_tls(
     policies: Mapping[str, tuple[DestinationPolicy, ...]], found: Iterable[BackendTls]
 ) -> dict[str, tuple[DestinationPolicy, ...]]:

@@ -78,6 +78,7 @@ def _gateway(item: Listener, pods: Pods, suffix: str, host: str, elsewhere: tupl
         hosts=(ServerHost("*", host or "*"),),
         tls=_tls(item),
         misdirected=elsewhere,
+        owner=ObjectRef(item.owner_kind, core.namespace(item.owner), core.name(item.owner)),
     )
     return Gateway(
         source=ObjectRef("Gateway", core.namespace(item.gateway), server_name(item, suffix)),

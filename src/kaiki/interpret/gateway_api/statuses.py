@@ -12,6 +12,7 @@ from kaiki.interpret.gateway_api.listeners import Listener, overlapping
 from kaiki.interpret.gateway_api.objects import (
     CONTROLLER,
     GROUP,
+    KUBERNETES_GATEWAY,
     Object,
     Problem,
     Status,
@@ -157,3 +158,30 @@ def addresses_of(service: Object | None) -> list[Status]:
         return found
     name = f"{core.name(service)}.{core.namespace(service)}.svc.cluster.local"
     return [{"type": "Hostname", "value": name}]
+
+
+REFUSED = "RefusedByProxy"
+"""The reason in the conditions of an object that Envoy refuses, as it is now."""
+
+
+def with_refusal(kind: str, obj: Object, wanted: Status, message: str) -> Status:
+    """The status of an object that is held back, because Envoy refuses what it comes to. `wanted` is the status of what
+    stands for it, empty if nothing does: then the answer goes to those it would have been for."""
+    refused = [condition(obj, name, False, REFUSED, message) for name in ("Accepted", "Programmed")]
+    if kind in (KUBERNETES_GATEWAY, "ListenerSet"):
+        have = {**core.status(obj), **wanted}
+        return {**have, "conditions": _replaced(wanted.get("conditions") or (), refused)}
+    name, ref = ("ancestors", "ancestorRef") if kind == "BackendTLSPolicy" else ("parents", "parentRef")
+    entries = wanted.get(name) or [one for one in core.status(obj).get(name) or () if _is_ours(one)]
+    if not entries and name == "parents":
+        entries = [{ref: dict(one), "controllerName": CONTROLLER} for one in core.spec(obj).get("parentRefs") or ()]
+    return {name: [{**one, "conditions": _replaced(one.get("conditions") or (), refused[:1])} for one in entries]}
+
+
+def _is_ours(entry: Status) -> bool:
+    return bool(entry.get("controllerName") == CONTROLLER)
+
+
+def _replaced(conditions: Iterable[Status], others: list[Status]) -> list[Status]:
+    names = {one["type"] for one in others}
+    return [*others, *(one for one in conditions if one["type"] not in names)]

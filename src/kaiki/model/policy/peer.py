@@ -65,14 +65,14 @@ def peer_modes(
     Without labels: what holds for the namespace as a whole.
     """
     general, ports = PERMISSIVE.general, PERMISSIVE.ports
-    for policy in _applicable(tuple(policies), namespace, set(labels or ())):
+    for policy in applicable(tuple(policies), namespace, set(labels or ())):
         if policy.mode is not None:
             general = policy.mode, policy.source
         ports = tuple((number, (mode, policy.source)) for number, mode in policy.ports if mode is not None)
     return PeerModes(general, ports)
 
 
-def _applicable(policies: tuple[PeerPolicy, ...], namespace: str, labels: set[tuple[str, str]]) -> Iterator[PeerPolicy]:
+def applicable(policies: tuple[PeerPolicy, ...], namespace: str, labels: set[tuple[str, str]]) -> Iterator[PeerPolicy]:
     """The mesh's, the namespace's, the workload's: of each the oldest, if there is one."""
     for space in dict.fromkeys((ROOT_NAMESPACE, namespace)):
         yield from _first(one for one in policies if one.source.namespace == space and not one.selector)

@@ -22,6 +22,12 @@ export function InForceMark({ asked, place }: { asked: Asked; place: Place }) {
   if (asked.distributed === undefined) return <span className="soft">{t("loading")}</span>;
   const { state, object } = stateOf(asked.distributed, place);
   if (object === undefined || state === "none") return <span className="soft">–</span>;
+  if (state === "refused")
+    return (
+      <span className="with-icon finding-mark" title={object.refused}>
+        <Icon name="warning" size={15} /> {t("inForceRefused")}
+      </span>
+    );
   const text = t("ofMany", { count: object.acknowledged, all: object.proxies });
   if (state === "whole") return <span>{text}</span>;
   return (
@@ -57,6 +63,11 @@ function InForceText({ asked, place }: { asked: Asked; place: Place }) {
   if (object === undefined || state === "none") return <p className="soft">{t("inForceNowhere")}</p>;
   return (
     <>
+      {state === "refused" && (
+        <p className="with-icon finding-mark" role="alert">
+          <Icon name="warning" size={15} /> {t("inForceRefused")}: {object.refused}
+        </p>
+      )}
       <p role="status">{t("inForceOf", { count: object.acknowledged, all: object.proxies })}</p>
       {object.waiting.length > 0 && (
         <>

@@ -53,3 +53,5 @@ def test_what_its_status_says_is_told() -> None:
     }
     assert problems({**OBJECT, "status": status}) == "\n  KAI0301 no such subset\n  Accepted=False: held back"
     assert problems(OBJECT) == ""
+    refused = {"type": "Accepted", "status": "False", "message": "refused"}
+    assert problems({**OBJECT, "status": {"parents": [{"conditions": [refused]}]}}) == "\n  Accepted=False: refused"

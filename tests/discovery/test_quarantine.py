@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kaiki.discovery.quarantine import Quarantine
+from kaiki.discovery.quarantine import Quarantine, brief
 from kaiki.interpret.inputs import InputTable, Key
 from kaiki.model.finding import ObjectRef
 from kaiki.model.proxy import ROUTE_TYPE, Resource
@@ -137,6 +137,13 @@ def test_a_policy_of_tls_is_never_simply_left_out() -> None:
     assert world.quarantine.refuse(item, [ObjectRef("BackendTLSPolicy", "default", "tls")], "bad", world.number)
     world.publish()
     assert world.in_force() == {"tls": {"validation": {"wellKnownCACertificates": "Refused"}}}
+
+
+def test_reasons_are_told_without_the_resource() -> None:
+    dump = 'goo.gle/debugproto\nname: "a"\nlb {\n  size: 9\n}\n: Proto constraint validation failed (size\n: is large)'
+    assert brief(dump.replace("\n: is", " is")) == "Proto constraint validation failed (size is large)"
+    assert brief("Unknown  cluster\n'a'") == "Unknown cluster 'a'"
+    assert len(brief("x" * 9000)) < 600
 
 
 def test_what_has_not_changed_is_not_given_anew() -> None:

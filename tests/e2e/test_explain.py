@@ -6,6 +6,7 @@ import json
 import urllib.parse
 
 import pytest
+from load import SteadyLoad
 from mesh import CommandError, Mesh, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -91,3 +92,143 @@ def test_waiting_for_what_cannot_come_says_why(bookinfo: Mesh) -> None:
         bookinfo.kaiki("wait", "virtualservice/nothing")
     with pytest.raises(CommandError, match=r"exit code 1(.|\n)*'pod' is no kind"):
         bookinfo.kaiki("wait", "pod/x")
+
+
+SHAPING = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: shaping, namespace: default}
+spec:
+  hosts: [shaping.example.org]
+  ports: [{number: 80, name: http, protocol: HTTP}]
+  resolution: STATIC
+  workloadSelector: {labels: {app: machine}}
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: shaping, namespace: default}
+spec: {address: 10.97.200.1, labels: {app: machine}}
+---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: shaping, namespace: default}
+spec: {workloadSelector: {labels: {app: ratings}}, egress: [{hosts: ["./*", "istio-system/*"]}]}
+---
+apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: {name: shaping, namespace: default}
+spec:
+  selector: {matchLabels: {app: ratings}}
+  metrics: [{providers: [{name: prometheus}], overrides: [{tagOverrides: {method: {value: request.method}}}]}]
+---
+apiVersion: networking.istio.io/v1beta1
+kind: ProxyConfig
+metadata: {name: shaping, namespace: default}
+spec: {selector: {matchLabels: {app: details}}, environmentVariables: {SHAPED: "yes"}}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: shaping, namespace: default}
+spec:
+  ingressClassName: istio
+  rules:
+  - host: shaping.example.org
+    http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: productpage, port: {number: 9080}}}}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: GRPCRoute
+metadata: {name: shaping, namespace: default}
+spec:
+  parentRefs: [{group: "", kind: Service, name: ratings}]
+  rules: [{backendRefs: [{name: ratings, port: 9080}]}]
+"""
+
+
+def test_every_kind_says_where_it_is_in_force(bookinfo: Mesh) -> None:
+    bookinfo.kubectl("apply", "-f", "-", given=SHAPING)
+    for kind, proxies in (
+        ("serviceentry", 7),
+        ("workloadentry", 7),
+        ("sidecar", 1),
+        ("telemetry", 1),
+        ("ingress", 1),
+        ("grpcroute", 6),
+    ):
+        assert f"at {proxies} of {proxies} proxies" in bookinfo.kaiki("wait", f"{kind}/shaping")
+    with pytest.raises(CommandError, match="0 of 1 proxies have it, waiting for details-v1"):
+        bookinfo.kaiki("wait", "proxyconfig/shaping", "--timeout", "1")
+    bookinfo.kubectl("rollout", "restart", "deployment/details-v1")
+    assert "at 1 of 1 proxies" in bookinfo.kaiki("wait", "proxyconfig/shaping", "--timeout", "60")
+    bookinfo.kubectl("delete", "-f", "-", given=SHAPING)
+    wait_until(lambda: "shaping" not in bookinfo.kaiki("status"), "they are forgotten")
+
+
+REFUSED = """
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: refused, namespace: default}
+spec:
+  host: details
+  trafficPolicy:
+    loadBalancer: {consistentHash: {httpHeaderName: end-user, ringHash: {minimumRingSize: 9000000}}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: refused, namespace: default}
+spec:
+  parentRefs: [{group: "", kind: Service, name: reviews}]
+  rules:
+  - filters:
+    - type: RequestHeaderModifier
+      requestHeaderModifier: {set: [{name: x-refused, value: "%NOSUCH(a)%"}]}
+    backendRefs: [{name: reviews, port: 9080}]
+"""
+ACCEPTED = REFUSED.replace("9000000", "1024").replace("%NOSUCH(a)%", "taken")
+
+
+def conditions(mesh: Mesh, kind: str) -> list[dict[str, str]]:
+    status = mesh.objects(kind, "refused")[0].get("status") or {}
+    parents = status.get("parents") or [{}]
+    found: list[dict[str, str]] = status.get("conditions") or parents[0].get("conditions") or []
+    return found
+
+
+def test_what_envoy_refuses_is_held_back_alone_and_says_so(bookinfo: Mesh) -> None:
+    def told(kind: str, word: str) -> bool:
+        bad = [one for one in conditions(bookinfo, kind) if one["status"] == "False"]
+        return any("KAI0801" in one["message"] and word in one["message"] for one in bad)
+
+    with SteadyLoad(f"{bookinfo.gateway}/productpage") as load:
+        bookinfo.kubectl("apply", "-f", "-", given=REFUSED)
+        wait_until(lambda: told("destinationrule", "MinimumRingSize"), "the DestinationRule says what Envoy refuses")
+        wait_until(lambda: told("httproute", "NOSUCH"), "the HTTPRoute says what Envoy refuses")
+        load.wait_for_more(20)
+        # Other changes go on, those of the same route tables too.
+        bookinfo.kubectl("apply", "-f", "-", given=ANSWER.format(gateway="mesh", status=204).replace("waited", "later"))
+        assert "is in force at 6 of 6 proxies" in bookinfo.kaiki("wait", "virtualservice/later")
+        status = bookinfo.kaiki("status")
+        for kind in ("DestinationRule", "HTTPRoute"):
+            line = next(line for line in status.splitlines() if line.startswith(f"{kind} default/refused"))
+            assert "refused by Envoy" in line
+            with pytest.raises(CommandError, match=r"exit code 1(.|\n)*Envoy refuses what comes of it(.|\n)*KAI0801"):
+                bookinfo.kaiki("wait", f"{kind.lower()}/refused", "--timeout", "1")
+        known = json.loads(bookinfo.kaiki("status", "-o", "json"))["configuration"]
+        assert {one["name"] for one in known if one["refused"]} == {"refused"}, "nobody else is accused"
+        by_object = bookinfo.kubectl("exec", "-n", "istio-system", "deploy/istiod", "--", *BY_OBJECT)
+        assert [one["name"] for one in json.loads(by_object) if one["refused"]] == ["refused", "refused"]
+
+        bookinfo.kubectl("apply", "-f", "-", given=ACCEPTED)
+        for kind, proxies in (("destinationrule", 7), ("httproute", 6)):
+            assert f"is in force at {proxies} of {proxies} proxies" in bookinfo.kaiki("wait", f"{kind}/refused")
+        wait_until(lambda: "KAI0801" not in json.dumps(conditions(bookinfo, "httproute")), "nothing is refused now")
+
+        bookinfo.kubectl("apply", "-f", "-", given=REFUSED)
+        wait_until(lambda: told("destinationrule", "as it was before"), "what was good stands")
+        bookinfo.kubectl("delete", "-f", "-", given=REFUSED)
+        wait_until(lambda: "refused" not in bookinfo.kaiki("status"), "with the objects all that is lifted")
+        load.wait_for_more(20)
+    assert load.failures == {}
+    assert load.outcomes["200"] > 40
+
+
+BY_OBJECT = ("curl", "-s", "http://localhost:15014/debug/syncz?by=object")

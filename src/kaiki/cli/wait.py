@@ -107,9 +107,11 @@ def problems(obj: dict[str, Any]) -> str:
         f"{(one.get('type') or {}).get('code', '')} {one.get('message', '')}".strip()
         for one in status.get("validationMessages") or ()
     ]
+    parts = [status, *(status.get("parents") or ()), *(status.get("ancestors") or ())]
     said += [
         f"{one.get('type')}={one.get('status')}: {one.get('message')}"
-        for one in status.get("conditions") or ()
+        for part in parts
+        for one in part.get("conditions") or ()
         if one.get("status") == "False" and one.get("message")
     ]
     return "".join(f"\n  {text}" for text in said)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kaiki.discovery.metrics import Metrics
-from kaiki.discovery.quarantine import Quarantine
+from kaiki.discovery.quarantine import Quarantine, brief
 from kaiki.discovery.watch import Rejection, Target
 from kaiki.discovery.wire import Encoder
 from kaiki.model.finding import Finding, ObjectRef, Severity
@@ -87,10 +87,11 @@ class Configs:
         item = targets.get(rejection.type_url, {}).get(rejection.name)
         if item is None or item.version != rejection.version:
             return
-        logger.warning("%s of %s/%s is refused: %s", item.name, *proxy.key, rejection.reason)
+        reason = brief(rejection.reason)
+        logger.warning("%s of %s/%s is refused: %s", item.name, *proxy.key, reason)
         traced, touched = self.trace(proxy), self.touched(proxy).get((item.type_url, item.name), ())
         origins = (*touched, *traced.behind(item), *traced.whole)
-        if self._quarantine.refuse(item, origins, rejection.reason, built):
+        if self._quarantine.refuse(item, origins, reason, built):
             self.on_quarantine()
 
     def trace(self, proxy: Proxy) -> Provenance:

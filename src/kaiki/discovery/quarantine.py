@@ -39,6 +39,7 @@ KINDS = (
 )
 """The kinds, as among the inputs, of which one can be held back."""
 _MOST_SUSPECTS = 16
+_LONGEST_REASON = 500
 
 
 @dataclass(slots=True, eq=False)
@@ -202,6 +203,13 @@ class Quarantine:
     def reasons(self) -> dict[ObjectRef, str]:
         """The objects that are held back, and why."""
         return {ObjectRef(*key): held.reason for key, held in self._held.items()}
+
+
+def brief(reason: str) -> str:
+    """A proxy's reason without the resource, which Envoy prints before it over many lines."""
+    text = reason.rpartition("\n: ")[2] if "\n: " in reason else reason
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"
 
 
 def _of(kind: str, stand_ins: Mapping[Key, Object | None]) -> dict[Key, int]:

@@ -146,6 +146,31 @@ def test_reasons_are_told_without_the_resource() -> None:
     assert len(brief("x" * 9000)) < 600
 
 
+def test_what_keeps_something_out_is_never_left_out() -> None:
+    policy = routes("deny", kind="AuthorizationPolicy")
+    world = World(policy, routes("shop"))
+    suspects = [ObjectRef("AuthorizationPolicy", "default", "deny"), ObjectRef("VirtualService", "default", "shop")]
+
+    def refuse(version: str) -> bool:
+        item = Resource("virtualInbound", ROUTE_TYPE, version, b"")
+        held = world.quarantine.refuse(item, suspects, "bad", world.number)
+        world.publish()
+        return held
+
+    assert refuse("1")
+    assert world.held() == ["shop"]
+    assert refuse("2")
+    assert world.held() == ["deny"]
+    assert set(world.in_force()) == {"deny", "shop"}
+    targets = {ROUTE_TYPE: {"virtualInbound": Resource("virtualInbound", ROUTE_TYPE, "2", b"")}}
+    assert not world.quarantine.look_again(targets, world.number)
+    world.set(routes("deny", 403, kind="AuthorizationPolicy"))
+    assert world.held() == []
+    world.set(routes("deny", 405, kind="AuthorizationPolicy"))
+    assert refuse("3")
+    assert world.in_force() == {"deny": 403, "shop": 200}, "what it was before is known"
+
+
 def test_what_has_not_changed_is_not_given_anew() -> None:
     key: Key = ("Pod", "default", "a")
     world = World(routes("shop"), routes("other"))

@@ -7,7 +7,7 @@ import pytest
 from kaiki.model.finding import ObjectRef
 from kaiki.model.proxy import ROUTE_TYPE, Resource
 from kaiki.translate.encode import versioned
-from kaiki.translate.origins import config_path, mark_origin, origins_of
+from kaiki.translate.origins import config_path, mark_origin, mark_policies, origins_of
 
 
 def table(*sources: ObjectRef, body: str = "", second: ObjectRef | None = None) -> Resource:
@@ -42,11 +42,22 @@ def test_names_of_every_length(length: int) -> None:
         "TLSRoute",
         "TCPRoute",
         "Ingress",
+        "AuthorizationPolicy",
     ],
 )
 def test_every_kind_that_marks(kind: str) -> None:
     source = ObjectRef(kind, "shop", "a.b-c")
     assert origins_of(table(source)) == (source,)
+
+
+@pytest.mark.parametrize("length", [1, 60, 63, 64, 65, 66, 67, 120])
+def test_policies_in_a_list(length: int) -> None:
+    from envoy.config.listener.v3 import listener_pb2
+
+    message = listener_pb2.Listener(name="a")
+    sources = tuple(ObjectRef("AuthorizationPolicy", "shop", letter * length) for letter in "ab")
+    mark_policies(message.metadata, sources)
+    assert origins_of(versioned("a", ROUTE_TYPE, message.SerializeToString(deterministic=True))) == sources
 
 
 def test_what_a_user_writes_is_no_mark() -> None:

@@ -73,6 +73,16 @@ kind: Telemetry
 metadata: {name: tags, namespace: default}
 spec: {metrics: [{providers: [{name: prometheus}], overrides: [{tagOverrides: {x: {value: request.method}}}]}]}
 ---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: strict, namespace: default}
+spec: {mtls: {mode: STRICT}}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: deny, namespace: default}
+spec: {selector: {matchLabels: {app: details}}, action: DENY, rules: [{to: [{operation: {paths: [/secret]}}]}]}
+---
 apiVersion: networking.istio.io/v1beta1
 kind: ProxyConfig
 metadata: {name: threads, namespace: default, generation: 2, creationTimestamp: "2026-01-01T00:00:00Z"}
@@ -217,6 +227,8 @@ def test_a_sidecar() -> None:
         "Sidecar near",
         "Telemetry tags",
         "ProxyConfig threads",
+        "PeerAuthentication strict",
+        "AuthorizationPolicy deny",
     }
 
 

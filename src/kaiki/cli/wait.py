@@ -19,6 +19,7 @@ GROUP_VERSIONS = (
     "networking.istio.io/v1beta1",
     "networking.istio.io/v1alpha3",
     "telemetry.istio.io/v1",
+    "security.istio.io/v1",
     "gateway.networking.k8s.io/v1",
     "gateway.networking.k8s.io/v1alpha2",
     "networking.k8s.io/v1",

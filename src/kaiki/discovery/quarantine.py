@@ -10,7 +10,7 @@ from one goes with it. Where a resource comes from is `translate.provenance`'s a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,8 +36,14 @@ KINDS = (
     "TCPRoute",
     "BackendTLSPolicy",
     "Ingress",
+    "AuthorizationPolicy",
+    "PeerAuthentication",
+    "RequestAuthentication",
 )
 """The kinds, as among the inputs, of which one can be held back."""
+_NEVER_OUT = ("AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication")
+"""Kinds that keep something out: where it is not known what one was before, it is told that it is refused, and proxies
+keep what they have."""
 _MOST_SUSPECTS = 16
 _LONGEST_REASON = 500
 
@@ -144,7 +150,7 @@ class Quarantine:
             suspects = self._suspects(keys)
             if not suspects:
                 return False
-            trials = _trials([(key, key in self._before) for key in suspects])
+            trials = _trials(suspects, frozenset(self._before))
             case = self._cases[place] = _Case(trials, reason, self._turn, item.version, frozenset(suspects))
         case.seen.add(item.version)
         case.version = item.version
@@ -163,6 +169,8 @@ class Quarantine:
     def _is_tried(self, case: _Case, generation: int) -> bool:
         """Whether a generation is without what the case holds back."""
         keys = case.current.keys if case.current is not None else ()
+        if any(key in self._held and self._held[key].stand_in is self._table.get(key) for key in keys):
+            return False
         return not case.over and all(key in self._held and generation > self._held[key].last for key in keys)
 
     def _go_on(self, place: tuple[str, str], case: _Case) -> bool:
@@ -179,6 +187,8 @@ class Quarantine:
         return True
 
     def _stand_in(self, key: Key, out: bool) -> Object | None:
+        if out and key[0] in _NEVER_OUT:
+            return self._table.get(key)
         known = None if out else self._before.get(key)
         if known is None and key[0] == "BackendTLSPolicy" and key in self._table:
             # Without it connections would be plaintext; with one that nothing vouches for they fail.
@@ -216,19 +226,26 @@ def _of(kind: str, stand_ins: Mapping[Key, Object | None]) -> dict[Key, int]:
     return {key: id(obj) for key, obj in stand_ins.items() if key[0] == kind}
 
 
-def _trials(suspects: list[tuple[Key, bool]]) -> Iterator[_Trial]:
-    """One after the other as it was before (or without it, if it is new); then each without it; at last without all."""
-    for key, has_before in suspects:
-        yield _Trial((key,), out=not has_before)
-    for key, has_before in suspects:
-        if has_before:
+def _trials(suspects: tuple[Key, ...], known: Container[Key]) -> Iterator[_Trial]:
+    """One after the other as it was before (or without it, if it is new); then each without it; at last without all.
+    What is never left out is only accused, and only if nothing else helps."""
+    removable = tuple(key for key in suspects if key[0] not in _NEVER_OUT)
+    for key in suspects:
+        if key in known or key in removable:
+            yield _Trial((key,), out=key not in known)
+    for key in removable:
+        if key in known:
             yield _Trial((key,), out=True)
-    if len(suspects) > 1:
-        yield _Trial(tuple(key for key, _ in suspects), out=True)
+    if len(removable) > 1:
+        yield _Trial(removable, out=True)
+    if kept := tuple(key for key in suspects if key not in removable):
+        yield _Trial(kept, out=True)
 
 
 def _finding(key: Key, held: _Held) -> Finding:
     message = f"Envoy refuses what this object makes of {held.place}: {held.reason.rstrip('.')}."
     state = "It stands as it was before the change" if held.stand_in is not None else "It is not in force"
+    if key[0] in _NEVER_OUT:
+        state = "Proxies keep the policy they have"
     hint = f"{state}; everything else goes on. Correct it to try again."
     return Finding("KAI0801", Severity.ERROR, ObjectRef(*key), "spec", message, hint)

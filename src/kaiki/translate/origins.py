@@ -27,8 +27,9 @@ _KINDS = {
     (KUBERNETES_NETWORKING, "ingress"): "Ingress",
 }
 _PATH = re.compile(rb"/apis/([a-z0-9.]+)/v1/namespaces/")
-_TEXT, _CONTAINERS = 26, (18, 10)
-"""Tags on the wire: of a text in a value; of that value in a map, and in a list."""
+_TEXT, _IN_MAP, _IN_LIST = 26, 18, 10
+"""Tags on the wire: of a text in a value; of that value in a map, after its key, and in a list."""
+_KEYS = (_OBJECT.encode(), _SECOND_OBJECT.encode())
 
 
 def config_path(source: ObjectRef) -> str:
@@ -68,7 +69,7 @@ def origins_of(item: Resource) -> tuple[ObjectRef, ...]:
     found: dict[ObjectRef, None] = {}
     for match in _PATH.finditer(item.body):
         end = _end_of_mark(item.body, match.start())
-        parts = item.body[match.start() : end].decode("utf-8", "replace").split("/") if end else ()
+        parts = item.body[match.start() : end].decode("utf-8", "replace").split("/") if end else []
         kind = _KINDS.get((match[1].decode(), parts[6])) if len(parts) == 8 else None
         if kind is not None:
             found[ObjectRef(kind, parts[5], parts[7])] = None
@@ -78,8 +79,11 @@ def origins_of(item: Resource) -> tuple[ObjectRef, ...]:
 def _end_of_mark(body: bytes, start: int) -> int:
     """Where the path ends that begins at `start`; 0 if it is no value of its own: anybody may write such a text."""
     length, text = _number_before(body, start, _TEXT)
-    whole, _ = _number_before(body, text, *_CONTAINERS)
-    return start + length if length and whole == start - text + length else 0
+    whole, container = _number_before(body, text, _IN_MAP, _IN_LIST)
+    if not length or whole != start - text + length:
+        return 0
+    is_marked = body[container] == _IN_LIST or body.endswith(_KEYS, 0, container)
+    return start + length if is_marked else 0
 
 
 def _number_before(body: bytes, end: int, *tags: int) -> tuple[int, int]:

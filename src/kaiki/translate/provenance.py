@@ -1,9 +1,9 @@
 """Which objects shape what a proxy has: found when somebody asks, so that building and sending costs nothing more.
 
-marks in a resource        routes, rules of destinations, servers of Gateways   (see `origins`)
+marks in a resource        routes, rules of destinations, servers of Gateways, AuthorizationPolicies (see `origins`)
 the host a cluster is of   ServiceEntries, WorkloadEntries, BackendTLSPolicies
 a gateway's listeners      Gateways, ListenerSets, Ingresses
-the proxy as a whole       the Sidecar and the Telemetry objects that choose it
+the proxy as a whole       the Sidecar, the Telemetry objects and the PeerAuthentications that choose it
 how the proxy was started  ProxyConfigs
 """
 
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from kaiki.model.finding import ObjectRef
 from kaiki.model.memo import Memo
+from kaiki.model.policy.peer import applicable as applicable_peers
 from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, Proxy, Resource
 from kaiki.model.proxy_settings import chosen_rules
 from kaiki.model.service import Service
@@ -67,10 +68,11 @@ def provenance(snapshot: MeshSnapshot, proxy: Proxy, memo: Memo) -> Provenance:
     sidecar = sidecar_of(snapshot, proxy, memo)
     telemetry = applicable(snapshot.telemetry, ROOT_NAMESPACE, proxy.namespace, proxy.labels)
     is_gateway = proxy.kind is ProxyKind.GATEWAY
+    peers = () if is_gateway else applicable_peers(snapshot.peer_policies, proxy.namespace, set(proxy.labels))
     servers = list(bound_servers(snapshot, proxy)) if is_gateway else []
     return Provenance(
         snapshot,
-        (*([sidecar.source] if sidecar else []), *(item.source for item in telemetry)),
+        tuple(item.source for item in (*([sidecar] if sidecar else []), *telemetry, *peers)),
         () if is_gateway else tuple(_started_by(snapshot, proxy)),
         marks,
         {bound.gateway.source: owner for bound in servers if (owner := bound.server.owner)},

@@ -232,3 +232,32 @@ def test_what_envoy_refuses_is_held_back_alone_and_says_so(bookinfo: Mesh) -> No
 
 
 BY_OBJECT = ("curl", "-s", "http://localhost:15014/debug/syncz?by=object")
+
+
+def test_the_policies_of_the_destination_are_asked(bookinfo: Mesh) -> None:
+    policy = {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "AuthorizationPolicy",
+        "metadata": {"name": "closed", "namespace": "default"},
+        "spec": {
+            "selector": {"matchLabels": {"app": "details"}},
+            "action": "DENY",
+            "rules": [{"from": [{"source": {"principals": ["cluster.local/ns/default/sa/bookinfo-productpage"]}}]}],
+        },
+    }
+    bookinfo.kubectl("apply", "-f", "-", given=json.dumps(policy))
+    try:
+        url = "http://details:9080/details/0"
+        wait_until(
+            lambda: explain(bookinfo, "productpage", url, namespace="default")["verdict"] == "refused",
+            "the console knows the policy",
+        )
+        answer = explain(bookinfo, "productpage", url, namespace="default")
+        (decided,) = [step for step in answer["steps"] if step["part"] == "policy"]  # type: ignore[attr-defined]
+        assert (answer["status"], decided["field"]) == (403, "spec.rules[0]")
+        assert decided["object"]["name"] == "closed"
+        command = f"import urllib.request as r; r.urlopen('{url}')"
+        asked = ("exec", "deploy/productpage-v1", "-c", "productpage", "--", "python3", "-c", command)
+        wait_until(lambda: "HTTP Error 403" in bookinfo.kubectl(*asked, check=False), "Envoy refuses it, too")
+    finally:
+        bookinfo.kubectl("delete", "authorizationpolicy", "closed")

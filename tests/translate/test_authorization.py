@@ -19,6 +19,8 @@ from kaiki.model.memo import Memo
 from kaiki.model.policy.access import AccessAction, AccessPolicy, access_policies
 from kaiki.model.proxy import LISTENER_TYPE
 from kaiki.translate.generate import generate
+from kaiki.translate.simulation import Outcome, Request, Verdict
+from kaiki.translate.simulation.explanation import explain_request, proxy_of
 
 MESH = """
 kind: Proxy
@@ -204,3 +206,93 @@ def test_what_cannot_be_meant_is_said(policy: dict[str, Any], code: str, path: s
 def test_what_can_be_meant_is_not_talked_about(policy: dict[str, Any]) -> None:
     snapshot = interpret(small_mesh.inputs(yaml.safe_load_all(MESH))).snapshot
     assert check_object(policy, snapshot) == []
+
+
+# What is decided ------------------------------------------------------------------------------------------------------
+
+CALLERS = """
+kind: Workload
+metadata: {name: client, namespace: one}
+spec: {ports: [{name: http, port: 80}]}
+---
+kind: Workload
+metadata: {name: stranger, namespace: two}
+spec: {ports: [{name: http, port: 80}]}
+"""
+
+
+def _explained(policies: list[dict[str, Any]], caller: str, request: Request) -> Outcome:
+    documents = [*yaml.safe_load_all(MESH), *yaml.safe_load_all(CALLERS), *policies]
+    snapshot = interpret(small_mesh.inputs(documents)).snapshot
+    namespace, _, name = caller.partition("/")
+    return explain_request(snapshot, proxy_of(snapshot, namespace, name), request)
+
+
+FROM_CLIENT = {"from": [{"source": {"principals": ["cluster.local/ns/one/sa/client-account"]}}]}
+ITEMS = {"to": [{"operation": {"methods": ["GET"], "paths": ["/items/{*}", "/shops/{**}"]}}]}
+
+
+@pytest.mark.parametrize(
+    ("rule", "caller", "path", "passes"),
+    [
+        ({}, "two/stranger", "/", True),
+        (FROM_CLIENT, "one/client", "/", True),
+        (FROM_CLIENT, "two/stranger", "/", False),
+        ({"from": [{"source": {"namespaces": ["o*"]}}]}, "one/client", "/", True),
+        ({"from": [{"source": {"namespaces": ["o*"]}}]}, "two/stranger", "/", False),
+        ({"from": [{"source": {"namespaces": ["*wo"]}}]}, "two/stranger", "/", True),
+        ({"from": [{"source": {"namespaces": ["on"]}}]}, "one/client", "/", False),
+        ({"from": [{"source": {"notNamespaces": ["two"]}}]}, "two/stranger", "/", False),
+        ({"from": [{"source": {"serviceAccounts": ["client-account"]}}]}, "one/client", "/", True),
+        ({"from": [{"source": {"serviceAccounts": ["two/client-account"]}}]}, "one/client", "/", False),
+        ({"from": [{"source": {"principals": ["*/sa/client-account"]}}]}, "one/client", "/", True),
+        ({"from": [{"source": {"principals": ["*"]}}]}, "two/stranger", "/", True),
+        ({"from": [{"source": {"ipBlocks": ["10.97.0.0/16"]}}]}, "one/client", "/", True),
+        ({"from": [{"source": {"notIpBlocks": ["10.97.0.0/16"]}}]}, "one/client", "/", False),
+        (ITEMS, "one/client", "/items/1", True),
+        (ITEMS, "one/client", "/items/1/2", False),
+        (ITEMS, "one/client", "/shops/1/2", True),
+        (ITEMS, "one/client", "/items/1?x=/2", True),
+        ({"to": [{"operation": {"paths": ["/a*"], "notPaths": ["*.png"]}}]}, "one/client", "/a.png", False),
+        ({"to": [{"operation": {"hosts": ["SHOP.one"]}}]}, "one/client", "/", True),
+        ({"to": [{"operation": {"ports": ["8080"]}}]}, "one/client", "/", True),
+        ({"to": [{"operation": {"ports": ["80"]}}]}, "one/client", "/", False),
+        ({"when": [{"key": "request.headers[x-tier]", "values": ["gold*"]}]}, "one/client", "/", True),
+        ({"when": [{"key": "request.headers[x-tier]", "notValues": ["golden"]}]}, "one/client", "/", False),
+        ({"when": [{"key": "connection.sni", "values": ["*.shop.one.svc.cluster.local"]}]}, "one/client", "/", True),
+        ({"when": [{"key": "request.auth.claims[a]", "values": ["b"]}]}, "one/client", "/", False),
+        ({**FROM_CLIENT, **ITEMS}, "one/client", "/", False),
+        ({**FROM_CLIENT, **ITEMS}, "one/client", "/items/1", True),
+    ],
+)
+def test_what_a_rule_matches(rule: dict[str, Any], caller: str, path: str, passes: bool) -> None:
+    asked = Request("shop.one", 80, path, headers={"x-tier": "golden"})
+    let_in = _explained([_policy(rules=[rule])], caller, asked)
+    refused = _explained([_policy(rules=[rule], action="DENY")], caller, asked)
+    assert (let_in.verdict, let_in.status) == ((Verdict.FORWARDED, 0) if passes else (Verdict.REFUSED, 403))
+    assert (refused.verdict is Verdict.REFUSED) is passes
+
+
+def test_the_steps_name_the_rule_that_decided() -> None:
+    policies = [_policy("let-in", rules=[ITEMS, {}]), _policy("refuse", rules=[FROM_CLIENT], action="DENY")]
+    refused = _explained(policies, "one/client", Request("shop.one", 80))
+    last = refused.steps[-1]
+    assert (last.part, last.source, last.field, last.says) == (
+        "policy",
+        ObjectRef("AuthorizationPolicy", "one", "refuse"),
+        "spec.rules[0]",
+        "refuses it",
+    )
+    assert refused.steps[-2].name == "shop-v1-abc-0.one"
+    passed = _explained(policies, "two/stranger", Request("shop.one", 80, "/elsewhere"))
+    assert (passed.steps[-1].field, passed.steps[-1].says) == ("spec.rules[1]", "lets it in")
+    nobody = _explained([_policy()], "two/stranger", Request("shop.one", 80))
+    assert (nobody.verdict, nobody.steps[-1].says) == (Verdict.REFUSED, "no rule lets it in")
+    tried = _policy(annotations={"istio.io/dry-run": "true"}, action="DENY", rules=[{}])
+    would = _explained([tried], "one/client", Request("shop.one", 80))
+    assert (would.verdict, would.steps[-1].says) == (Verdict.FORWARDED, "would refuse it")
+
+
+def test_bytes_are_refused_without_a_status() -> None:
+    outcome = _explained([_policy(rules=[FROM_CLIENT])], "two/stranger", Request("shop.one", 81, http=False))
+    assert (outcome.verdict, outcome.status) == (Verdict.REFUSED, 0)

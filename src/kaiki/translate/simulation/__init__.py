@@ -9,8 +9,9 @@ with their weights and endpoints, and `steps`: each with the name of what decide
 (`ObjectRef`, `spec.http[0]`), read from the metadata that translation leaves in what it generates.
 
 `address_of(snapshot, host, namespace)` gives the destination IP and full name clients in a namespace mean by a host.
-Filters that may refuse (authorization, tokens, rate limits) are named as steps and assumed to let the request pass;
-shares by percentage (faults below 100 %, mirrors) are said, not drawn.
+AuthorizationPolicies are asked, at the proxy and (by `explain_request`) where the request arrives. Other filters that
+may refuse (tokens, rate limits) are named as steps and assumed to let the request pass; shares by percentage (faults
+below 100 %, mirrors) are said, not drawn.
 
     from kaiki.translate.simulation import Request, Verdict, simulate
     outcome = simulate(generate(snapshot, proxy, memo), Request(host="reviews", port=9080))

@@ -49,7 +49,10 @@ def find_chain(listener: listener_pb2.Listener, request: Request) -> Chain | Non
         lambda match: _subnet(match.prefix_ranges, request.address),
         lambda match: _server_name(match.server_names, request.server_name if is_tls else ""),
         lambda match: _equal(match.transport_protocol, "tls" if is_tls else "raw_buffer"),
-        lambda match: _among(match.application_protocols, ("h2", "http/1.1") if is_tls else (protocol,)),
+        lambda match: _among(
+            match.application_protocols,
+            (request.application_protocols or ("h2", "http/1.1")) if is_tls else (protocol,),
+        ),
         lambda match: _subnet(match.source_prefix_ranges, request.source_address),
     )
     chains = list(listener.filter_chains)

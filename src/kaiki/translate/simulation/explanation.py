@@ -10,6 +10,7 @@ from kaiki.model.snapshot import MeshSnapshot
 from kaiki.model.workload import ProxyKind, WorkloadInstance
 from kaiki.translate.gateway import bound_servers, port_map
 from kaiki.translate.generate import generate
+from kaiki.translate.simulation.destination import with_destinations
 from kaiki.translate.simulation.names import address_of
 from kaiki.translate.simulation.simulate import simulate
 from kaiki.translate.simulation.values import Outcome, Request
@@ -44,9 +45,10 @@ def explain_request(
     if proxy.kind is ProxyKind.GATEWAY:
         # A Gateway may name the pod's port or the Service's; users call the Service's.
         ports = {bound.server.port: bound.port for bound in bound_servers(snapshot, proxy)} | port_map(snapshot, proxy)
-        return simulate(config, replace(request, port=ports.get(request.port, request.port)))
+        request = replace(request, port=ports.get(request.port, request.port))
+        return with_destinations(snapshot, proxy, request, simulate(config, request))
     if not request.address:
         address, service = address_of(snapshot, request.host, proxy.namespace)
         port = request.port or (service.ports[0].number if service and service.ports else 80)
         request = replace(request, address=address, port=port)
-    return simulate(config, request)
+    return with_destinations(snapshot, proxy, request, simulate(config, request))

@@ -57,7 +57,7 @@ def failed_condition(match: route_components_pb2.RouteMatch, request: Request) -
     if not _takes_path(match, path):
         return f"the path is {path}"
     for header in match.headers:
-        if not _takes_header(header, headers):
+        if not header_fits(header, headers):
             value = headers.get(header.name.lower())
             return f"header {header.name} is " + ("missing" if value is None else repr(value))
     parameters = dict(reversed(parse_qsl(query, keep_blank_values=True)))
@@ -106,7 +106,8 @@ def text_fits(matcher: string_pb2.StringMatcher, text: str) -> bool:
     return checks.get(kind or "", False)
 
 
-def _takes_header(matcher: route_components_pb2.HeaderMatcher, headers: dict[str, str]) -> bool:
+def header_fits(matcher: route_components_pb2.HeaderMatcher, headers: dict[str, str]) -> bool:
+    """Whether a matcher takes the headers (names in small letters) of a request."""
     value = headers.get(matcher.name.lower())
     kind = matcher.WhichOneof("header_match_specifier")
     if kind == "present_match":
@@ -115,10 +116,10 @@ def _takes_header(matcher: route_components_pb2.HeaderMatcher, headers: dict[str
         return False
     if kind is None:
         return not matcher.invert_match
-    return bool(_header_fits(matcher, kind, value or "") != matcher.invert_match)
+    return bool(_value_fits(matcher, kind, value or "") != matcher.invert_match)
 
 
-def _header_fits(matcher: route_components_pb2.HeaderMatcher, kind: str, value: str) -> bool:
+def _value_fits(matcher: route_components_pb2.HeaderMatcher, kind: str, value: str) -> bool:
     if kind == "string_match":
         return text_fits(matcher.string_match, value)
     if kind == "range_match":

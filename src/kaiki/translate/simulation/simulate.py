@@ -12,13 +12,18 @@ from envoy.config.core.v3 import base_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.config.route.v3 import route_components_pb2, route_pb2
+from envoy.extensions.filters.http.rbac.v3 import rbac_pb2 as http_rbac_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as http
+from envoy.extensions.filters.network.rbac.v3 import rbac_pb2 as network_rbac_pb2
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from google.protobuf.message import Message
 
 from kaiki.model.finding import ObjectRef
 from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, ProxyConfig
+from kaiki.translate import cluster_names
+from kaiki.translate.features.access import HTTP_FILTER, NETWORK_FILTER
 from kaiki.translate.features.faults import FAULT_FILTER
+from kaiki.translate.simulation.authorization import Decision, decide
 from kaiki.translate.simulation.chains import find_chain, find_listener
 from kaiki.translate.simulation.matching import failed_condition, find_virtual_host
 from kaiki.translate.simulation.origin import origin
@@ -34,6 +39,11 @@ def simulate(config: ProxyConfig, request: Request) -> Outcome:
     walk = _Walk(config, request)
     outcome = walk.from_listener()
     return replace(outcome, passed_over=tuple(walk.passed_over)) if walk.passed_over else outcome
+
+
+def simulate_inbound(config: ProxyConfig, request: Request) -> Outcome:
+    """What a sidecar does with a request that arrives for its application; its `port` and `address` are the pod's."""
+    return _Walk(config, request).from_inbound()
 
 
 class _Walk:
@@ -57,12 +67,22 @@ class _Walk:
 
     # Connections
 
+    def from_inbound(self) -> Outcome:
+        """What arrives at a sidecar for its application."""
+        item = self._config.of(LISTENER_TYPE).get(cluster_names.VIRTUAL_INBOUND)
+        if item is None:
+            return self._end(Verdict.REFUSED)
+        return self._into(listener_pb2.Listener.FromString(item.body))
+
     def from_listener(self) -> Outcome:
         bodies = self._config.of(LISTENER_TYPE).values()
         listener = find_listener((listener_pb2.Listener.FromString(item.body) for item in bodies), self._request)
         if listener is None:
             self._step("listener", "none", f"nothing listens at port {self._request.port}")
             return self._end(Verdict.REFUSED)
+        return self._into(listener)
+
+    def _into(self, listener: listener_pb2.Listener) -> Outcome:
         self._step("listener", listener.name, metadata=listener.metadata)
         chain = find_chain(listener, self._request)
         if chain is None:
@@ -82,7 +102,11 @@ class _Walk:
                 return self._through_http(_unpack(item, http.HttpConnectionManager))
             if kind == "TcpProxy":
                 return self._through_tcp(_unpack(item, tcp_proxy_pb2.TcpProxy))
-            if not any(part in item.name for part in (*_SILENT, "peer", "sni_cluster")):
+            if item.name == NETWORK_FILTER:
+                rules = _unpack(item, network_rbac_pb2.RBAC)
+                if not self._passes(rules):
+                    return self._end(Verdict.REFUSED)
+            elif not any(part in item.name for part in (*_SILENT, "peer", "sni_cluster")):
                 self._step("filter", item.name, "may close the connection")
         self._step("filter", "none", "the chain has no last filter")
         return self._end(Verdict.REFUSED)
@@ -92,11 +116,30 @@ class _Walk:
         shares += [(item.name, item.weight) for item in proxy.weighted_clusters.clusters]
         return self._forward(shares, self._request.host, "", (), 0.0, 0)
 
+    def _passes(self, filter_config: http_rbac_pb2.RBAC | network_rbac_pb2.RBAC) -> bool:
+        """Ask a filter of authorization policies; one that only tries them is told and lets everything pass."""
+        if filter_config.HasField("shadow_rules"):
+            self._decided(decide(filter_config.shadow_rules, self._request), "would let it in", "would refuse it")
+        if not filter_config.HasField("rules"):
+            return True
+        decision = decide(filter_config.rules, self._request)
+        if decision.policy or not decision.passes:
+            self._decided(decision, "lets it in", "refuses it" if decision.policy else "no rule lets it in")
+        return decision.passes
+
+    def _decided(self, decision: Decision, yes: str, no: str) -> None:
+        says = yes if decision.passes else no
+        name = str(decision.source) if decision.source else "none"
+        self._steps.append(Step("policy", name, says, decision.source, decision.field))
+
     # HTTP
 
     def _through_http(self, manager: http.HttpConnectionManager) -> Outcome:
         for item in manager.http_filters:
-            if not item.disabled and not any(part in item.name for part in _SILENT):
+            if item.name == HTTP_FILTER:
+                if not self._passes(_unpack(item, http_rbac_pb2.RBAC)):
+                    return self._end(Verdict.REFUSED, 403)
+            elif not item.disabled and not any(part in item.name for part in _SILENT):
                 self._step("filter", item.name, "may answer itself")
         table = self._table(manager)
         if table is None:
@@ -229,7 +272,7 @@ class _Walk:
 _REDIRECT_CODES = {0: 301, 1: 302, 2: 303, 3: 307, 4: 308}
 
 
-def _unpack(item: listener_components_pb2.Filter, kind: type[AnyMessage]) -> AnyMessage:
+def _unpack(item: listener_components_pb2.Filter | http.HttpFilter, kind: type[AnyMessage]) -> AnyMessage:
     return kind.FromString(item.typed_config.value)
 
 

@@ -15,7 +15,8 @@ class Request:
 
     `port` is where it goes to, as the proxy sees it: for a gateway the port its pod binds. `address` is the destination
     IP, which only listeners of TCP and undeclared ports look at (empty: none they know). `server_name` is the SNI; a
-    connection is TLS if it has one or `tls` is set. `headers` have lower-case names.
+    connection is TLS if it has one or `tls` is set. `headers` have lower-case names. `principal` is who the client's
+    certificate says it is (`spiffe://…`), `application_protocols` are those of its TLS hello.
     """
 
     host: str
@@ -28,6 +29,8 @@ class Request:
     tls: bool = False
     http: bool = True
     source_address: str = ""
+    principal: str = ""
+    application_protocols: tuple[str, ...] = ()
 
     @property
     def is_tls(self) -> bool:
@@ -48,8 +51,9 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One decision on the way: which `listener`, `filter chain`, `route table`, `virtual host`, `route`, `filter`,
-    `cluster` or `endpoint`, by name, and the object (with the field) that put it there, if any did.
+    """One decision on the way: which `listener`, `filter chain`, `policy`, `route table`, `virtual host`, `route`,
+    `filter`, `cluster`, `endpoint` or `destination`, by name, and the object (with the field) that put it there,
+    if any did.
     """
 
     part: str

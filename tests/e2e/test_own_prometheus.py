@@ -7,10 +7,12 @@ prometheus (outside, Debian's) ──/sd/targets──▶ kaiki metrics ◀─�
 from __future__ import annotations
 
 import contextlib
+import http.server
 import json
 import shutil
 import socket
 import subprocess
+import threading
 import time
 import urllib.parse
 from collections.abc import Iterator
@@ -187,3 +189,37 @@ def test_the_console_uses_the_prometheus_it_is_told(bookinfo: Mesh, prometheus: 
     wait_until(lambda: not ask(bookinfo, ours, "rate(istio_requests_total[5s])"), "the embedded store scrapes no more")
     bookinfo.kaiki("install", "-y")
     wait_until(lambda: bool(ask(bookinfo, ours, "rate(istio_requests_total[10s])")), "it scrapes again")
+
+
+class Jaeger(http.server.BaseHTTPRequestHandler):
+    """Jaeger's query API as far as the console asks for services: one that no proxy of this mesh has told of."""
+
+    def do_GET(self) -> None:
+        found = self.path.startswith("/jaeger/api/services")
+        body = json.dumps({"data": ["elsewhere"], "total": 1} if found else {"data": None}).encode()
+        self.send_response(200 if found else 404)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def test_the_console_uses_the_traces_it_is_told(bookinfo: Mesh) -> None:
+    def services() -> list[str]:
+        try:
+            found: list[str] = bookinfo.console("/api/tracing/services")["data"]
+        except AssertionError:  # The console is starting again.
+            return ["not there"]
+        return found
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Jaeger) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/jaeger"
+        bookinfo.kaiki("install", "-y", "--tracing-url", url)
+        wait_until(lambda: services() == ["elsewhere"], "the console asks the other store")
+        bookinfo.kaiki("install", "-y")
+        wait_until(lambda: services() == [], "it asks its own again")
+        server.shutdown()

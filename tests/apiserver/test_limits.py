@@ -103,6 +103,7 @@ async def test_events_end() -> None:
     [
         ({"minAvailable": 1}, 201),
         ({"minAvailable": 2}, 429),
+        ({"minAvailable": "50%"}, 201),
         ({"minAvailable": "51%"}, 429),
         ({"maxUnavailable": 0}, 429),
         ({"maxUnavailable": "50%"}, 201),
@@ -110,8 +111,10 @@ async def test_events_end() -> None:
 )
 async def test_evictions_keep_to_budgets(api: Any, budget: dict[str, Any], allowed: int) -> None:
     pods = "/api/v1/namespaces/default/pods"
+    owner = await stateful_set(api)
     for name in ("one", "two"):
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": "web"}}}
+        meta = {"name": name, "labels": {"app": "web"}, "ownerReferences": [owner]}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta}
         await api.post(pods, pod | {"spec": {"containers": [{"name": "a", "image": "a"}]}})
         status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
         code, answer = await api.call(
@@ -125,4 +128,57 @@ async def test_evictions_keep_to_budgets(api: Any, budget: dict[str, Any], allow
     code, answer = await api.call("POST", f"{pods}/one/eviction", eviction)
     assert code == allowed, answer
     if code == 429:
-        assert "would violate the pod's disruption budget" in answer["message"]
+        assert answer["reason"] == "TooManyRequests"
+        assert answer["message"] == "Cannot evict pod as it would violate the pod's disruption budget."
+        (cause,) = answer["details"]["causes"]
+        told = "The disruption budget budget needs 2 healthy pods and has 2 currently"
+        assert cause == {"reason": "DisruptionBudget", "message": told}
+    else:
+        # The grace period runs: the pod is still there, and does not count any more.
+        code, answer = await api.call("POST", f"{pods}/two/eviction", eviction | {"metadata": {"name": "two"}})
+        assert code == 429, answer
+
+
+async def test_evictions_that_a_budget_leaves_alone_or_cannot_judge(api: Any) -> None:
+    pods, budgets = "/api/v1/namespaces/default/pods", "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": "a", "uid": "1", "controller": True}
+    for name, phase in (("ready", "Running"), ("broken", "Running"), ("waiting", "Pending")):
+        meta = {"name": name, "labels": {"app": "web"}, "ownerReferences": [owner]}
+        await api.post(
+            pods, {"metadata": meta, "spec": {"nodeName": "kaiki", "containers": [{"name": "a", "image": "a"}]}}
+        )
+        status = {"phase": phase, "conditions": [{"type": "Ready", "status": str(name == "ready")}]}
+        await api.patch(f"{pods}/{name}/status", {"status": status})
+    budget = {"metadata": {"name": "budget"}, "spec": {"selector": {}, "maxUnavailable": 1}}
+    await api.post(budgets, budget)
+
+    async def evict(name: str) -> tuple[int, Any]:
+        answer: tuple[int, Any] = await api.post(f"{pods}/{name}/eviction", {"metadata": {"name": name}})
+        return answer
+
+    code, answer = await evict("ready")
+    assert (code, answer["details"]["causes"][0]["message"].partition(":")[2]) == (
+        429, ' found no controllers for pod "broken"',
+    )  # fmt: skip
+    assert (await evict("waiting"))[0] == 201
+    await api.patch(f"{budgets}/budget", {"spec": {"maxUnavailable": None, "minAvailable": 2}})
+    assert (await evict("broken"))[0] == 429
+    await api.patch(f"{budgets}/budget", {"spec": {"minAvailable": 1}})
+    assert (await api.post(f"{pods}/broken/eviction?dryRun=All", {"metadata": {"name": "broken"}}))[0] == 201
+    await api.patch(f"{budgets}/budget", {"spec": {"minAvailable": 2, "unhealthyPodEvictionPolicy": "AlwaysAllow"}})
+    assert (await evict("broken"))[0] == 201
+    await api.post(budgets, {"metadata": {"name": "second"}, "spec": {"selector": {"matchLabels": {"app": "web"}}}})
+    code, answer = await evict("ready")
+    assert (code, "more than one PodDisruptionBudget" in answer["message"]) == (500, True)
+
+
+async def stateful_set(api: Any) -> dict[str, Any]:
+    """A StatefulSet of two; answers the owner reference of its pods."""
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "a", "image": "a"}]}}
+    spec = {"replicas": 2, "serviceName": "web", "selector": {"matchLabels": {"app": "web"}}, "template": template}
+    code, made = await api.post(
+        "/apis/apps/v1/namespaces/default/statefulsets", {"metadata": {"name": "web"}, "spec": spec}
+    )
+    assert code == 201, made
+    uid = made["metadata"]["uid"]
+    return {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web", "uid": uid, "controller": True}

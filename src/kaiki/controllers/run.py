@@ -4,6 +4,7 @@ import asyncio
 
 from kaiki.controllers.action import Effects
 from kaiki.controllers.collector import Collector
+from kaiki.controllers.disruption import DisruptionController
 from kaiki.controllers.job import plan_job
 from kaiki.controllers.namespaces import NamespaceController
 from kaiki.controllers.pod_set import plan_daemon_set, plan_stateful_set
@@ -36,6 +37,7 @@ async def run_controllers(client: KubeClient, stop: asyncio.Event) -> None:
         PodSetController(JOBS, plan_job, stores, effects),
         Scheduler(client, stores, scheduler_effects),
         EndpointController(stores, effects),
+        DisruptionController(stores, effects),
         collector,
     )
     async with running(*stores.by_type.values()):

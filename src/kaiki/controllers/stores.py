@@ -13,6 +13,7 @@ from kaiki.kube.resource import (
     JOBS,
     NAMESPACES,
     NODES,
+    POD_DISRUPTION_BUDGETS,
     PODS,
     REPLICA_SETS,
     SECRETS,
@@ -38,6 +39,7 @@ WATCHED_TYPES = (
     SERVICES,
     ENDPOINT_SLICES,
     ENDPOINTS,
+    POD_DISRUPTION_BUDGETS,
 )
 ROOT_CERTIFICATE_NAME = "kube-root-ca.crt"
 _WITHOUT_CONTENT = frozenset({CONFIG_MAPS, SECRETS})

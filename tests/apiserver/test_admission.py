@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import ipaddress
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -48,21 +50,26 @@ def certificate(folder: Path) -> str:
 
 
 class Hook:
-    """A webhook server: adds a label under /mutate, refuses pods named `bad` under /validate."""
+    """A webhook server: adds a label under /mutate, refuses pods named `bad` under /validate, stalls under /stall until
+    it is released.
+    """
 
     def __init__(self, port: int, authority: str) -> None:
         self.port = port
         self.bundle = base64.b64encode(authority.encode()).decode()
         self.seen: list[Object] = []
+        self.asked: list[str] = []
+        self.released = asyncio.Event()
 
 
 @pytest.fixture
 async def hook(tmp_path: Path) -> AsyncIterator[Hook]:
-    seen: list[Object] = []
-
     async def answer(request: web.BaseRequest) -> web.Response:
         review = orjson.loads(await request.read())["request"]
-        seen.append(review)
+        server.seen.append(review)
+        server.asked.append(request.path_qs)
+        if request.path == "/stall":
+            await server.released.wait()
         response: Object = {"uid": review["uid"], "allowed": True, "warnings": ["from the hook"]}
         if request.path == "/mutate":
             patch = [{"op": "add", "path": "/metadata/labels", "value": {"hooked": "yes"}}]
@@ -76,15 +83,16 @@ async def hook(tmp_path: Path) -> AsyncIterator[Hook]:
         return web.Response(body=orjson.dumps(body), content_type="application/json")
 
     authority = certificate(tmp_path)
+    server = Hook(0, authority)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "hook.pem")
     runner = web.ServerRunner(web.Server(answer))
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
     await site.start()
-    made = Hook(runner.addresses[0][1], authority)
-    made.seen = seen
-    yield made
+    server.port = runner.addresses[0][1]
+    yield server
+    server.released.set()
     await runner.cleanup()
 
 
@@ -212,6 +220,50 @@ async def test_a_certificate_of_somebody_else_is_refused(api: Any, hook: Hook) -
     assert code == 500
     assert "certificate verify failed" in status["message"]
     assert hook.seen == []
+
+
+@pytest.mark.parametrize("kind", ["Mutating", "Validating"])
+async def test_a_webhook_that_stalls_is_waited_for_as_long_as_it_says(api: Any, hook: Hook, kind: str) -> None:
+    """It is released only after the answer: what answers is the time-out."""
+    await configure(api, hook, kind, "/stall", timeoutSeconds=1, failurePolicy="Fail")
+    code, status = await api.post(PODS, pod("one"))
+    assert not hook.released.is_set()
+    assert (code, status["reason"]) == (500, "InternalError")
+    assert status["message"] == (
+        'Internal error occurred: failed calling webhook "pods.hook.example": failed to call webhook: '
+        'Post "https://hook.default.svc:443/stall?timeout=1s": context deadline exceeded'
+    )
+    assert hook.asked == ["/stall?timeout=1s"]
+    assert (await api.get(f"{PODS}/one"))[0] == 404
+
+
+@pytest.mark.parametrize("kind", ["Mutating", "Validating"])
+async def test_a_webhook_that_stalls_and_may_be_ignored(api: Any, hook: Hook, kind: str) -> None:
+    await configure(api, hook, kind, "/stall", timeoutSeconds=1, failurePolicy="Ignore")
+    code, made = await api.post(PODS, pod("one"))
+    assert not hook.released.is_set()
+    assert (code, made["metadata"]["name"], len(hook.seen)) == (201, "one", 1)
+
+
+async def test_a_webhook_that_does_not_even_shake_hands(api: Any, hook: Hook) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        hook.port = deaf.getsockname()[1]
+        await configure(api, hook, "Validating", "/validate", timeoutSeconds=1)
+        code, status = await api.post(PODS, pod("one"))
+    assert (code, status["message"].endswith('validate?timeout=1s": context deadline exceeded')) == (500, True)
+
+
+@pytest.mark.parametrize(("seconds", "allowed"), [(0, False), (1, True), (30, True), (31, False)])
+async def test_how_long_a_webhook_may_take_is_bounded(api: Any, hook: Hook, seconds: int, allowed: bool) -> None:
+    webhook = {
+        "name": "pods.hook.example", "clientConfig": {"url": "https://hook.example"}, "sideEffects": "None",
+        "admissionReviewVersions": ["v1"], "timeoutSeconds": seconds,
+    }  # fmt: skip
+    path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+    code, answer = await api.post(path, {"metadata": {"name": "bounds"}, "webhooks": [webhook]})
+    assert code == (201 if allowed else 422), answer
+    if not allowed:
+        assert "webhooks[0].timeoutSeconds" in answer["message"]
 
 
 @pytest.fixture

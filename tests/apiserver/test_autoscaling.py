@@ -128,3 +128,18 @@ def test_the_two_versions_are_different_in_protobuf() -> None:
 
 def tagged(number: int, data: bytes) -> bytes:
     return bytes([number << 3 | 2, len(data)]) + data
+
+
+@pytest.mark.parametrize("path", [ONE, TWO])
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"maxReplicas": 0}, "spec.maxReplicas"),
+        ({"minReplicas": 6}, "spec.maxReplicas"),
+        ({"minReplicas": 0}, "spec.minReplicas"),
+        ({"scaleTargetRef": {"kind": "Deployment", "name": ""}}, "spec.scaleTargetRef.name"),
+    ],
+)
+async def test_what_makes_no_sense_is_refused(api: Any, path: str, spec: dict[str, Any], field: str) -> None:
+    code, answer = await api.post(path, autoscaler(**spec))
+    assert (code, [each["field"] for each in answer["details"]["causes"]]) == (422, [field]), answer

@@ -182,3 +182,20 @@ async def stateful_set(api: Any) -> dict[str, Any]:
     assert code == 201, made
     uid = made["metadata"]["uid"]
     return {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web", "uid": uid, "controller": True}
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "told"),
+    [
+        ({"minAvailable": 1, "maxUnavailable": 1}, "spec", "cannot be both set"),
+        ({"minAvailable": -1}, "spec.minAvailable", "greater than or equal to 0"),
+        ({"maxUnavailable": "half"}, "spec.maxUnavailable", "a valid percent string"),
+        ({"maxUnavailable": "101%"}, "spec.maxUnavailable", "greater than 100%"),
+        ({"unhealthyPodEvictionPolicy": "Never"}, "spec.unhealthyPodEvictionPolicy", "supported values"),
+    ],
+)
+async def test_budgets_that_say_nothing_sensible(api: Any, spec: dict[str, Any], field: str, told: str) -> None:
+    body = {"metadata": {"name": "budget"}, "spec": spec}
+    code, answer = await api.post("/apis/policy/v1/namespaces/default/poddisruptionbudgets", body)
+    (cause,) = answer["details"]["causes"]
+    assert (code, cause["field"], told in cause["message"]) == (422, field, True), answer

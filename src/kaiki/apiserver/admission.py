@@ -198,7 +198,10 @@ class WebhookAdmission:
                 body = await response.read()
                 status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise WebhookFailure(f'failed to call webhook: Post "{url}": {error or type(error).__name__}') from error
+            why = "context deadline exceeded" if isinstance(error, TimeoutError) else error or type(error).__name__
+            raise WebhookFailure(
+                f'failed to call webhook: Post "{_said_url(client)}?timeout={seconds}s": {why}'
+            ) from error
         return _read_answer(status, body, review)
 
     def _address(self, client: Object) -> tuple[str, str]:
@@ -250,6 +253,15 @@ class WebhookAdmission:
             connector = aiohttp.TCPConnector(ssl=context, keepalive_timeout=30)
             session = self._sessions[bundle] = aiohttp.ClientSession(connector=connector)
         return session
+
+
+def _said_url(client: Object) -> str:
+    """The URL as Kubernetes names it in messages: that of the service, not of the pod behind it."""
+    service = client.get("service")
+    if not service:
+        return str(client.get("url") or "")
+    path = str(service.get("path") or "/").lstrip("/")
+    return f"https://{service['name']}.{service['namespace']}.svc:{service.get('port') or 443}/{path}"
 
 
 def _object_matches(selector: Object | None, new: Object | None, old: Object | None) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 from kaiki.apiserver.catalog import ResourceType
 from kaiki.apiserver.custom_validation import schema_problem
 from kaiki.apiserver.errors import FieldCause, forbidden_value, invalid_value, required, unsupported_value
+from kaiki.apiserver.kind_rules import check_autoscaler, check_budget, check_webhooks
 from kaiki.apiserver.schemas import Schema, items_of, property_of, resolve, schema_of
 
 Object = dict[str, Any]
@@ -264,4 +265,8 @@ _CHECKS: dict[str, Callable[[Object, Object | None], Iterator[FieldCause]]] = {
     "rolebindings.rbac.authorization.k8s.io": _check_binding,
     "clusterrolebindings.rbac.authorization.k8s.io": _check_binding,
     "customresourcedefinitions.apiextensions.k8s.io": _check_definition,
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io": check_webhooks,
+    "validatingwebhookconfigurations.admissionregistration.k8s.io": check_webhooks,
+    "poddisruptionbudgets.policy": check_budget,
+    "horizontalpodautoscalers.autoscaling": check_autoscaler,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import ssl
 from typing import Any
@@ -273,6 +274,38 @@ async def test_of_too_many_idle_connections_the_longest_idle_go(api: Any, monkey
     assert (await api.get("/readyz"))[1] == "ok"
     for _, writer in opened:
         writer.transport.abort()
+
+
+async def test_of_too_many_connections_that_shake_no_hands_the_first_go(
+    api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kaiki.apiserver.connections.HANDSHAKE_LIMIT", 8)
+    port = int(api.url.rpartition(":")[2])
+    opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(40)]
+    for reader, writer in opened[4:32]:  # some of them in the middle of a record
+        with contextlib.suppress(ConnectionError):
+            writer.write(b"\x16\x03\x01\x02\x00\x01")
+            assert await reader.read() == b""
+    assert (await api.get("/readyz"))[1] == "ok"
+    reader, writer = opened[-1]
+    await writer.start_tls(unchecked())  # the newest may take its time
+    writer.write(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
+    await reader.readuntil(b"ok")
+    for _, writer in opened:
+        writer.transport.abort()
+
+
+async def test_a_handshake_that_does_not_go_on_ends(quick: Any, api: Any) -> None:
+    port = int(api.url.rpartition(":")[2])
+    silent, silent_writer = await asyncio.open_connection("127.0.0.1", port)
+    talking, talking_writer = await asyncio.open_connection("127.0.0.1", port)
+    talking_writer.write(b"GET / HTTP/1.1\r\n\r\n")  # plain HTTP
+    for reader in (silent, talking):
+        with contextlib.suppress(ConnectionError):
+            assert len(await reader.read()) < 100
+    for writer in (silent_writer, talking_writer):
+        writer.transport.abort()
+    assert (await api.get("/readyz"))[1] == "ok"
 
 
 async def test_a_watch_that_nobody_reads_ends(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:

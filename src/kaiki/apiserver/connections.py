@@ -1,5 +1,6 @@
 """Connections that ask nothing or read nothing: bounded in time, number and cost, so that they harm nobody.
 
+connects, shakes no hands    of too many that are about to begin TLS, the first to come is closed; a moment each
 connects, says nothing       a moment to send the head of a first request, then it is closed
 has asked, is idle now       kept to be used again, as HTTP lets it; of too many, the longest idle is closed
 does not read its answer     a watch whose next piece cannot be sent for a minute is closed; its client comes back
@@ -12,6 +13,8 @@ import asyncio
 import asyncio.sslproto
 import contextlib
 import resource
+import socket
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +25,7 @@ DESCRIPTORS = 1 << 16
 TLS_BUFFER_BYTES = 16 << 10
 IDLE_LIMIT = 512
 """Each costs 65 KB. A controller keeps a few, kubectl none after its command."""
+HANDSHAKE_LIMIT = 512
 STALL_SECONDS = 60.0
 
 
@@ -60,9 +64,12 @@ class BoundedServer(web.Server):
         self._silent: dict[Any, None] = {}
         self._idle: dict[Any, None] = {}
         """Both longest first."""
+        self._handshakes: dict[Any, asyncio.Transport] = {}
+        """Connections that have not finished their TLS handshake, longest first."""
 
     def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
+        self.end_handshake(handler)
         self._silent[handler] = None
         self._close_surplus()
 
@@ -82,6 +89,16 @@ class BoundedServer(web.Server):
             if handler.transport is not None:
                 self._idle[handler] = None
 
+    def begin_handshake(self, handler: Any, transport: asyncio.Transport) -> None:
+        """Count a connection that has just been accepted; of too many, the first to come is closed."""
+        self._handshakes[handler] = transport
+        while len(self._handshakes) > HANDSHAKE_LIMIT:
+            self._handshakes.pop(next(iter(self._handshakes))).abort()
+
+    def end_handshake(self, handler: Any) -> None:
+        """It has shaken hands, or is gone."""
+        self._handshakes.pop(handler, None)
+
     def _close_surplus(self) -> None:
         """Newcomers go last: whoever connects now is likely to ask."""
         while len(self._idle) + len(self._silent) > IDLE_LIMIT:
@@ -99,3 +116,47 @@ class BoundedServer(web.Server):
             for each in silent & before:
                 each.force_close()
             before = silent - before
+
+
+class _TlsProtocol(asyncio.sslproto.SSLProtocol):
+    """TLS of one connection, which its server knows of from the moment it is accepted.
+
+    `loop.create_server(ssl=…)` tells nobody of a connection before its handshake is done.
+    """
+
+    def __init__(self, server: BoundedServer, context: ssl.SSLContext) -> None:
+        self._server = server
+        self._handler = server()
+        loop, seconds = asyncio.get_running_loop(), PATIENCE_SECONDS
+        super().__init__(loop, self._handler, context, None, server_side=True, ssl_handshake_timeout=seconds)  # type: ignore[arg-type]
+
+    def connection_made(self, transport: Any) -> None:
+        self._server.begin_handshake(self._handler, transport)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._server.end_handshake(self._handler)
+        super().connection_lost(exc)
+
+
+class TlsSite(web.BaseSite):
+    """A listening socket whose connections are bounded before their handshakes too."""
+
+    def __init__(self, runner: web.BaseRunner, listener: socket.socket, context: ssl.SSLContext) -> None:
+        super().__init__(runner, ssl_context=context, backlog=512)
+        self._listener = listener
+        self._context = context
+
+    @property
+    def name(self) -> str:
+        host, port = self._listener.getsockname()[:2]
+        return f"https://{host}:{port}"
+
+    async def start(self) -> None:
+        """Accept connections."""
+        await super().start()
+        server = self._runner.server
+        assert isinstance(server, BoundedServer)
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: _TlsProtocol(server, self._context), sock=self._listener, backlog=self._backlog
+        )

@@ -24,7 +24,7 @@ from kaiki.apiserver.admission import WebhookAdmission
 from kaiki.apiserver.authentication import Authenticator
 from kaiki.apiserver.authorization import Attributes, Authorizer, request_verb
 from kaiki.apiserver.bootstrap import keep_standard_objects
-from kaiki.apiserver.connections import BoundedServer, allow_many_descriptors, keep_tls_buffers_small
+from kaiki.apiserver.connections import BoundedServer, TlsSite, allow_many_descriptors, keep_tls_buffers_small
 from kaiki.apiserver.errors import ApiError, bad_request, internal, no_such_path
 from kaiki.apiserver.expiry import compact_forever, expire_events
 from kaiki.apiserver.handlers import ObjectHandlers, add_warnings
@@ -104,7 +104,7 @@ class ApiServer:
         for each in sockets:
             each.setblocking(False)
             self.ports.append(each.getsockname()[1])
-            await web.SockSite(self._runner, each, ssl_context=context, backlog=512).start()
+            await TlsSite(self._runner, each, context).start()
 
     async def __aexit__(self, *_: object) -> None:
         for each in self._periodic:

@@ -50,24 +50,30 @@ def parse(query: str) -> Any:
     if not query.strip():
         raise BadQueryError('invalid parameter "query": the query is empty')
     try:
-        return promql_parser.parse(_without_raw_strings(query) if "`" in query else query)
+        return promql_parser.parse(_as_parsed(query) if "`" in query or "_" in query else query)
     except ValueError as error:
         raise BadQueryError(f'invalid parameter "query": {error}') from None
 
 
-_TOKEN = re.compile(r"""#[^\n]*|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`([^`]*)`""")
+_TOKEN = re.compile(
+    r"""#[^\n]*|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`(?P<raw>[^`]*)`"""
+    r"""|(?<![\w:.])(?P<number>0[xX][\da-fA-F]+(?:_[\da-fA-F]+)+|\d+(?:_\d+)+)(?![\w:])"""
+)
 
 
-def _without_raw_strings(query: str) -> str:
-    """Raw strings written as quoted ones: between braces the parser reads escapes even in raw strings."""
+def _as_parsed(query: str) -> str:
+    """What the parser does not read, in other words: raw strings, between whose braces it reads escapes, and
+    underscores in numbers."""
 
-    def quoted(token: re.Match[str]) -> str:
-        text = token[1]
+    def rewritten(token: re.Match[str]) -> str:
+        if token["number"]:
+            return token["number"].replace("_", "")
+        text = token["raw"]
         if text is None:
             return token[0]
         return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
-    return _TOKEN.sub(quoted, query)
+    return _TOKEN.sub(rewritten, query)
 
 
 def parse_selector(text: str) -> list[Matcher]:

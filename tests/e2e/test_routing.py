@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import changes
 import pytest
 import yaml
 from mesh import SAMPLES, Mesh, wait_until
@@ -753,3 +754,26 @@ def test_a_hundred_requests_at_once(walk: Walk) -> None:
     answers = walk.send(*[{"url": f"http://echo:8080/weights?delay=0.2&number={n}"} for n in range(100)])
     assert [answer.get("status") for answer in answers] == [200] * 100
     assert [json.loads(answer["body"])["path"].rpartition("=")[2] for answer in answers] == [str(n) for n in range(100)]
+
+
+def test_a_thousand_changes_of_a_route_under_load_fail_no_request(walk: Walk) -> None:
+    walk.mesh.kubectl("apply", "-f", "-", given=yaml.safe_dump_all(changes.objects()))
+    inside = {"url": f"http://{changes.NAME}.near:8080/x"}
+    wait_until(lambda: changes.relayed(walk.send(inside)) == [(200, "0")], "the first route is in force in the mesh")
+
+    def from_outside() -> list[tuple[int, str]]:
+        return changes.through_gateway(f"{walk.mesh.gateway}/x", f"{changes.NAME}.test")
+
+    wait_until(lambda: from_outside() == [(200, "0")], "and at the gateway")
+    outer, inner = [changes.RouteLoad(send) for send in (from_outside, lambda: _relay(walk, inside))]
+    with outer, inner:
+        changes.change(walk.mesh.home, 1000)
+        wait_until(lambda: {"1000"} <= outer.routes & inner.routes, "the last change is in force")
+    for load in (outer, inner):
+        assert set(load.statuses) == {"200"}, load.statuses
+        assert len(load.routes) > 100, "many of the changes were really in force"
+        assert load.statuses["200"] > 200
+
+
+def _relay(walk: Walk, request: dict[str, Any]) -> list[tuple[int, str]]:
+    return changes.relayed(walk.send(*[request] * 4))

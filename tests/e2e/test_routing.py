@@ -31,6 +31,32 @@ Answer = dict[str, Any]
 SERVICES = """
 apiVersion: v1
 kind: Service
+metadata: {name: named, namespace: near}
+spec:
+  clusterIP: None
+  selector: {app: named}
+  ports: [{name: http, port: 8080}]
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: named, namespace: near}
+spec:
+  serviceName: named
+  replicas: 2
+  podManagementPolicy: Parallel
+  selector: {matchLabels: {app: named}}
+  template:
+    metadata: {labels: {app: named}}
+    spec:
+      terminationGracePeriodSeconds: 2
+      containers:
+      - name: echo
+        image: kaiki/echo:1
+        env: [{name: POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]
+        readinessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1}
+---
+apiVersion: v1
+kind: Service
 metadata: {name: echo-auto, namespace: near}
 spec:
   selector: {app: echo}
@@ -564,6 +590,32 @@ def test_silent_connections_end_when_their_rule_says(walk: Walk) -> None:
 def test_headless_services_reach_a_pod(walk: Walk) -> None:
     assert walk.said("http://echo-headless:8080/x")["path"] == "/x"
     assert walk.send({"connect": "echo-headless:9000", "send": "a\n", "until": "a"})[0]["lines"]
+
+
+def test_pods_of_headless_services_are_reached_by_their_names(walk: Walk) -> None:
+    walk.mesh.kubectl("rollout", "status", "statefulset/named", "-n", "near", "--timeout=60s")
+    forms = [f"named-{number}.named.near{rest}" for number in (0, 1) for rest in ("", ".svc", ".svc.cluster.local")]
+    own = {f"named-{number}.named" for number in (0, 1)}
+
+    def pods() -> list[str]:
+        return [walk.said(f"http://{host}:8080/x")["pod"] for host in (*forms, *sorted(own)) for _ in range(3)]
+
+    wanted = [host.partition(".")[0] for host in (*forms, *sorted(own)) for _ in range(3)]
+    wait_until(lambda: pods() == wanted, "each name is exactly its pod")
+    arrived = 'destination_workload="named", connection_security_policy="mutual_tls", source_workload="client"'
+    counted = f'sum(istio_requests_total{{reporter="destination", {arrived}, destination_service_name="named"}})'
+    wait_until(lambda: walk.mesh.value(counted) >= len(wanted), "they came by mutual TLS and are counted", 30)
+    assert requests_to(walk.mesh, "named", ', destination_service="named.near.svc.cluster.local"') >= len(wanted)
+    old = next(pod for pod in walk.mesh.pods("near", "app=named") if pod["metadata"]["name"] == "named-1")
+    walk.mesh.kubectl("delete", "pod", "named-1", "-n", "near")
+
+    def is_new() -> bool:
+        answer = walk.get("http://named-1.named:8080/x")
+        pods = [pod for pod in walk.mesh.pods("near", "app=named") if pod["metadata"]["name"] == "named-1"]
+        uid = pods[0]["metadata"]["uid"] if pods else ""
+        return uid not in ("", old["metadata"]["uid"]) and answer.get("status") == 200
+
+    wait_until(is_new, "the pod's successor has the name")
 
 
 def test_a_pod_is_reached_by_its_address(walk: Walk) -> None:

@@ -8,6 +8,7 @@ spec:
   labels: {v2: {istio-locality: eu.north}}  # more labels of a version's pods
   sidecar: true                         # false: the pods are outside the mesh
   headless: false
+  stateful: false                       # true: the pods have names of their own, NAME-0 and so on
 
 kind: Proxy
 metadata: {name: client, namespace: default}
@@ -134,7 +135,8 @@ def _slice(name: str, namespace: str, spec: Document, pods: list[Document]) -> D
                 "addresses": [pod["status"]["podIP"]],
                 "conditions": {"ready": True},
                 "targetRef": {"kind": "Pod", "name": pod["metadata"]["name"], "namespace": namespace},
+                **({"hostname": f"{name}-{number}"} if spec.get("stateful") else {}),
             }
-            for pod in pods
+            for number, pod in enumerate(pods)
         ],
     }

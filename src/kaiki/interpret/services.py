@@ -142,6 +142,7 @@ def _endpoints(piece: core.Object, port: int, pods: Workloads) -> Iterable[Endpo
                 pod=pod.name if pod else "",
                 locality=pod.locality if pod else "",
                 node=pod.node if pod else str(item.get("nodeName") or ""),
+                hostname=str(item.get("hostname") or ""),
             )
 
 

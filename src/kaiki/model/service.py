@@ -116,7 +116,7 @@ class Endpoint:
     """One address behind one port of a service, with what is known of the workload there.
 
     `mtls` is true where the other side can terminate Istio's mutual TLS (it has a sidecar). `subset_labels` are the
-    pod's labels, by which DestinationRule subsets choose.
+    pod's labels, by which DestinationRule subsets choose. `hostname` is the pod's name below a headless Service's.
     """
 
     address: str
@@ -130,6 +130,7 @@ class Endpoint:
     weight: int = 1
     locality: str = ""
     node: str = ""
+    hostname: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ from kaiki.translate.listeners import (
     remove_overlaps,
     tls_inspector,
 )
+from kaiki.translate.pod_hosts import Named, held_by_names, pod_hosts
 from kaiki.translate.scope import Scope
 from kaiki.translate.service_clusters import service_clusters
 from kaiki.translate.virtual_hosts import (
@@ -65,7 +66,10 @@ def outbound(scope: Scope) -> Resources:
     connections = memo.depends("connections", lambda: _connections(scope), called.plain, snapshot.virtual_services)
     held = tuple(scope.snapshot.endpoints.get((service.hostname, port.number)) for service, port in called.headless)
     listeners = memo.depends("listeners", lambda: _listeners(scope, called), called.plain, *held, *connections)
-    routes = memo.depends("route tables", lambda: _route_tables(scope, called), called.plain, snapshot.virtual_services)
+    named = held_by_names(scope, called.named)
+    routes = memo.depends(
+        "route tables", lambda: _route_tables(scope, called), called.plain, snapshot.virtual_services, *named
+    )
     return {
         CLUSTER_TYPE: found.clusters,
         ENDPOINT_TYPE: found.assignments,
@@ -144,7 +148,8 @@ def _service_listeners(scope: Scope, called: _CalledPorts) -> Iterator[Resource]
 class _CalledPorts(NamedTuple):
     """The ports at which HTTP is declared, and what is called by address, in the order of services.
 
-    `headless` are those of the latter whose endpoints have listeners, `special` what is told apart otherwise.
+    `headless` are those of the latter whose endpoints have listeners, `special` what is told apart otherwise, `named`
+    the HTTP ports of headless services, whose pods have names.
     """
 
     http: frozenset[int]
@@ -152,6 +157,7 @@ class _CalledPorts(NamedTuple):
     headless: tuple[tuple[Service, ServicePort], ...]
     special: tuple[Service, ...]
     plain: dict[int, _PlainHosts]
+    named: Named
 
 
 def _called_ports(scope: Scope) -> _CalledPorts:
@@ -163,6 +169,7 @@ def _called_ports(scope: Scope) -> _CalledPorts:
         headless=tuple((service, port) for service, port in by_address if service.headless),
         special=tuple(service for service in scope.services if service.subnets or not service.addresses),
         plain=_plain_hosts(scope.seldom("plain hosts")),
+        named=tuple((service, port.number) for service, port in pairs if service.headless and port.protocol.is_http),
     )
 
 
@@ -331,6 +338,8 @@ def _each_table(scope: Scope, called: _CalledPorts) -> Iterator[Resource]:
                 for host, item in foreign
                 if host not in plain.taken
             ]
+        others = {host for host, _ in foreign} if number == _HTTP_PORT else set()
+        hosts += pod_hosts(scope, (one for one in called.named if one[1] == number), {*plain.taken, *others})
         blocks = (*_blocks_now(scope, plain, number), memo.get(host_block, (*hosts, unknown)))
         yield memo.get(table_of_blocks, str(number), blocks)
     for service, port in called.by_address:

@@ -52,7 +52,12 @@ def service_domains(service: Service, namespace: str) -> tuple[str, ...]:
     aliases = (domain for alias in service.aliases for domain in _names(*alias, namespace))
     if service.is_entry:
         return (service.hostname, *service.called_at, *aliases)
-    return (*_names(service.name, service.namespace, namespace), *service.called_at, *aliases)
+    return (*service_names(service, namespace), *service.called_at, *aliases)
+
+
+def service_names(service: Service, namespace: str) -> tuple[str, ...]:
+    """The forms of a Service's own name, as clients in a namespace may write it, the full one first."""
+    return _names(service.name, service.namespace, namespace)
 
 
 def _names(name: str, namespace: str, near: str) -> tuple[str, ...]:

@@ -108,7 +108,7 @@ export function Answer({ answer }: { answer: Explanation }) {
   return (
     <>
       <section className="explain-card" aria-live="polite">
-        <h2>{word(t, "explainVerdict", answer.verdict, { status: answer.status })}</h2>
+        <h2>{word(t, "explainVerdict", answer.verdict === "refused" && answer.status > 0 ? "denied" : answer.verdict, { status: answer.status })}</h2>
         <p className="soft">{t("explainProxy", { name: answer.proxy })}</p>
         <ul>
           {answer.location !== "" && <li>{t("explainLocation", { address: answer.location })}</li>}

@@ -77,7 +77,7 @@ function Filters({ filters, set, answer }: FiltersProperties) {
       <Choice
         label={t("workloads")}
         value={filters.workload}
-        none={t("anyFlag")}
+        none={t("anyWorkload")}
         options={[...new Set([...names.map((item) => item.name), filters.workload])].filter(Boolean)}
         onChange={(value) => set("workload", value)}
       />
@@ -180,7 +180,7 @@ function Table({ items, chosen, choose }: { items: LoggedRequest[]; chosen: stri
                 <code>{entry.response_flags}</code>
               </td>
               <td>{entry.duration} ms</td>
-              <td>
+              <td className="why-cell">
                 {item.reasons.map((reason) => reason.text).join(" ")}
                 {item.responsible.slice(0, 1).map((one) => ` ${one.kind} ${one.namespace}/${one.name}`)}
               </td>

@@ -25,6 +25,7 @@ import aiohttp
 from bench.processes import Process
 from bench.table import Figure, print_figures
 from kaiki.apiserver import credentials
+from kaiki.apiserver.ownership import Manager
 from kaiki.apiserver.store import Store
 
 OBJECTS, OBJECT_BYTES = 10_000, 1700
@@ -33,6 +34,8 @@ PUTS, WRITERS = 3000, 8
 ROUNDS = 7
 KUBECTL = Path(sys.executable).parent / "kubectl"
 MAPS = "/api/v1/namespaces/default/configmaps"
+MANAGER = Manager("bench", "Update", "v1", "2030-01-01T00:00:00Z")
+FIELDS = {"f:data": {".": {}, "f:text": {}}, "f:metadata": {"f:labels": {".": {}, "f:app": {}}}}
 SERVER = """
 import asyncio, sys
 from pathlib import Path
@@ -101,6 +104,7 @@ def fill(home: Path) -> None:
     for number in range(OBJECTS):
         value = body(number)
         value["metadata"] |= {"uid": f"{number:036}", "creationTimestamp": "2030-01-01T00:00:00Z"}  # type: ignore[operator]
+        value["metadata"] |= {"managedFields": [MANAGER.entry(FIELDS)]}  # type: ignore[operator]
         store.put("/configmaps", "default", f"map-{number}", value, 0)
     store.close()
 

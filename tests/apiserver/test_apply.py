@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from kaiki.apiserver.apply import ApplyConflict, Manager, server_side_apply, track_update
+from kaiki.apiserver.apply import ApplyConflict, server_side_apply
+from kaiki.apiserver.ownership import Manager, track_update
 from kaiki.apiserver.schemas import definition
 
 DEPLOYMENT = definition("io.k8s.api.apps.v1.Deployment")
@@ -41,7 +42,7 @@ def test_two_managers_own_their_own_containers() -> None:
     assert images(second) == {"a": "1", "b": "1"}
     third = server_side_apply(second, deployment(), DEPLOYMENT, manager("two"), False)
     assert images(third) == {"a": "1"}
-    assert [entry["manager"] for entry in third["metadata"]["managedFields"]] == ["one", "two"]
+    assert [entry["manager"] for entry in third["metadata"]["managedFields"]] == ["one"]
 
 
 def test_changing_what_another_owns_is_a_conflict_unless_forced() -> None:

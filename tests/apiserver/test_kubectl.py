@@ -207,3 +207,52 @@ async def test_a_list_is_taken_apart_and_its_items_are_checked(api: Any) -> None
     again = await kubectl("get", "configmaps", "first", "second", "-o", "yaml")
     assert "configmap/first" in await kubectl("apply", "-f", "-", stdin=again)
     assert 'unknown field "dta"' in await kubectl.fails("apply", "-f", "-", stdin=LIST.replace(" data:", " dta:"))
+
+
+async def test_who_owns_what_with_the_commands_of_a_day(api: Any) -> None:
+    """create, label, apply, apply --server-side: the managers they leave, the conflict they meet, and its ways out."""
+    kubectl = Kubectl(api.home)
+
+    async def managers(name: str) -> set[str]:
+        text = await kubectl("get", "deployment", name, "-o", "json", "--show-managed-fields")
+        return {f"{each['manager']} {each['operation']}" for each in orjson.loads(text)["metadata"]["managedFields"]}
+
+    await kubectl("create", "deployment", "web", "--image=web:1")
+    await kubectl("label", "deployment", "web", "tier=front")
+    await kubectl("patch", "deployment", "web", "-p", '{"spec":{"paused":true}}')
+    await kubectl("scale", "deployment", "web", "--replicas=2")
+    expected = {f"kubectl-{verb} Update" for verb in ("create", "label", "patch")} | {"kubectl Update"}
+    assert await managers("web") == expected
+    assert "managedFields" not in await kubectl("get", "deployment", "web", "-o", "yaml")
+    wanted = WEB.partition("---")[2].replace('"web:1"', '"web:2"')
+    refused = await kubectl.fails("apply", "--server-side", "-f", "-", stdin=wanted)
+    image = '.spec.template.spec.containers[name="web"].image'
+    assert f'Apply failed with 1 conflict: conflict with "kubectl-create" using apps/v1: {image}' in refused
+    assert "--force-conflicts" in refused
+    assert "serverside-applied" in await kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=wanted)
+    assert await managers("web") == expected | {"kubectl Apply"}
+    other = wanted.replace("replicas: 2", "replicas: 3")
+    refused = await kubectl.fails("apply", "--server-side", "--field-manager=other", "-f", "-", stdin=other)
+    listed = 'conflicts with "kubectl":\n- .spec.replicas\n'
+    listed += 'conflicts with "kubectl" with subresource "scale" using apps/v1:\n- .spec.replicas'
+    assert f"Apply failed with 2 conflicts: {listed}" in refused
+
+
+async def test_from_client_side_to_server_side_apply_and_back(api: Any) -> None:
+    kubectl = Kubectl(api.home)
+    maps = "{apiVersion: v1, kind: ConfigMap, metadata: {name: m}, data: {a: '1', b: '1'}}"
+    shown = ("get", "configmap", "m", "-o", "json", "--show-managed-fields")
+    await kubectl("apply", "-f", "-", stdin=maps)
+    (entry,) = orjson.loads(await kubectl(*shown))["metadata"]["managedFields"]
+    assert (entry["manager"], entry["operation"]) == ("kubectl-client-side-apply", "Update")
+    assert "serverside-applied" in await kubectl(
+        "apply", "--server-side", "-f", "-", stdin=maps.replace("a: '1', ", "")
+    )
+    value = orjson.loads(await kubectl(*shown))
+    assert {(each["manager"], each["operation"]) for each in value["metadata"]["managedFields"]} == {
+        ("kubectl", "Apply"),
+        ("kubectl-last-applied", "Apply"),
+    }
+    assert value["data"] == {"b": "1"}, "what was applied client-side and is no longer stated goes away"
+    await kubectl("apply", "-f", "-", stdin=maps.replace("b: '1'", "b: '2'"))
+    assert orjson.loads(await kubectl(*shown))["data"] == {"a": "1", "b": "2"}

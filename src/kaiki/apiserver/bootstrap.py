@@ -8,6 +8,8 @@ import uuid
 from typing import Any
 
 from kaiki.apiserver.defaults import apply_defaults
+from kaiki.apiserver.ownership import write_entries
+from kaiki.apiserver.preparation import SERVER, all_owned
 from kaiki.apiserver.registry import Registry
 from kaiki.apiserver.requests import timestamp
 from kaiki.apiserver.standard_roles import GROUP, standard_bindings, standard_roles
@@ -83,4 +85,5 @@ def _create(store: Store, registry: Registry, api_version: str, plural: str, val
         metadata["generation"] = 1
     complete = {"apiVersion": api_version, **value, "metadata": metadata}
     apply_defaults(kind, complete)
+    write_entries(complete, all_owned(kind, complete, SERVER))
     store.put(kind.storage, namespace, name, complete, 0)

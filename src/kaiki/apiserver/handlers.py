@@ -218,7 +218,7 @@ class ObjectHandlers:
 def encode_all(records: list[Record], kind: ResourceType, form: Wanted, request: ApiRequest) -> list[bytes]:
     """Every object in the form the client wants. What is stored as it is served is not even copied."""
     encode = encoder(kind, form, request)
-    if form.shape:
+    if form.shape or not request.owners:
         return [encode(record) for record in records]
     as_it_is = b'{"apiVersion":"%s"' % kind.api_version.encode()
     return [record.body if record.body.startswith(as_it_is) else encode(record) for record in records]
@@ -252,7 +252,8 @@ def encoder(kind: ResourceType, form: Wanted, request: ApiRequest) -> Encode:
     if form.shape.startswith("PartialObjectMetadata"):
         start = {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{form.version}"}
         return lambda record: orjson.dumps({**start, "metadata": record.load()["metadata"]})
-    return lambda record: served_body(kind, record)
+    owners = request.owners
+    return lambda record: served_body(kind, record, owners)
 
 
 def apply_patch(form: str, kind: ResourceType, current: Object, body: Any) -> Object:

@@ -14,14 +14,15 @@ from typing import Any, Protocol
 
 from kaiki.apiserver import certificate_requests, preparation
 from kaiki.apiserver.addresses import AddressPool
-from kaiki.apiserver.apply import ApplyConflict, Manager, field_set, server_side_apply
+from kaiki.apiserver.apply import ApplyConflict, server_side_apply
 from kaiki.apiserver.authorization import Authorizer
 from kaiki.apiserver.catalog import ResourceType
 from kaiki.apiserver.errors import ApiError, already_exists, bad_request, conflict, forbidden, not_found
+from kaiki.apiserver.ownership import APPLY, Manager
 from kaiki.apiserver.pod_admission import admit_pod, check_limits
 from kaiki.apiserver.quotas import check_quotas
 from kaiki.apiserver.registry import Registry
-from kaiki.apiserver.requests import ApiRequest, timestamp
+from kaiki.apiserver.requests import ApiRequest
 from kaiki.apiserver.schemas import schema_of
 from kaiki.apiserver.store import Record, RevisionMismatch, Store
 from kaiki.apiserver.versions import served_object, stored_object
@@ -71,10 +72,12 @@ class Operations:
             raise not_found(request.kind, request.name)
         return record
 
-    async def create(self, request: ApiRequest, body: Any) -> Record:
-        """Store a new object and answer its record."""
+    async def create(self, request: ApiRequest, body: Any, applied: bool = False) -> Record:
+        """Store a new object and answer its record. One that is `applied` says already who owns its fields."""
         value = preparation.read_object(request, body)
         preparation.prepare_new(request, value)
+        if not applied:
+            preparation.record_ownership(request, value, None)
         request.name = value["metadata"].get("name") or ""
         self._check_namespace(request)
         if request.kind.plural == "pods" and "spec" in value:
@@ -130,7 +133,10 @@ class Operations:
             if asked and asked != str(record.revision):
                 raise conflict(request.kind, request.name)
             new["metadata"]["resourceVersion"] = str(record.revision)
+            if request.subresource:
+                new["metadata"].pop("managedFields", None)  # only a write to the object itself can change them
             self._prepare_update(request, old, new)
+            preparation.record_ownership(request, new, old)
             try:
                 return await self._finish_update(request, record, old, new)
             except RevisionMismatch:
@@ -146,13 +152,13 @@ class Operations:
     async def _finish_update(self, request: ApiRequest, record: Record, old: Object, new: Object) -> Record:
         if preparation.is_unchanged(old, new):
             return record
-        new = await self._admit(request, "UPDATE", new, old)
+        admitted = await self._admit(request, "UPDATE", new, old)
+        was_changed, new = admitted is not new, admitted
         if request.kind.qualified_name == "services" and not request.subresource:
             self._addresses.assign(request.kind, new)
-        preparation.record_ownership(request, new, old)
         if request.kind.plural == certificate_requests.PLURAL:
             certificate_requests.sign(self._home, new)
-        if preparation.is_unchanged(old, new):
+        if was_changed and preparation.is_unchanged(old, new):
             return record
         if _is_finished(request.kind, new):
             return self._remove(request, new, record.revision)
@@ -196,11 +202,14 @@ class Operations:
         patch = preparation.read_object(request, patch)
         if patch["metadata"].pop("managedFields", None):
             raise bad_request("metadata.managedFields must be nil")
-        manager = request.manager("Apply")
+        patch = _applicable(request, patch)
+        manager = request.manager(APPLY)
         exists = self.store.get(request.kind.storage, request.namespace, request.name) is not None
+        if not exists and request.subresource:
+            raise not_found(request.kind, request.name)
         if not exists:
             merged = self._merge_apply(request, None, patch, manager)
-            return await self.create(request, merged), True
+            return await self.create(request, merged, applied=True), True
         stated = patch["metadata"].get("resourceVersion")
 
         def produce(current: Object) -> Object:
@@ -233,8 +242,7 @@ class Operations:
     def _merge_apply(self, request: ApiRequest, current: Object | None, patch: Object, manager: Manager) -> Object:
         schema = schema_of(request.kind)
         if current and not current["metadata"].get("managedFields"):
-            first = Manager("before-first-apply", "Update", request.kind.api_version, timestamp())
-            current["metadata"]["managedFields"] = [first.entry(field_set(current, schema))]
+            current["metadata"]["managedFields"] = preparation.all_owned(request.kind, current, "before-first-apply")
         try:
             return server_side_apply(current, patch, schema, manager, request.flag("force"))
         except ApplyConflict as refused:
@@ -295,16 +303,23 @@ def _unstored(request: ApiRequest, value: Object, revision: int) -> Record:
     return Record(request.namespace, request.name, revision, body, value["metadata"].get("labels") or {})
 
 
+def _applicable(request: ApiRequest, patch: Object) -> Object:
+    """The part of an applied configuration that this path writes: the status here, all else there."""
+    if request.subresource == "status":
+        return {key: patch[key] for key in ("apiVersion", "kind", "metadata", "status") if key in patch} | {
+            "metadata": {key: patch["metadata"][key] for key in ("name", "namespace") if key in patch["metadata"]}
+        }
+    if request.kind.has_status and not request.subresource:
+        return {key: item for key, item in patch.items() if key != "status"}
+    return patch
+
+
 def _apply_conflict(refused: ApplyConflict) -> ApiError:
     causes = [
         {"reason": "FieldManagerConflict", "message": f"conflict with {each.manager}", "field": each.field}
         for each in refused.conflicts
     ]
-    count = len(causes)
-    noun = "conflict" if count == 1 else "conflicts"
-    listed = "; ".join(f"{each.manager}: {each.field}" for each in refused.conflicts)
-    message = f"Apply failed with {count} {noun}: conflicts with {listed}"
-    return ApiError(409, "Conflict", message, {"causes": causes})
+    return ApiError(409, "Conflict", refused.message, {"causes": causes})
 
 
 def _check_preconditions(request: ApiRequest, old: Object, options: Object) -> None:

@@ -10,11 +10,12 @@ import uuid
 from typing import Any
 
 from kaiki.apiserver import certificate_requests, custom_validation, rules, validation
-from kaiki.apiserver.apply import track_update
 from kaiki.apiserver.catalog import ResourceType, is_idle
 from kaiki.apiserver.defaults import apply_defaults
 from kaiki.apiserver.errors import ApiError, FieldErrors, bad_request
+from kaiki.apiserver.field_sets import blank
 from kaiki.apiserver.fields import apply_schema_defaults, read_fields, unknown_field_message
+from kaiki.apiserver.ownership import UPDATE, Manager, after_update, entries_to_keep, write_entries
 from kaiki.apiserver.pod_admission import quality_of_service
 from kaiki.apiserver.registry import definition_status
 from kaiki.apiserver.requests import ApiRequest, timestamp
@@ -26,6 +27,8 @@ _KEPT_METADATA = (
     "generateName", "selfLink",
 )  # fmt: skip
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
+SERVER = "kube-apiserver"
+"""The manager of what the server writes itself."""
 
 
 def read_object(request: ApiRequest, value: Any) -> Object:
@@ -178,13 +181,35 @@ def check(request: ApiRequest, value: Object, old: Object | None) -> None:
 
 
 def record_ownership(request: ApiRequest, value: Object, old: Object | None) -> None:
-    """Keep `managedFields` right after a write that is not an apply.
+    """Keep `managedFields` right before a write that is not an apply, as Kubernetes does: before webhooks change the
+    object, so that what they add belongs to nobody.
 
-    Ownership is only followed on objects that somebody applies server-side: for all others it would double every object
-    for nobody's benefit. The first apply sees the rest as owned by `before-first-apply`, as Kubernetes does.
+    An object whose entries have been cleared is followed again from its next apply on.
     """
-    if old and old["metadata"].get("managedFields") and value["metadata"].get("managedFields"):
-        track_update(old, value, schema_of(request.kind), request.manager("Update"))
+    if not request.tracked:
+        return
+    entries = entries_to_keep(old, value, own=not request.subresource)
+    if entries or old is None:
+        entries = own_changes(request.kind, entries, old, value, request.manager(UPDATE))
+    write_entries(value, entries)
+
+
+def own_changes(
+    kind: ResourceType, entries: list[Object], old: Object | None, new: Object, manager: Manager
+) -> list[Object]:
+    """The entries after this manager has made `new` of `old` (None: created it)."""
+    schema = schema_of(kind)
+    before = blank(new, schema, kind.custom) if old is None else old
+    entries = after_update(entries, before, new, schema, manager, kind.has_status and not manager.subresource)
+    if kind.plural == "customresourcedefinitions" and not manager.subresource:
+        server = Manager(SERVER, UPDATE, kind.api_version, manager.time, "status")
+        entries = after_update(entries, {**new, "status": (old or {}).get("status") or {}}, new, schema, server)
+    return entries
+
+
+def all_owned(kind: ResourceType, value: Object, name: str) -> list[Object]:
+    """The entry of one manager that owns all of an object."""
+    return own_changes(kind, [], None, value, Manager(name, UPDATE, kind.api_version, timestamp()))
 
 
 def is_unchanged(old: Object, new: Object) -> bool:

@@ -13,7 +13,10 @@ from typing import Any
 
 from kaiki.apiserver.catalog import ResourceType
 from kaiki.apiserver.errors import ApiError, forbidden
+from kaiki.apiserver.ownership import UPDATE, Manager, track_update
 from kaiki.apiserver.quantities import parse_quantity
+from kaiki.apiserver.requests import timestamp
+from kaiki.apiserver.schemas import definition
 from kaiki.apiserver.store import Event, RevisionMismatch, Store
 
 QUOTAS = "/resourcequotas"
@@ -141,7 +144,16 @@ def _write_status(store: Store, namespace: str) -> None:
         hard = (value.get("spec") or {}).get("hard") or {}
         status = {"hard": hard, "used": {name: _text(_used(store, namespace, name)) for name in hard}}
         if value.get("status") != status:
+            value = _with_owner(value, status)
             try:
-                store.put(QUOTAS, namespace, record.name, value | {"status": status}, record.revision)
+                store.put(QUOTAS, namespace, record.name, value, record.revision)
             except RevisionMismatch:
                 continue
+
+
+def _with_owner(value: Object, status: Object) -> Object:
+    """The quota with its new status, which is Kubernetes's controllers' own."""
+    new = {**value, "metadata": dict(value["metadata"]), "status": status}
+    schema = definition("io.k8s.api.core.v1.ResourceQuota")
+    track_update(value, new, schema, Manager("kube-controller-manager", UPDATE, "v1", timestamp(), "status"))
+    return new

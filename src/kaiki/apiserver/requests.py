@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
-from kaiki.apiserver.apply import Manager
 from kaiki.apiserver.catalog import ResourceType
 from kaiki.apiserver.errors import bad_request
+from kaiki.apiserver.ownership import Manager, manager_name
 from kaiki.apiserver.selectors import Selector, check_fields, parse_selector
 
 
@@ -32,7 +34,9 @@ class User:
 
 @dataclass
 class ApiRequest:
-    """A request for one kind. `name` is empty for collections; `warnings` end up as `Warning:` headers."""
+    """A request for one kind. `name` is empty for collections; `warnings` end up as `Warning:` headers; `tracked` is
+    off for writes that make nobody an owner of fields (a binding).
+    """
 
     kind: ResourceType
     namespace: str
@@ -42,10 +46,16 @@ class ApiRequest:
     user: User
     agent: str = ""
     warnings: list[str] = field(default_factory=list)
+    tracked: bool = True
 
     @property
     def dry_run(self) -> bool:
         return "dryRun" in self.query
+
+    @property
+    def owners(self) -> bool:
+        """Whether the client wants `managedFields` in what it reads; our own clients say that they do not."""
+        return self.query.get("omitManagedFields") != "true"
 
     @property
     def validation(self) -> str:
@@ -72,10 +82,15 @@ class ApiRequest:
 
     def manager(self, operation: str) -> Manager:
         """Who owns the fields this request writes."""
-        name = self.query.get("fieldManager") or self.agent.partition("/")[0] or "unknown"
+        name = manager_name(self.query.get("fieldManager", ""), self.agent)
         return Manager(name, operation, self.kind.api_version, timestamp(), self.subresource)
 
 
 def timestamp() -> str:
     """The time now, as Kubernetes writes it: UTC, whole seconds."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _timestamp(int(time.time()))
+
+
+@lru_cache(maxsize=1)
+def _timestamp(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

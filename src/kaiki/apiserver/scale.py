@@ -70,6 +70,15 @@ def patched_scale(form: str, method: str, scale: Object, body: Any) -> Object:
     return read_definition(SCALE, result)
 
 
+def applied_scale(kind: ResourceType, body: Any) -> Object:
+    """An applied Scale as a configuration of the object that is scaled. ApiError 400 when it is none."""
+    asked = read_definition(SCALE, body)
+    value: Object = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}}
+    if "replicas" in (asked.get("spec") or {}):
+        write_replicas(kind, value, asked["spec"]["replicas"])
+    return value
+
+
 def scale_table(scale: Object) -> Object:
     """What `kubectl get --subresource=scale` prints."""
     from kaiki.apiserver.durations import since

@@ -69,7 +69,7 @@ def check_database(path: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One object at one revision. `body` is its JSON, which starts with `{"apiVersion":"…"`."""
+    """One object at one revision. `body` is its JSON, which starts with `{"apiVersion":"…","kind":"…","metadata":`."""
 
     namespace: str
     name: str
@@ -81,6 +81,12 @@ class Record:
         """A fresh dict of the object; the caller may change it."""
         result: Object = orjson.loads(self.body)
         return result
+
+    def body_without_owners(self) -> bytes:
+        """The JSON without `managedFields`, which are written last but for the revision, and cut out unread."""
+        end = self.body.find(b'],"resourceVersion":"%d"' % self.revision)
+        start = self.body.find(b',"managedFields":[') if end >= 0 else -1
+        return self.body if start < 0 else self.body[:start] + self.body[end + 1 :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,8 +280,11 @@ class Store:
     def _encode(self, namespace: str, name: str, value: Object) -> Record:
         revision = self.revision + 1
         metadata = value["metadata"]
+        metadata.pop("resourceVersion", None)
+        if (entries := metadata.pop("managedFields", None)) is not None:
+            metadata["managedFields"] = entries
         metadata["resourceVersion"] = str(revision)
-        ordered = {"apiVersion": value["apiVersion"], "kind": value["kind"], **value}
+        ordered = {"apiVersion": value["apiVersion"], "kind": value["kind"], "metadata": metadata, **value}
         return Record(namespace, name, revision, orjson.dumps(ordered), metadata.get("labels") or {})
 
     def _publish(self, name: str, collection: Collection, event: Event) -> None:

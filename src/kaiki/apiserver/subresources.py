@@ -18,7 +18,7 @@ from kaiki.apiserver.fields import read_definition
 from kaiki.apiserver.media import read_request, wanted
 from kaiki.apiserver.operations import Operations
 from kaiki.apiserver.requests import ApiRequest, User, timestamp
-from kaiki.apiserver.scale import patched_scale, scale_of, scale_table, write_replicas
+from kaiki.apiserver.scale import applied_scale, patched_scale, scale_of, scale_table, write_replicas
 from kaiki.apiserver.tokens import ISSUER, TokenAuthority
 from kaiki.apiserver.versions import served_object
 
@@ -69,6 +69,9 @@ class Subresources:
             return _json(scale)
         body = await read_request(http)
         form = http.content_type
+        if form == "application/apply-patch+yaml":
+            record, _ = await self._operations.apply(request, applied_scale(request.kind, body))
+            return _json(scale_of(request.kind, served_object(request.kind, record)))
 
         def produce(current: Object) -> Object:
             asked = patched_scale(form, http.method, scale_of(request.kind, current), body)
@@ -93,7 +96,7 @@ class Subresources:
             current["spec"]["nodeName"] = node
             return current
 
-        request.subresource = ""
+        request.subresource, request.tracked = "", False
         await self._operations.update(request, produce)
         return _json({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
 

@@ -27,14 +27,17 @@ _EVENT_NAMES = {
 _EVENT_NAMES_BACK = {stored: served for served, stored in _EVENT_NAMES.items()}
 
 
-def served_body(kind: ResourceType, record: Record) -> bytes:
-    """The record's JSON as this version shows it."""
-    body = record.body
+def served_body(kind: ResourceType, record: Record, owners: bool = True) -> bytes:
+    """The record's JSON as this version shows it; without `managedFields` when `owners` is off."""
+    body = record.body if owners else record.body_without_owners()
     prefix = b'{"apiVersion":"%s"' % kind.api_version.encode()
     if body.startswith(prefix):
         return body
     if kind.group == "events.k8s.io" or not kind.custom:
-        return orjson.dumps(served_object(kind, record))
+        value = served_object(kind, record)
+        if not owners:
+            value["metadata"].pop("managedFields", None)
+        return orjson.dumps(value)
     return prefix + body[body.index(b",") :]
 
 

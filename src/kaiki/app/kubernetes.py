@@ -34,5 +34,5 @@ async def run_kubernetes(home: Home, listen_fds: tuple[int, ...]) -> None:
 
 async def control(home: Home, stop: asyncio.Event) -> None:
     """Run the controllers with the node's own access."""
-    async with KubeClient(load_config(home.run / "node.kubeconfig"), user_agent="kaiki-controllers") as client:
+    async with KubeClient(load_config(home.run / "node.kubeconfig"), user_agent="kube-controller-manager") as client:
         await run_controllers(client, stop)

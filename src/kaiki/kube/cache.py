@@ -138,6 +138,7 @@ class Cache:
                 self._namespace,
                 label_selector=self._label_selector,
                 field_selector=self._field_selector,
+                managed_fields=False,
             )
         except NotFound:
             self._replace([], "")
@@ -180,6 +181,7 @@ class Cache:
             label_selector=self._label_selector,
             field_selector=self._field_selector,
             timeout_seconds=random.randint(240, 480),
+            managed_fields=False,
         )
         async with aclosing(events):
             async for event in events:

@@ -91,9 +91,13 @@ class KubeClient:
         *,
         label_selector: str | None = None,
         field_selector: str | None = None,
+        managed_fields: bool = True,
     ) -> tuple[Objects, str]:
-        """All objects, and the resource version a watch can go on from. Read in pages; Gone when they expire."""
-        params = _selectors(label_selector, field_selector) | {"limit": str(PAGE_LIMIT)}
+        """All objects, and the resource version a watch can go on from. Read in pages; Gone when they expire.
+
+        Without `managed_fields` the embedded server leaves out who owns which field; a cluster sends it all the same.
+        """
+        params = _selectors(label_selector, field_selector) | {"limit": str(PAGE_LIMIT)} | _owners(managed_fields)
         objects: Objects = []
         while True:
             page = await self.request(
@@ -117,12 +121,14 @@ class KubeClient:
         label_selector: str | None = None,
         field_selector: str | None = None,
         timeout_seconds: int = 290,
+        managed_fields: bool = True,
     ) -> AsyncGenerator[Object]:
         """Watch events {"type", "object"} after a resource version, bookmarks included, until the server ends it.
 
         An ERROR event is raised as its KubeError (Gone for an expired version); a broken stream as Unavailable.
         """
-        params = _selectors(label_selector, field_selector) | {
+        params = _selectors(label_selector, field_selector) | _owners(managed_fields)
+        params |= {
             "watch": "true",
             "resourceVersion": resource_version,
             "allowWatchBookmarks": "true",
@@ -389,6 +395,11 @@ class KubeClient:
 
 def _selectors(label_selector: str | None, field_selector: str | None) -> dict[str, str]:
     return _present(labelSelector=label_selector, fieldSelector=field_selector)
+
+
+def _owners(managed_fields: bool) -> dict[str, str]:
+    """A query that the embedded API server knows, and others ignore."""
+    return {} if managed_fields else {"omitManagedFields": "true"}
 
 
 def _present(**values: object) -> dict[str, str]:

@@ -178,7 +178,7 @@ async def _serve(inheritance: Inheritance) -> int:
     sockets = SocketTaker(inheritance.control)
     async with AsyncExitStack() as stack:
         stack.enter_context(first_process(sockets))
-        client = await stack.enter_async_context(KubeClient(_api_config(settings), user_agent="kaiki-node"))
+        client = await stack.enter_async_context(KubeClient(_api_config(settings), user_agent="kubelet"))
         cluster = KubeCluster(client)
         start_names = _find_name_server(settings.name_server)
         agent = Agent(settings, cluster, inheritance.nursery, inheritance.relay, sockets, start_names)

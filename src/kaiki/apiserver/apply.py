@@ -34,6 +34,8 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 KUBECTL = "kubectl"
 """The manager for which objects of client-side apply are taken over: kubectl's own name when it applies server-side."""
 
+_IDENTITY: Fields = {"f:metadata": {"f:name": {}}}
+
 
 @dataclass(frozen=True)
 class FieldConflict:
@@ -72,7 +74,7 @@ def server_side_apply(current: Object | None, applied: Object, schema: Schema, m
     fields = stated(ownable(applied), schema)
     result: Object = _merge(copy.deepcopy(live), applied, schema)
     if mine:
-        kept = fields
+        kept = union(fields, _IDENTITY)
         for entry in others:
             kept = union(kept, entry["fieldsV1"])
         _prune(result, schema, mine["fieldsV1"], kept, "")

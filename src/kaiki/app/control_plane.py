@@ -27,7 +27,7 @@ from kaiki.app.proxy_settings import injection_of
 from kaiki.authority.authority import CertificateAuthority
 from kaiki.authority.issue import Root
 from kaiki.authority.storage import load_or_create_root
-from kaiki.discovery.authentication import Caller, TokenAuthenticator
+from kaiki.discovery.authentication import DEBUG_AUDIENCE, Caller, TokenAuthenticator, Unauthenticated
 from kaiki.discovery.configs import Configs
 from kaiki.discovery.metrics import Metrics
 from kaiki.discovery.monitoring import MonitoringServer
@@ -181,6 +181,7 @@ class ControlPlane:
         self._mesh_names = MeshNamesWriter(client, self._caches["ServiceEntry"], publish_in)
         self._memo = Memo()
         authenticator = TokenAuthenticator(client.review_token)
+        self._readers = TokenAuthenticator(client.review_token, audience=DEBUG_AUDIENCE)
         self._configs = Configs(
             self._generate, metrics, capture=settings.capture, trace=self._trace, quarantine=quarantine
         )
@@ -209,6 +210,8 @@ class ControlPlane:
             self._discovery.describe_proxies,
             lambda: self._source.current is not None,
             self._describe_objects,
+            self._discovery.describe_configuration,
+            self._admit,
         )
         self._first_snapshot = asyncio.Event()
         self._published: Mapping[tuple[str, str, str], Any] = {}
@@ -260,6 +263,13 @@ class ControlPlane:
 
     def _spawn(self, name: str, work: Any) -> None:
         self._tasks.append(asyncio.create_task(work, name=name))
+
+    async def _admit(self, headers: Any) -> Caller:
+        """Pods of the control plane's own namespace may read what proxies have been told."""
+        caller = await self._readers.authenticate(headers)
+        if caller.namespace != self._settings.namespace:
+            raise Unauthenticated(f"configurations are for pods of {self._settings.namespace} only")
+        return caller
 
     def _describe_objects(self) -> list[dict[str, Any]]:
         """/debug/distribution, with the generation of each object (`metadata.generation`) that this is about.

@@ -94,6 +94,11 @@ class CertificateAuthority:
         held = parse_version(version)
         return None if held is None else datetime.fromtimestamp(held.expiry_seconds, UTC)
 
+    def issue_time(self, version: str) -> datetime | None:
+        """When the certificate of this version was issued; None if it is not one of ours."""
+        held = parse_version(version)
+        return None if held is None else datetime.fromtimestamp(held.expiry_seconds - held.lifetime_seconds, UTC)
+
     def serving_pair(self, dns_names: Sequence[str] = SERVING_NAMES) -> KeyPair:
         """A new key and certificate for one of our own servers."""
         now, key = self._clock(), new_key()

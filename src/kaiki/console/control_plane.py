@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +15,8 @@ _TIMEOUT = aiohttp.ClientTimeout(total=2.0)
 class ControlPlaneClient:
     """Asks one control plane's monitoring port."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token_file: Path | None = None) -> None:
+        self._token_file = token_file
         self._url = url.rstrip("/")
         self._session: aiohttp.ClientSession | None = None
 
@@ -32,16 +34,43 @@ class ControlPlaneClient:
         """What /debug/`page` lists at one replica, by its pod's address, or at whichever answers; None if none does."""
         return await self._read(self._url_of(address) if address else self._url, page)
 
+    async def configuration(self, proxy: str, address: str = "") -> tuple[int, dict[str, Any] | str]:
+        """What a proxy (`pod.namespace`) has been told, by one replica: (200, the answer), or (status, why not).
+
+        The status is 0 when it does not answer.
+        """
+        url = self._url_of(address) if address else self._url
+        headers = {"Authorization": f"Bearer {token}"} if (token := self._read_token()) else {}
+        try:
+            page = self._open().get(f"{url}/debug/config_dump", params={"proxyID": proxy}, headers=headers)
+            async with page as answer:
+                body = await answer.read()
+                if answer.status != 200:
+                    return answer.status, body.decode("utf-8", "replace").strip()
+                return 200, dict(orjson.loads(body))
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            return 0, str(error) or type(error).__name__
+
+    def _read_token(self) -> str:
+        """Read each time: Kubernetes writes a new one before the old one ends."""
+        try:
+            return self._token_file.read_text().strip() if self._token_file is not None else ""
+        except OSError:
+            return ""
+
     def _url_of(self, address: str) -> str:
         parts = urlsplit(self._url)
         host = f"[{address}]" if ":" in address else address
         return f"{parts.scheme}://{host}:{parts.port or 15014}"
 
-    async def _read(self, url: str, page: str) -> list[dict[str, Any]] | None:
+    def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
+        return self._session
+
+    async def _read(self, url: str, page: str) -> list[dict[str, Any]] | None:
         try:
-            async with self._session.get(f"{url}/debug/{page}") as answer:
+            async with self._open().get(f"{url}/debug/{page}") as answer:
                 entries = orjson.loads(await answer.read())
         except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError):
             return None

@@ -7,6 +7,7 @@ ConsoleError
 ├── Unacceptable          422: the API refuses the object; the message says why
 ├── TooMany               429: as many as may be at once are served already
 ├── UnknownObject         404: no such node, edge or object
+├── ProxyUnavailable      503: nobody tells what a proxy has: no control plane answers, or it refuses
 ├── TracesUnavailable     503: nobody answers for traces
 └── MetricsUnavailable    503: the metrics store does not answer, or answers with an error
 """
@@ -57,6 +58,11 @@ class TooMany(ConsoleError):
 class UnknownObject(ConsoleError):
     status = 404
     code = "notFound"
+
+
+class ProxyUnavailable(ConsoleError):
+    status = 503
+    code = "proxyUnavailable"
 
 
 class TracesUnavailable(ConsoleError):

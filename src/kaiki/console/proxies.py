@@ -6,6 +6,7 @@ import asyncio
 from typing import Any, NamedTuple
 
 from kaiki.console.control_plane import ControlPlaneClient
+from kaiki.console.errors import ProxyUnavailable, UnknownObject
 from kaiki.console.inventory import Inventory
 from kaiki.console.workloads import PROXY_CONTAINER, ROOT_NAMESPACE, has_proxy, is_ready, owner_of
 
@@ -31,6 +32,35 @@ async def ask_replicas(control_plane: ControlPlaneClient, inventory: Inventory, 
     if all(entries is None for entries in answers):  # Their addresses cannot be reached, but perhaps their Service.
         answers[0] = await control_plane.entries(page)
     return [Replica(str(pod["metadata"]["name"]), pod, entries) for pod, entries in zip(pods, answers, strict=True)]
+
+
+class Told(NamedTuple):
+    """What a proxy has been told, and the replica that says so."""
+
+    replica: str
+    told: Object
+
+
+async def ask_configuration(control_plane: ControlPlaneClient, inventory: Inventory, proxy: str) -> Told:
+    """What a proxy (`pod.namespace`) has been told, of the replica that serves it.
+
+    Raises UnknownObject when it is connected to none of them, and ProxyUnavailable when none may be asked.
+    """
+    pods = [pod for pod in inventory.objects("pods") if _is_control_plane(pod)]
+    asked = [(str(pod["metadata"]["name"]), str((pod.get("status") or {}).get("podIP") or "")) for pod in pods]
+    asked = [one for one in asked if one[1]] or [(control_plane.url, "")]
+    answers = list(await asyncio.gather(*(control_plane.configuration(proxy, address) for _, address in asked)))
+    if all(status == 0 for status, _ in answers) and asked[0][1]:
+        answers[0] = await control_plane.configuration(proxy)
+    for (name, _), (status, told) in zip(asked, answers, strict=True):
+        if status == 200 and isinstance(told, dict):
+            return Told(name, told)
+    refusals = [f"{name}: {told}" for (name, _), (status, told) in zip(asked, answers, strict=True) if status != 404]
+    if refusals:
+        hint = "The console's pod needs a token of the audience kaiki-debug: `kaiki install` mounts it."
+        raise ProxyUnavailable(f"the control plane does not tell what {proxy} has: {'; '.join(refusals)}", hint)
+    hint = "It may have no proxy, or have ended: the page of the mesh lists all proxies there are."
+    raise UnknownObject(f"no proxy {proxy} is connected to the control plane", hint)
 
 
 async def _ask(control_plane: ControlPlaneClient, pod: Object, page: str) -> list[Object] | None:

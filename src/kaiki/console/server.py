@@ -20,6 +20,7 @@ from kaiki.console.control_plane import ControlPlaneClient
 from kaiki.console.details import DetailHandlers
 from kaiki.console.distribution import DistributionHandlers
 from kaiki.console.editing import EditingHandlers
+from kaiki.console.effective.handlers import EffectiveHandlers
 from kaiki.console.explaining import ExplainHandlers
 from kaiki.console.handlers import Handlers
 from kaiki.console.identity import Identities
@@ -68,7 +69,7 @@ async def running(settings: ConsoleSettings) -> AsyncIterator[tuple[str, int]]:
         stack.push_async_callback(metrics.close)
         traces = TracesClient(settings.tracing_url, settings.metrics_timeout_seconds)
         stack.push_async_callback(traces.close)
-        control_plane = ControlPlaneClient(settings.control_plane_url)
+        control_plane = ControlPlaneClient(settings.control_plane_url, settings.debug_token_file)
         stack.push_async_callback(control_plane.close)
         runner = web.AppRunner(
             build_application(settings, access, metrics, inventory, control_plane, traces, client),
@@ -102,6 +103,7 @@ def build_application(
     application.add_routes(SubjectHandlers(settings, metrics, inventory, control_plane).routes())
     application.add_routes(MeshHandlers(metrics, inventory, control_plane, traces).routes())
     application.add_routes(DistributionHandlers(inventory, control_plane).routes())
+    application.add_routes(EffectiveHandlers(inventory, control_plane).routes())
     application.add_routes(KialiHandlers(metrics, inventory).routes())
     application.add_routes(TraceHandlers(traces).routes())
     application.add_routes(RequestLogHandlers(inventory, client).routes())

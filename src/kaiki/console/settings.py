@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from kaiki.kube.config import KubeConfig
 
@@ -34,6 +35,7 @@ class ConsoleSettings:
     `token` wins over `token_secret`, which is read from the Kubernetes API and read again now and then, so that a
     rotated token takes effect. `kube` None means that no Kubernetes API is used: the graph then shows what the series
     alone tell.
+    `debug_token_file` holds what the control plane wants to see before it tells what a proxy has been told.
     `rate_window_seconds` is the least window of plotted rates: at least two scrapes must fall into it.
     """
 
@@ -41,6 +43,7 @@ class ConsoleSettings:
     metrics_url: str = "http://prometheus.istio-system:9090"
     tracing_url: str = "http://tracing.istio-system/jaeger"
     control_plane_url: str = "http://istiod.istio-system:15014"
+    debug_token_file: Path | None = Path("/var/run/secrets/tokens/kaiki-debug")
     token: str | None = field(default=None, repr=False)
     token_secret: TokenSecret | None = TokenSecret()
     kube: KubeConfig | None = None

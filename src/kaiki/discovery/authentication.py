@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 AUDIENCE = "istio-ca"
+DEBUG_AUDIENCE = "kaiki-debug"
+"""Of tokens that read what proxies have been told, and nothing else: they cross the network unencrypted."""
+
 LONGEST_CACHE_SECONDS = 300.0
 _USER_PREFIX = "system:serviceaccount:"
 _POD_NAME = "authentication.kubernetes.io/pod-name"
@@ -42,7 +45,8 @@ class Caller:
 class TokenAuthenticator:
     """Reviews tokens and remembers the answers while the tokens live, five minutes at most."""
 
-    def __init__(self, review: Review, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, review: Review, clock: Callable[[], float] = time.time, *, audience: str = AUDIENCE) -> None:
+        self._audience = audience
         self._review = review
         self._clock = clock
         self._known: dict[bytes, tuple[float, Caller]] = {}
@@ -54,7 +58,7 @@ class TokenAuthenticator:
         known = self._known.get(key)
         if known is not None and now < known[0]:
             return known[1]
-        caller = caller_of(await self._review(token, (AUDIENCE,)))
+        caller = caller_of(await self._review(token, (self._audience,)))
         self._known = {key: entry for key, entry in self._known.items() if now < entry[0]}
         self._known[key] = (min(_expiry(token), now + LONGEST_CACHE_SECONDS), caller)
         return caller

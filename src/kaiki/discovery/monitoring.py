@@ -1,17 +1,24 @@
-"""What the control plane shows of itself over plain HTTP: /metrics, /debug/syncz, /debug/distribution and /ready.
+"""What the control plane shows of itself over plain HTTP: /metrics, /ready and pages under /debug.
 
 /debug/syncz lists proxies, as Istio's does; with `?by=object` it counts them for each object, as /debug/distribution.
+/debug/config_dump?proxyID=<pod>.<namespace> tells all that a proxy has been told, keys excepted, so it wants the token
+of a pod of the control plane's own namespace.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from aiohttp import web
 
+from kaiki.discovery.authentication import Caller, Unauthenticated
 from kaiki.discovery.metrics import Metrics
+
+Admit = Callable[[Iterable[tuple[str, str]]], Awaitable[Caller]]
+"""The headers of a request → who asks; raises Unauthenticated."""
+Describe = Callable[[str], dict[str, Any] | None]
 
 
 class MonitoringServer:
@@ -23,7 +30,11 @@ class MonitoringServer:
         describe_proxies: Callable[[], list[dict[str, Any]]],
         is_ready: Callable[[], bool],
         describe_objects: Callable[[], list[dict[str, Any]]] = list,
+        describe_configuration: Describe = lambda _: None,
+        admit: Admit | None = None,
     ) -> None:
+        self._describe_configuration = describe_configuration
+        self._admit = admit
         self._metrics = metrics
         self._describe_proxies = describe_proxies
         self._is_ready = is_ready
@@ -32,6 +43,7 @@ class MonitoringServer:
         application.router.add_get("/metrics", self._show_metrics)
         application.router.add_get("/debug/syncz", self._show_proxies)
         application.router.add_get("/debug/distribution", self._show_objects)
+        application.router.add_get("/debug/config_dump", self._show_configuration)
         application.router.add_get("/ready", self._show_readiness)
         self._runner = web.AppRunner(application, access_log=None)
 
@@ -56,6 +68,21 @@ class MonitoringServer:
 
     async def _show_objects(self, _: web.Request) -> web.Response:
         return web.json_response(self._describe_objects(), dumps=lambda value: json.dumps(value, indent=2))
+
+    async def _show_configuration(self, request: web.Request) -> web.Response:
+        try:
+            if self._admit is None:
+                raise Unauthenticated("nobody may read configurations here")
+            await self._admit(request.headers.items())
+        except Unauthenticated as error:
+            return web.Response(status=401, text=f"{error}\n", headers={"WWW-Authenticate": "Bearer"})
+        except Exception as error:
+            return web.Response(status=503, text=f"the token cannot be reviewed now: {error}\n")
+        name = request.query.get("proxyID", "")
+        described = self._describe_configuration(name)
+        if described is None:
+            return web.Response(status=404, text=f"no proxy {name!r} is connected to this replica\n")
+        return web.json_response(described)
 
     async def _show_readiness(self, _: web.Request) -> web.Response:
         ready = self._is_ready()

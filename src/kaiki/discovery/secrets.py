@@ -52,6 +52,8 @@ class SecretIssuer(Protocol):
 
     def expiry_time(self, version: str) -> datetime | None: ...
 
+    def issue_time(self, version: str) -> datetime | None: ...
+
 
 class GatewaySecrets(Protocol):
     """The Secrets that Gateways name, PEM, by namespace and name; None for any other and for unusable ones."""
@@ -75,6 +77,7 @@ class ProxySecrets:
         self._table: dict[str, Resource] = {}
         self.rotate_at: datetime | None = None
         self.issued = 0
+        self.chain_pem = b""
 
     def table(self, proxy: Proxy, stream: Stream) -> Mapping[str, Resource]:
         """The secrets the proxy asked for. The same mapping as long as nothing changes."""
@@ -121,17 +124,20 @@ class ProxySecrets:
     def _issue(self, proxy: Proxy) -> tuple[Resource, datetime | None]:
         pair = self._issuer.issue(proxy.identity, proxy.metric_labels)
         self.issued += 1
+        self.chain_pem = pair.certificate_pem
         rotate_at = self._issuer.rotation_time(pair.version, proxy.identity, proxy.metric_labels)
         body = certificate_secret(pair.certificate_pem, pair.key_pem)
         return Resource(CERTIFICATE_NAME, SECRET_TYPE, pair.version, body), rotate_at
 
     def describe_certificate(self, proxy: Proxy, stream: Stream) -> dict[str, str] | None:
         """What /debug/syncz tells of the certificate a proxy holds; None before it has acknowledged one."""
-        ends = self._issuer.expiry_time(stream.held_version(SECRET_TYPE, CERTIFICATE_NAME) or "")
-        if ends is None:
+        held = stream.held_version(SECRET_TYPE, CERTIFICATE_NAME) or ""
+        begins, ends = self._issuer.issue_time(held), self._issuer.expiry_time(held)
+        if begins is None or ends is None:
             return None
         rotates = "" if self.rotate_at is None else self.rotate_at.isoformat()
-        return {"identity": str(proxy.identity), "expires_at": ends.isoformat(), "rotates_at": rotates}
+        issued = {"identity": str(proxy.identity), "issued_at": begins.isoformat()}
+        return issued | {"expires_at": ends.isoformat(), "rotates_at": rotates}
 
     def seconds_until_rotation(self) -> float | None:
         """How long the certificate may stay; None when there is none."""

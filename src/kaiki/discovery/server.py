@@ -18,6 +18,7 @@ import grpc
 import grpc.aio
 
 from kaiki.discovery.authentication import Caller, Unauthenticated, contradiction
+from kaiki.discovery.config_dump import describe_configuration
 from kaiki.discovery.configs import Configs
 from kaiki.discovery.metrics import Metrics
 from kaiki.discovery.secrets import GatewaySecrets, SecretIssuer
@@ -153,6 +154,14 @@ class DiscoveryServer:
             _described(reference, proxies.get(reference, {}), refused.get(reference, ""))
             for reference in sorted({*proxies, *refused})
         ]
+
+    def describe_configuration(self, name: str) -> dict[str, Any] | None:
+        """What /debug/config_dump shows of one proxy (`pod.namespace`); None when it is not connected here."""
+        for connection in self._connections:
+            proxy = connection.session.proxy
+            if f"{proxy.name}.{proxy.namespace}" == name:
+                return describe_configuration(connection.session)
+        return None
 
     def describe_proxies(self) -> list[dict[str, Any]]:
         """What /debug/syncz shows, by proxy name."""

@@ -142,6 +142,16 @@ class Session:
             due.append(rotation)
         return max(min(due), 0.01) if due else None
 
+    @property
+    def targets(self) -> Targets:
+        """What the proxy is to have, as it was last looked at."""
+        return self._targets
+
+    @property
+    def issued_chain(self) -> bytes:
+        """The certificate chain (PEM) this control plane issued last to the proxy; empty if it has issued none."""
+        return self._secrets.chain_pem
+
     def distribution(self) -> Iterator[tuple[ObjectRef, bool]]:
         """The objects this proxy's configuration comes from, and whether what they make of it is acknowledged."""
         traced, touched = self.configs.trace(self.proxy), self.configs.touched(self.proxy)

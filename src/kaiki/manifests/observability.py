@@ -30,6 +30,7 @@ CONSOLE_LABELS = {"app.kubernetes.io/name": "kiali", "app.kubernetes.io/instance
 _TRACE_PORTS = [("grpc-otel", 4317, 4317), ("http-otel", 4318, 4318), ("http-zipkin", 9411, 9411)]
 STORE_VOLUME = "storage-volume"
 STORE_PATH = "/var/run/kaiki/metrics"
+TOKENS_PATH = "/var/run/secrets/tokens"
 
 
 def metrics_manifests(settings: InstallSettings, with_volume: bool = True) -> list[Object]:
@@ -103,6 +104,10 @@ def console_manifests(settings: InstallSettings) -> list[Object]:
         ),
         **requests("20m", "96Mi"),
     }
+    # With it the console asks the control plane what proxies have been told; it opens nothing else.
+    token = {"audience": "kaiki-debug", "expirationSeconds": 3600, "path": "kaiki-debug"}
+    volume = {"name": "debug-token", "projected": {"sources": [{"serviceAccountToken": token}]}}
+    container["volumeMounts"] = [{"name": "debug-token", "mountPath": TOKENS_PATH, "readOnly": True}]
     rules = [
         rule("", ["services", "pods", "pods/log", "namespaces", "endpoints", "nodes", "configmaps"], READ),
         rule("apps", ["deployments", "replicasets", "statefulsets", "daemonsets"], READ),
@@ -114,5 +119,5 @@ def console_manifests(settings: InstallSettings) -> list[Object]:
         *cluster_rights("kiali", settings, labels, rules),
         *own_namespace_rights("kiali", settings, labels, [rule("", ["secrets"], ["get"], [CONSOLE_SECRET])]),
         service("kiali", settings, labels, CONSOLE_LABELS, [("http", 20001, 20001)]),
-        deployment("kiali", settings, container, labels, CONSOLE_LABELS),
+        deployment("kiali", settings, container, labels, CONSOLE_LABELS, volumes=[volume]),
     ]

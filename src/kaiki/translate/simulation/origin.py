@@ -9,6 +9,13 @@ from envoy.config.core.v3 import base_pb2
 from kaiki.model.finding import ObjectRef
 
 _PATH = re.compile(r"/apis/[^/]+/[^/]+/namespaces/(?P<namespace>[^/]*)/(?P<kind>[^/]+)/(?P<name>[^/]+)$")
+_NAMES = {
+    "Httproute": "HTTPRoute",
+    "Grpcroute": "GRPCRoute",
+    "Tcproute": "TCPRoute",
+    "Tlsroute": "TLSRoute",
+    "Backendtlspolicy": "BackendTLSPolicy",
+}
 
 
 def origin(metadata: base_pb2.Metadata) -> tuple[ObjectRef | None, str]:
@@ -16,11 +23,17 @@ def origin(metadata: base_pb2.Metadata) -> tuple[ObjectRef | None, str]:
     if "istio" not in metadata.filter_metadata:
         return None, ""
     fields = metadata.filter_metadata["istio"].fields
-    match = _PATH.match(fields["config"].string_value) if "config" in fields else None
-    if match is None:
+    source = origin_of_path(fields["config"].string_value) if "config" in fields else None
+    if source is None:
         return None, ""
-    kind = "".join(part.capitalize() for part in match["kind"].split("-"))
-    names = {"Httproute": "HTTPRoute", "Grpcroute": "GRPCRoute", "Tcproute": "TCPRoute", "Tlsroute": "TLSRoute"}
-    kind = names.get(kind, kind)
     rule = fields["rule"].string_value if "rule" in fields else ""
-    return ObjectRef(kind, match["namespace"], match["name"]), f"spec.{rule}" if rule else ""
+    return source, f"spec.{rule}" if rule else ""
+
+
+def origin_of_path(path: str) -> ObjectRef | None:
+    """The object of an API path as translation writes it; None for any other text."""
+    match = _PATH.match(path)
+    if match is None:
+        return None
+    kind = "".join(part.capitalize() for part in match["kind"].split("-"))
+    return ObjectRef(_NAMES.get(kind, kind), match["namespace"], match["name"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import json
 import math
 import re
@@ -325,7 +326,33 @@ class FakeControlPlane:
     def application(self) -> web.Application:
         application = web.Application()
         application.add_routes([web.get("/debug/syncz", self.syncz), web.get("/debug/distribution", self.distribution)])
+        application.add_routes([web.get("/debug/config_dump", self.config_dump)])
         return application
+
+    async def config_dump(self, request: web.Request) -> web.Response:
+        """One cluster, changed by an EnvoyFilter and not yet acknowledged; gateways are kept from who asks."""
+        from envoy.config.cluster.v3 import cluster_pb2
+
+        proxy = request.query["proxyID"]
+        if "gateway" in proxy or not self.up:
+            return web.Response(status=401 if self.up else 503, text="there is no bearer token")
+        pod, _, namespace = proxy.rpartition(".")
+        if not pod.endswith("-abc-1"):
+            return web.Response(status=404)
+        name = "outbound|9080||reviews.default.svc.cluster.local"
+        cluster = cluster_pb2.Cluster(name=name, type=cluster_pb2.Cluster.EDS)
+        fields = cluster.metadata.filter_metadata["istio"].fields
+        fields["destination_service_name"].string_value = "reviews"
+        fields["destination_service_namespace"].string_value = "default"
+        resource = {
+            "type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+            "name": name,
+            "version": "1",
+            "state": "waiting",
+            "touched": [["EnvoyFilter", "default", "tuned"]],
+            "body": base64.b64encode(cluster.SerializeToString()).decode(),
+        }
+        return web.json_response(self._entry(pod, namespace) | {"generation": 3, "resources": [resource]})
 
     async def distribution(self, _: web.Request) -> web.Response:
         reviews = {"kind": "VirtualService", "namespace": "default", "name": "reviews", "generation": 3}

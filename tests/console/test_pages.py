@@ -235,12 +235,41 @@ async def test_followed_logs_go_on(console: Console) -> None:
         ("/api/heat?node=workload:default/reviews-v3", "Heat"),
         ("/api/mesh", "Mesh"),
         ("/api/distribution", "Distribution"),
+        ("/api/proxies/default/ratings-v1-abc-1/config?part=clusters&sort=-name", "ProxyConfiguration"),
     ],
 )
 async def test_answers_are_as_the_document_says(console: Console, path: str, schema: str) -> None:
     document = await console.ask("/api/openapi.json")
     whole = {"$ref": f"#/components/schemas/{schema}", "components": document["components"]}
     jsonschema_rs.validator_for(whole).validate(await console.ask(path))
+
+
+async def test_a_proxys_configuration(console: Console) -> None:
+    path = "/api/proxies/default/ratings-v1-abc-1"
+    answer = await console.ask(f"{path}/config?part=clusters&q=reviews+EnvoyFilter&limit=1")
+    assert (answer["workload"], answer["replica"], answer["total"]) == ("ratings-v1", "istiod-abc-1", 1)
+    assert [one["name"] for one in answer["rejected"]] == [fake_mesh.REJECTED["name"]]
+    (cluster,) = answer["clusters"]
+    assert (cluster["state"], cluster["endpoints"]) == ("waiting", 0)
+    assert [(one["kind"], one["name"], one["role"]) for one in cluster["origins"]] == [
+        ("Service", "reviews", "made"),
+        ("EnvoyFilter", "tuned", "changed"),
+    ]
+    assert (await console.ask(f"{path}/config?part=clusters&offset=1"))["clusters"] == []
+    assert (await console.ask(f"{path}/config?q=nothing"))["total"] == 0
+    (entry,) = (await console.ask(f"{path}/dump"))["configs"][0]["dynamic_active_clusters"]
+    assert (entry["client_status"], entry["cluster"]["type"]) == ("REQUESTED", "EDS")
+    for wrong in ("part=all", "sort=nothing", "limit=501", "offset=-1"):
+        await console.ask(f"{path}/config?{wrong}", 400)
+
+
+async def test_a_configuration_nobody_tells(console: Console) -> None:
+    missing = await console.ask("/api/proxies/default/nothing/config", 404)
+    assert "no proxy nothing.default" in missing["error"]["message"]
+    refused = await console.ask("/api/proxies/istio-system/istio-ingressgateway-abc-1/config", 503)
+    assert refused["error"]["code"] == "proxyUnavailable" and "no bearer token" in refused["error"]["message"]
+    console.control_plane.up = False
+    await console.ask("/api/proxies/default/ratings-v1-abc-1/config", 503)
 
 
 async def test_replicas_are_asked_by_their_own_address() -> None:

@@ -392,6 +392,31 @@ def test_the_mesh_page_tells_of_every_part(busy: Mesh, page: Page) -> None:
     expect(proxies.locator("tbody tr").filter(has_text="in step")).to_have_count(7)
 
 
+def test_what_a_proxy_has_in_force(busy: Mesh, page: Page) -> None:
+    (pod,) = (one["metadata"]["name"] for one in busy.pods(selector="app=productpage"))
+    page.goto(busy.environment["KAIKI_CONSOLE_URL"] + "/mesh")
+    page.get_by_role("link", name=f"Configuration: {pod}").click()
+    expect(page.get_by_role("heading", name=pod)).to_be_visible()
+    page.get_by_role("link", name=re.compile("^Clusters")).click()
+    page.get_by_role("searchbox").fill("reviews")
+    row = page.get_by_role("row").filter(has_text="outbound|9080||reviews.default.svc.cluster.local")
+    expect(row).to_contain_text("3 of 3")
+    expect(row).to_contain_text("In force")
+    row.get_by_role("link", name="3 of 3").click()
+    expect(page.get_by_role("link", name="Workload default/reviews-v2")).to_be_visible()
+    page.get_by_role("link", name="Service default/reviews").first.click()
+    page.wait_for_url("**/services/default/reviews")
+
+    page.goto(f"{busy.environment['KAIKI_CONSOLE_URL']}/workloads/default/productpage-v1?tab=proxy&part=secrets")
+    expect(page.get_by_role("row").filter(has_text="spiffe://cluster.local/ns/default/sa/")).to_contain_text(
+        "O=cluster"
+    )
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download as JSON").click()
+    text = download.value.path().read_text()
+    assert "outbound|9080||reviews" in text and "private_key" not in text
+
+
 def test_korean(busy: Mesh, browser: Browser) -> None:
     context = browser.new_context(locale="ko-KR")
     page = context.new_page()

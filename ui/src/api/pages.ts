@@ -10,6 +10,17 @@ export type SubjectDetails = Schemas["SubjectDetails"];
 export type SubjectPod = Schemas["SubjectPod"];
 export type TouchingObject = Schemas["TouchingObject"];
 export type Proxy = Schemas["Proxy"];
+export type ProxyConfiguration = Schemas["ProxyConfiguration"];
+export type ListenerRow = Schemas["ListenerRow"];
+export type ChainRow = Schemas["ChainRow"];
+export type RouteRow = Schemas["RouteRow"];
+export type ClusterRow = Schemas["ClusterRow"];
+export type EndpointRow = Schemas["EndpointRow"];
+export type SecretRow = Schemas["SecretRow"];
+export type Origin = Schemas["Origin"];
+export type Condition = Schemas["Condition"];
+export type Target = Schemas["Target"];
+export type Tls = Schemas["Tls"];
 export type Heat = Schemas["Heat"];
 export type Mesh = Schemas["Mesh"];
 export type SubjectKind = SubjectDetails["kind"];
@@ -30,6 +41,21 @@ export const fetchDetails = (kind: SubjectKind, namespace: string, name: string,
 
 export const fetchHeat = (node: string, direction: "inbound" | "outbound", from: number, to: number, step: number, signal?: AbortSignal): Promise<Heat> =>
   get("/api/heat", { node, direction, from, to, step: `${step}s` }, signal);
+
+export const PARTS = ["listeners", "routes", "clusters", "endpoints", "secrets"] as const;
+export type Part = (typeof PARTS)[number];
+export const PROXY_ROWS = 100;
+
+export interface PartQuery {
+  part: Part;
+  q: string;
+  sort: string;
+  offset: number;
+}
+
+export const fetchProxy = (namespace: string, pod: string, query: PartQuery, signal?: AbortSignal): Promise<ProxyConfiguration> =>
+  get(`/api/proxies/${path(namespace, pod)}/config`, { ...query, limit: PROXY_ROWS }, signal);
+export const proxyDump = (namespace: string, pod: string): string => `/api/proxies/${path(namespace, pod)}/dump`;
 
 export const fetchMesh = (signal?: AbortSignal): Promise<Mesh> => get("/api/mesh", {}, signal);
 

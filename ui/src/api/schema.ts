@@ -1815,6 +1815,158 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/proxies/{namespace}/{pod}/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a proxy has in force: one page of one part, in readable rows */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Default listeners. */
+                    part?: "listeners" | "routes" | "clusters" | "endpoints" | "secrets";
+                    /** @description Words that must all stand in a row. */
+                    q?: string;
+                    /** @description A column, with a dash before it for the greatest first. */
+                    sort?: string;
+                    /** @description Rows to leave out. Default 0. */
+                    offset?: number;
+                    /** @description Rows to answer, at most 500. Default 100. */
+                    limit?: number;
+                };
+                header?: never;
+                path: {
+                    namespace: string;
+                    pod: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ProxyConfiguration"];
+                    };
+                };
+                /** @description A parameter is wrong. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Not logged in. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description No such proxy is connected. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description No control plane tells. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/proxies/{namespace}/{pod}/dump": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same as JSON in the shape of Envoy's config_dump, without anything secret */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    namespace: string;
+                    pod: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": Record<string, never>;
+                    };
+                };
+                /** @description Not logged in. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description No such proxy is connected. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description No control plane tells. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2489,6 +2641,228 @@ export interface components {
             objects: components["schemas"]["DistributedObject"][];
             /** @description Replicas of the control plane that did not answer. */
             silent: string[];
+        };
+        /**
+         * ProxyConfiguration
+         * @description One page of one part: `total` rows fit the search, the asked of which are in the list of that part's name.
+         */
+        ProxyConfiguration: {
+            namespace: string;
+            pod: string;
+            workload: string;
+            kind: string;
+            version: string;
+            replica: string;
+            generation: number;
+            synced: boolean;
+            rejected: components["schemas"]["RefusedResource"][];
+            counts: components["schemas"]["PartCounts"];
+            part: string;
+            total: number;
+            offset: number;
+            listeners: components["schemas"]["ListenerRow"][];
+            routes: components["schemas"]["RouteRow"][];
+            clusters: components["schemas"]["ClusterRow"][];
+            endpoints: components["schemas"]["EndpointRow"][];
+            secrets: components["schemas"]["SecretRow"][];
+        };
+        /**
+         * RefusedResource
+         * @description What the proxy refused, by Envoy's own words.
+         */
+        RefusedResource: {
+            type: string;
+            name: string;
+            reason: string;
+        };
+        /**
+         * PartCounts
+         * @description How many rows each part has.
+         */
+        PartCounts: {
+            listeners: number;
+            routes: number;
+            clusters: number;
+            endpoints: number;
+            secrets: number;
+        };
+        /**
+         * ListenerRow
+         * @description `direction` is inbound, outbound or empty. `origins` are the first of `origin_count`.
+         */
+        ListenerRow: {
+            name: string;
+            address: string;
+            port: number;
+            direction: string;
+            chains: components["schemas"]["ChainRow"][];
+            filters: string[];
+            origins: components["schemas"]["Origin"][];
+            originCount: number;
+            state: string;
+        };
+        /**
+         * ChainRow
+         * @description One filter chain: what it takes, what it asks of TLS, and where it leads: `routes`, `cluster` or `nothing`.
+         */
+        ChainRow: {
+            name: string;
+            matches: components["schemas"]["Condition"][];
+            tls: components["schemas"]["Tls"];
+            filters: string[];
+            leads: string;
+            targets: components["schemas"]["Target"][];
+            table: string;
+            origins: components["schemas"]["Origin"][];
+        };
+        /**
+         * Condition
+         * @description `kind` is port, address, serverName, transport, protocol, source, prefix, path, regex, header, query or grpc.
+         */
+        Condition: {
+            kind: string;
+            value: string;
+        };
+        /**
+         * Tls
+         * @description `mode` is none, automatic (mutual TLS where the endpoint has a sidecar), mutual or simple.
+         */
+        Tls: {
+            mode: string;
+            serverName: string;
+            certificates: string[];
+            roots: string;
+            names: string[];
+        };
+        /**
+         * Target
+         * @description A cluster and its share of the requests.
+         */
+        Target: {
+            cluster: string;
+            percent: number;
+        };
+        /**
+         * Origin
+         * @description An object something was made from. `api_version` is empty where the object has no page of configuration.
+         *
+         *         `field` is the part of it; `role` is `made` or, of an EnvoyFilter, `changed`, of a policy, `refuses`.
+         */
+        Origin: {
+            kind: string;
+            namespace: string;
+            name: string;
+            apiVersion: string;
+            field: string;
+            role: string;
+        };
+        /**
+         * RouteRow
+         * @description One route of one virtual host. `does` is forward, redirect, answer or other; `says` the location or status.
+         */
+        RouteRow: {
+            table: string;
+            virtualHost: string;
+            domains: string[];
+            name: string;
+            position: number;
+            matches: components["schemas"]["Condition"][];
+            does: string;
+            says: string;
+            targets: components["schemas"]["Target"][];
+            mirrors: components["schemas"]["Target"][];
+            timeoutSeconds: number | null;
+            retries: components["schemas"]["Retries"] | null;
+            features: string[];
+            origins: components["schemas"]["Origin"][];
+            originCount: number;
+            state: string;
+        };
+        /**
+         * Retries
+         * @description How often at most, on which conditions, and how long one try may take (null: as long as all).
+         */
+        Retries: {
+            count: number;
+            conditions: string;
+            trySeconds: number | null;
+        };
+        /**
+         * ClusterRow
+         * @description `type` is EDS, STATIC, ORIGINAL_DST, or the name of Envoy's extension; null endpoints are known to Envoy only.
+         */
+        ClusterRow: {
+            name: string;
+            direction: string;
+            host: string;
+            port: number;
+            subset: string;
+            type: string;
+            balancing: string;
+            connectSeconds: number;
+            tls: components["schemas"]["Tls"];
+            limits: components["schemas"]["Limits"];
+            ejection: components["schemas"]["Ejection"] | null;
+            endpoints: number | null;
+            healthyEndpoints: number | null;
+            origins: components["schemas"]["Origin"][];
+            originCount: number;
+            state: string;
+        };
+        /**
+         * Limits
+         * @description Circuit breakers; null is without a limit.
+         */
+        Limits: {
+            connections: number | null;
+            pendingRequests: number | null;
+            requests: number | null;
+            retries: number | null;
+        };
+        /**
+         * Ejection
+         * @description Outlier detection: after how many errors in a row, for how long at first, and how many of the endpoints.
+         */
+        Ejection: {
+            errors: number;
+            intervalSeconds: number;
+            baseSeconds: number;
+            mostPercent: number;
+        };
+        /**
+         * EndpointRow
+         * @description One address of one cluster; `mutual_tls` says that it has a sidecar.
+         */
+        EndpointRow: {
+            cluster: string;
+            address: string;
+            health: string;
+            weight: number;
+            priority: number;
+            locality: string;
+            mutualTls: boolean;
+            origins: components["schemas"]["Origin"][];
+            originCount: number;
+            state: string;
+        };
+        /**
+         * SecretRow
+         * @description One certificate of one secret; `kind` is certificate, roots or other. Times are RFC 3339.
+         */
+        SecretRow: {
+            name: string;
+            kind: string;
+            names: string[];
+            subject: string;
+            issuer: string;
+            serial: string;
+            validFrom: string;
+            validTo: string;
+            daysLeft: number | null;
+            rotates: string;
+            origins: components["schemas"]["Origin"][];
+            originCount: number;
+            state: string;
         };
     };
     responses: never;

@@ -11,6 +11,7 @@ const SummaryPage = lazy(() => import("../features/overview/SummaryPage"));
 const DetailPage = lazy(() => import("../features/details/DetailPage"));
 const TracePage = lazy(() => import("../features/traces/TracePage"));
 const MeshPage = lazy(() => import("../features/mesh/MeshPage"));
+const ProxyPage = lazy(() => import("../features/proxy/ProxyPage"));
 const ConfigPage = lazy(() => import("../features/config/ConfigPage"));
 const ObjectPage = lazy(() => import("../features/config/ObjectPage"));
 const WizardPage = lazy(() => import("../features/config/WizardPage"));
@@ -25,7 +26,7 @@ const PAGES: readonly { path: string; text: TextKey; icon: IconName; also?: read
   { path: "/explain", text: "explainRequest", icon: "route" },
   { path: "/config", text: "config", icon: "config" },
   { path: "/changes", text: "configChanges", icon: "clock" },
-  { path: "/mesh", text: "mesh", icon: "service" },
+  { path: "/mesh", text: "mesh", icon: "service", also: ["/proxies"] },
 ];
 
 export function App() {
@@ -71,6 +72,7 @@ export function App() {
             <Route path="/workloads/:namespace/:name" element={<DetailPage kind="workload" />} />
             <Route path="/services/:namespace/:name" element={<DetailPage kind="service" />} />
             <Route path="/traces/:trace" element={<TracePage />} />
+            <Route path="/proxies/:namespace/:pod" element={<ProxyPage />} />
             <Route path="/mesh" element={<MeshPage />} />
             <Route path="/requests" element={<RequestsPage />} />
             <Route path="/explain" element={<ExplainPage />} />

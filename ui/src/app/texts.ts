@@ -2,10 +2,12 @@
 
 import { enExplain, koExplain } from "./explainTexts";
 import { enPages, koPages } from "./pageTexts";
+import { enProxy, koProxy } from "./proxyTexts";
 
 export const en = {
   ...enPages,
   ...enExplain,
+  ...enProxy,
   graph: "Graph",
   workloads: "Workloads",
   services: "Services",
@@ -369,6 +371,7 @@ export type TextKey = keyof typeof en;
 export const ko: Record<TextKey, string> = {
   ...koPages,
   ...koExplain,
+  ...koProxy,
   graph: "그래프",
   workloads: "워크로드",
   services: "서비스",

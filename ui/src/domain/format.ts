@@ -69,6 +69,12 @@ function trim(text: string): string {
   return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
 }
 
+/** A day of any year, with the time; from RFC 3339. */
+export function formatDay(moment: string, language: string): string {
+  const date = new Date(moment);
+  return Number.isNaN(date.getTime()) ? "" : date.toLocaleString(language, { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false });
+}
+
 /** A moment with its date; from milliseconds or RFC 3339. Empty when it is none. */
 export function formatMoment(moment: string | number, language: string): string {
   const date = new Date(moment);

@@ -22,16 +22,18 @@ interface Properties<Item> {
   rowKey: (item: Item) => string;
   sort: string;
   onSort: (sort: string) => void;
+  /** The items are a page in their order already: whoever gave them sorts. */
+  ordered?: boolean;
 }
 
-export function SortTable<Item>({ label, items, columns, rowKey, sort, onSort }: Properties<Item>) {
+export function SortTable<Item>({ label, items, columns, rowKey, sort, onSort, ordered = false }: Properties<Item>) {
   const t = useText();
   const descending = sort.startsWith("-");
   const key = descending ? sort.slice(1) : sort;
   const value = columns.find((column) => column.key === key)?.value;
   const [most, setMost] = useState(STEP_ROWS);
-  const sorted = value === undefined ? items : sortBy(items, value, descending);
-  const shown = sorted.slice(0, most);
+  const sorted = value === undefined || ordered ? items : sortBy(items, value, descending);
+  const shown = ordered ? sorted : sorted.slice(0, most);
   // Numbers are looked for at their greatest, names at their beginning.
   const next = (column: Column<Item>) => (column.key === key ? (descending ? column.key : `-${column.key}`) : column.number === true ? `-${column.key}` : column.key);
   return (
@@ -67,7 +69,7 @@ export function SortTable<Item>({ label, items, columns, rowKey, sort, onSort }:
             ))}
           </tr>
         ))}
-        {sorted.length > most && (
+        {shown.length < sorted.length && (
           <tr>
             <td colSpan={columns.length}>
               <button type="button" className="link" onClick={() => setMost(most + STEP_ROWS)}>

@@ -8,7 +8,7 @@ from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import health_check_pb2
 from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 
-from kaiki.console.effective.origins import Origins, changed_by, first, of_workload
+from kaiki.console.effective.origins import Origins, first, of_workload
 from kaiki.console.effective.resources import ToldResource
 from kaiki.console.effective.routes import seconds_of
 from kaiki.console.effective.rows import ClusterRow, Ejection, EndpointRow, Limits
@@ -25,7 +25,7 @@ def read_cluster(told: ToldResource, origins: Origins, endpoints: Mapping[str, l
     cluster = cluster_pb2.Cluster.FromString(told.body)
     made = origins.of_cluster(cluster.metadata)
     origins.made[told.name] = made
-    found, count = first([*made, *changed_by(told.touched)])
+    found, count = first([*made, *origins.changed_by(told.touched)])
     direction, _, rest = told.name.partition("|")
     port, _, rest = rest.partition("|")
     subset, _, host = rest.partition("|")

@@ -89,8 +89,11 @@ class EffectiveHandlers:
         return web.Response(body=body, content_type="application/json", headers=headers)
 
     def _workload(self, namespace: str, pod: str) -> str:
-        found = (one for one in self._inventory.objects("pods") if place_of(one) == (namespace, pod))
-        return next((owner_of(one)[1] for one in found), "")
+        found = self._pod(namespace, pod)
+        return owner_of(found)[1] if found is not None else ""
+
+    def _pod(self, namespace: str, name: str) -> Object | None:
+        return next((one for one in self._inventory.objects("pods") if place_of(one) == (namespace, name)), None)
 
     async def _read(self, namespace: str, pod: str) -> tuple[str, ReadProxy]:
         now, key = time.monotonic(), (namespace, pod)
@@ -110,4 +113,6 @@ class EffectiveHandlers:
     async def _fetch(self, namespace: str, pod: str) -> tuple[str, ReadProxy]:
         found = await ask_configuration(self._control_plane, self._inventory, f"{pod}.{namespace}")
         services, configs = self._inventory.objects("services"), await self._inventory.configs()
-        return found.replica, await asyncio.to_thread(read_proxy, found.told, services, configs, namespace)
+        return found.replica, await asyncio.to_thread(
+            read_proxy, found.told, services, configs, namespace, self._pod(namespace, pod)
+        )

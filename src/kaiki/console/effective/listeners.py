@@ -9,7 +9,7 @@ from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as http
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 
-from kaiki.console.effective.origins import Origins, changed_by, first, marked
+from kaiki.console.effective.origins import Origins, first
 from kaiki.console.effective.resources import ToldResource
 from kaiki.console.effective.rows import ChainRow, Condition, ListenerRow, Origin, Target
 from kaiki.console.effective.tls import of_chain
@@ -24,13 +24,14 @@ def read_listener(told: ToldResource, origins: Origins, tables: OriginsOfTable) 
     chains = list(listener.filter_chains)
     if listener.HasField("default_filter_chain"):
         chains.append(listener.default_filter_chain)
-    rows = [_read_chain(chain, origins, tables) for chain in chains]
+    read = [_read_chain(chain, origins, tables) for chain in chains]
     socket = listener.address.socket_address
     found, count = first(
         [
-            *marked(listener.metadata),
-            *(one for row in rows for one in row.origins),
-            *changed_by(told.touched),
+            *origins.marked(listener.metadata),
+            *origins.gateways_at(int(socket.port_value)),
+            *(one for _, made in read for one in made),
+            *origins.changed_by(told.touched),
         ]
     )
     return ListenerRow(
@@ -38,7 +39,7 @@ def read_listener(told: ToldResource, origins: Origins, tables: OriginsOfTable) 
         address=str(socket.address or listener.address.pipe.path),
         port=int(socket.port_value),
         direction=_DIRECTIONS.get(listener.traffic_direction, ""),
-        chains=tuple(rows),
+        chains=tuple(row for row, _ in read),
         filters=tuple(_short(item.name) for item in listener.listener_filters),
         origins=found,
         origin_count=count,
@@ -46,7 +47,10 @@ def read_listener(told: ToldResource, origins: Origins, tables: OriginsOfTable) 
     )
 
 
-def _read_chain(chain: listener_components_pb2.FilterChain, origins: Origins, tables: OriginsOfTable) -> ChainRow:
+def _read_chain(
+    chain: listener_components_pb2.FilterChain, origins: Origins, tables: OriginsOfTable
+) -> tuple[ChainRow, list[Origin]]:
+    """A chain, and all the objects behind it."""
     leads, targets, table, filters = "nothing", tuple[Target, ...](), "", []
     made: Iterable[Origin] = ()
     for item in chain.filters:
@@ -62,8 +66,9 @@ def _read_chain(chain: listener_components_pb2.FilterChain, origins: Origins, ta
             proxy = tcp_proxy_pb2.TcpProxy.FromString(item.typed_config.value)
             leads, targets = "cluster", _shares(proxy)
             made = origins.of_clusters(one.cluster for one in targets)
-    found, _ = first([*marked(chain.metadata), *made])
-    return ChainRow(
+    everything = [*origins.marked(chain.metadata), *made]
+    found, _ = first(everything)
+    row = ChainRow(
         name=chain.name,
         matches=tuple(_conditions(chain.filter_chain_match)),
         tls=of_chain(chain.transport_socket),
@@ -73,6 +78,7 @@ def _read_chain(chain: listener_components_pb2.FilterChain, origins: Origins, ta
         table=table,
         origins=found,
     )
+    return row, everything
 
 
 def _inline_targets(manager: http.HttpConnectionManager) -> tuple[Target, ...]:
@@ -84,7 +90,7 @@ def _inline_targets(manager: http.HttpConnectionManager) -> tuple[Target, ...]:
 def _inline(manager: http.HttpConnectionManager, origins: Origins) -> Iterable[Origin]:
     for host in manager.route_config.virtual_hosts:
         for route in host.routes:
-            yield from marked(route.metadata)
+            yield from origins.marked(route.metadata)
     yield from origins.of_clusters(one.cluster for one in _inline_targets(manager))
 
 

@@ -50,13 +50,15 @@ class ReadProxy:
         return sorted(found, key=key, reverse=sort.startswith("-")) if key is not None else found
 
 
-def read_proxy(told: Object, services: Iterable[Object], configs: Iterable[Object], namespace: str) -> ReadProxy:
+def read_proxy(
+    told: Object, services: Iterable[Object], configs: Iterable[Object], namespace: str, pod: Object | None = None
+) -> ReadProxy:
     """Take apart what the control plane answered."""
     resources = resources_of(told)
     by_type: dict[str, list[ToldResource]] = {}
     for item in resources:
         by_type.setdefault(item.type_url, []).append(item)
-    origins = Origins(services, configs)
+    origins = Origins(services, configs, pod)
     endpoints = {item.name: list(read_endpoints(item)) for item in by_type.get(ENDPOINT_TYPE, ())}
     clusters = [read_cluster(item, origins, endpoints) for item in by_type.get(CLUSTER_TYPE, ())]
     routes = [row for item in by_type.get(ROUTE_TYPE, ()) for row in read_table(item, origins)]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from envoy.config.route.v3 import route_components_pb2, route_pb2
 from google.protobuf import duration_pb2
 
-from kaiki.console.effective.origins import Origins, changed_by, first, marked
+from kaiki.console.effective.origins import Origins, first
 from kaiki.console.effective.resources import ToldResource
 from kaiki.console.effective.rows import Condition, Origin, Retries, RouteRow, Target
 
@@ -36,10 +36,10 @@ def _read_route(
     targets = tuple(_targets(action)) if does == "forward" else ()
     found, count = first(
         [
-            *marked(route.metadata),
-            *marked(host.metadata),
+            *origins.marked(route.metadata),
+            *origins.marked(host.metadata),
             *origins.of_clusters(one.cluster for one in targets),
-            *changed_by(told.touched),
+            *origins.changed_by(told.touched),
         ]
     )
     forwards = does == "forward"

@@ -13,6 +13,7 @@ import { detailsAddress } from "../overview/words";
 import { ConfigTab } from "./ConfigTab";
 import { LogsTab } from "./LogsTab";
 import { PodsTab } from "./PodsTab";
+import { ProxyTab } from "./ProxyTab";
 import { TracesTab } from "./TracesTab";
 import { TrafficTab } from "./TrafficTab";
 import { TABS, useDetailAddress, writeDetail } from "./useDetailAddress";
@@ -66,9 +67,10 @@ export default function DetailPage({ kind }: { kind: SubjectKind }) {
       {data !== undefined && (
         <div className="details">
           <Relations data={data} />
-          {at !== null && (tab === "pods" || tab === "config" || tab === "logs") && <p className="notice">{t("asNow")}</p>}
+          {at !== null && (tab === "pods" || tab === "proxy" || tab === "config" || tab === "logs") && <p className="notice">{t("asNow")}</p>}
           {tab === "traffic" && <TrafficTab data={data} address={address} />}
           {tab === "pods" && <PodsTab data={data} />}
+          {tab === "proxy" && <ProxyTab data={data} address={address} change={change} />}
           {tab === "config" && <ConfigTab data={data} />}
           {tab === "logs" && <LogsTab data={data} address={address} change={change} />}
           {tab === "traces" && <TracesTab data={data} address={address} change={change} />}

@@ -107,7 +107,9 @@ function ProxyTable({ proxies }: { proxies: Proxy[] }) {
         <tbody>
           {proxies.map((proxy) => (
             <tr key={proxy.pod}>
-              <td>{proxy.pod}</td>
+              <td>
+                <Link to={`?tab=proxy&pod=${encodeURIComponent(proxy.pod)}`}>{proxy.pod}</Link>
+              </td>
               <td>
                 <ProxyState proxy={proxy} />
               </td>

@@ -2,7 +2,7 @@
 import { useCallback, useMemo } from "react";
 import { useSearchParams } from "react-router";
 
-export const TABS = ["traffic", "pods", "config", "logs", "traces"] as const;
+export const TABS = ["traffic", "pods", "proxy", "config", "logs", "traces"] as const;
 export type Tab = (typeof TABS)[number];
 export const DETAIL_SECONDS = 600;
 

@@ -16,6 +16,7 @@ import { DataState, Freshness } from "../../shared/states";
 import { durationText } from "../graph/words";
 import { detailsAddress } from "../overview/words";
 import { CertificateCell } from "./CertificateCell";
+import { proxyAddress } from "../proxy/origins";
 import { useParameters } from "../../shared/useParameters";
 import { ProxyState } from "./ProxyState";
 
@@ -222,6 +223,18 @@ function useProxyColumns(proxies: readonly Proxy[]): Column<Proxy>[] {
   const newest = useMemo(() => proxies.map((proxy) => proxy.version).sort((one, other) => one.localeCompare(other, undefined, { numeric: true })).at(-1) ?? "", [proxies]);
   return [
     { key: "state", label: t("proxyConfig"), value: (proxy) => STATES.indexOf(proxy.state), cell: (proxy) => <ProxyState proxy={proxy} /> },
+    {
+      key: "config",
+      label: t("config"),
+      cell: (proxy) =>
+        proxy.state === "never" || proxy.state === "unknown" ? (
+          <span className="soft">–</span>
+        ) : (
+          <Link to={proxyAddress(proxy.namespace, proxy.pod)} aria-label={`${t("proxyShow")}: ${proxy.pod}`}>
+            {t("proxyShow")}
+          </Link>
+        ),
+    },
     {
       key: "pod",
       label: t("pod"),

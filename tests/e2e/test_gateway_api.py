@@ -488,6 +488,40 @@ def test_an_ingress_leads_through_the_installations_gateway(front: Front) -> Non
     )
 
 
+FIXED = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{name: fixed, namespace: front}}
+spec:
+  gatewayClassName: istio
+  addresses: [{{type: IPAddress, value: {address}}}]
+  listeners: [{{name: http, port: 8085, protocol: HTTP}}]
+"""
+
+
+def test_a_gateway_asks_for_a_certain_address(front: Front) -> None:
+    """A load balancer of this machine gives addresses of the loopback, and no others."""
+
+    def programmed() -> tuple[str, str]:
+        return front.conditions("gtw", "fixed", "front").get("Programmed", ("", ""))
+
+    front.mesh.kubectl("apply", "-f", "-", given=FIXED.format(address="127.213.5.9"))
+    wait_until(lambda: programmed() == ("True", "Programmed"), "the address is had")
+    (gateway,) = front.mesh.objects("gtw", "fixed", "-n", "front")
+    assert gateway["status"]["addresses"] == [{"type": "IPAddress", "value": "127.213.5.9"}]
+    wait_until(lambda: front.curl("http://127.213.5.9:8085/", {})[0] == 404, "the gateway answers there")
+    front.mesh.kubectl("apply", "-f", "-", given=FIXED.format(address="192.0.2.1"))
+    wait_until(lambda: programmed() == ("False", "AddressNotUsable"), "an address of somewhere else is not usable")
+    assert front.conditions("gtw", "fixed", "front")["Accepted"] == ("True", "Accepted")
+    front.mesh.kubectl("delete", "gtw", "fixed", "-n", "front")
+
+
+def test_objects_of_the_gateway_api_say_where_they_are_in_force(front: Front) -> None:
+    for name in ("gateways.gateway.networking.k8s.io/web", "httproute/web", "tlsroute/sealed", "grpcroute/grpc"):
+        namespace = "front" if name.startswith("gateways") else "backend"
+        assert "is in force at" in front.mesh.kaiki("wait", "-n", namespace, name)
+
+
 def test_a_gateways_pods_go_with_it(front: Front) -> None:
     front.mesh.kubectl("delete", "gtw", "web", "-n", "front")
     selector = ["-n", "front", "-l", "gateway.networking.k8s.io/gateway-name=web"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import yaml
 from small_mesh import inputs
 
@@ -118,6 +119,43 @@ status: {podIP: 10.97.0.9, conditions: [{type: Ready, status: "True"}]}
     status = of_gateway(text)
     assert conditions(status)["Programmed"] == ("True", "Programmed")
     assert status["addresses"] == [{"type": "IPAddress", "value": "192.0.2.7"}]
+
+
+@pytest.mark.parametrize(
+    ("asked", "service", "expected"),
+    [
+        ("{type: IPAddress, value: 192.0.2.7}", "ingress: [{ip: 192.0.2.7}]", ("True", "Programmed")),
+        ("{type: IPAddress, value: 192.0.2.8}", "ingress: [{ip: 192.0.2.7}]", ("False", "AddressNotUsable")),
+        ("{type: IPAddress, value: 192.0.2.8}", "ingress: []", ("False", "AddressNotUsable")),
+        ("{type: IPAddress}", "ingress: [{ip: 192.0.2.7}]", ("True", "Programmed")),
+        ("{type: Hostname, value: www.a.org}", "ingress: [{hostname: www.a.org}]", ("True", "Programmed")),
+        ("{type: Hostname, value: www.b.org}", "ingress: [{hostname: www.a.org}]", ("False", "AddressNotUsable")),
+        ("{type: Hostname, value: lost.shop.svc}", "ingress: []", ("False", "AddressNotUsable")),
+        ("{type: example.com/strange, value: x}", "ingress: [{ip: 192.0.2.7}]", ("False", "Invalid")),
+    ],
+)
+def test_addresses_a_gateway_asks_for(asked: str, service: str, expected: tuple[str, str]) -> None:
+    text = gateway().replace("spec: {", f"spec: {{addresses: [{asked}], ") + READY.replace("INGRESS", service)
+    status = of_gateway(text)
+    assert conditions(status)["Programmed"] == expected
+    accepted = ("False", "UnsupportedAddress") if "strange" in asked else ("True", "Accepted")
+    assert conditions(status)["Accepted"] == accepted
+
+
+READY = """
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web-istio, namespace: shop}
+spec: {type: LoadBalancer, clusterIP: 10.96.0.9, selector: {gateway.networking.k8s.io/gateway-name: web}, ports: []}
+status: {loadBalancer: {INGRESS}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web-1, namespace: shop, uid: u, labels: {gateway.networking.k8s.io/gateway-name: web}}
+spec: {containers: [{name: istio-proxy, args: ['{"id": "router~$(POD_IP)"}']}]}
+status: {podIP: 10.97.0.9, conditions: [{type: Ready, status: "True"}]}
+"""
 
 
 def test_a_route_says_why_no_listener_takes_it() -> None:

@@ -59,6 +59,17 @@ def test_headless_services_have_no_rule() -> None:
     assert "service0" not in as_text(proxy_table(ports, 4000, API))
 
 
+def test_a_load_balancer_may_ask_for_a_loopback_address() -> None:
+    def own(asked: str) -> set[str]:
+        asking = service(type="LoadBalancer", ports=[{"port": 8080}], loadBalancerIP=asked)
+        found = wanted_ports([asking], [], "machine")
+        return {one.address for one in found} - {"127.0.0.1"}
+
+    assert own("127.9.8.7") == {"127.9.8.7"}
+    for other in ("192.0.2.1", "127.0.0.1", "none"):
+        assert own(other) == {own_address(("default", "web"), "machine")}
+
+
 def test_load_balancer_ports() -> None:
     ports = [
         {"port": 80, "nodePort": 31000},

@@ -207,6 +207,25 @@ def address_empty() -> None:
     assert wanted.name == "web-istio"
 
 
+def static_addresses() -> None:
+    asked = "addresses: [{type: IPAddress, value: 192.0.2.7}, {value: 192.0.2.8}], "
+    (wanted,) = Tried(gateway=asked).interpretation.gateway_api.deployments
+    assert wanted.addresses == ("192.0.2.7", "192.0.2.8")
+
+    def programmed(balancer: str, external: str = "[]") -> tuple[str, str]:
+        spec = {"type": "LoadBalancer", "ports": [], "externalIPs": yaml.safe_load(external)}
+        status = {"loadBalancer": {"ingress": yaml.safe_load(balancer)}}
+        service = {"kind": "Service", "metadata": {"name": "web-istio", "namespace": "shop"}, "spec": spec}
+        conditions = Tried(gateway=asked, more=({**service, "status": status},)).status("KubernetesGateway", "web")
+        found = next(one for one in conditions["conditions"] if one["type"] == "Programmed")
+        return found["status"], found["reason"]
+
+    assert programmed("[{ip: 192.0.2.9}]") == ("False", "AddressNotUsable")
+    assert programmed("[{ip: 192.0.2.7}]") == ("False", "AddressNotUsable")
+    # What is missing then is a ready pod.
+    assert programmed("[{ip: 192.0.2.7}]", "[192.0.2.8]") == ("False", "AddressNotAssigned")
+
+
 def _showing(secret: str) -> Tried:
     target = "targetRefs: [{group: '', kind: Service, name: cart}]"
     policy = f"{{{target}, validation: {{hostname: cart.org, wellKnownCACertificates: System}}}}"
@@ -478,6 +497,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "GatewayInfrastructure": propagation,
     "GatewayInfrastructurePropagation": propagation,
     "GatewayPort8080": port_8080,
+    "GatewayStaticAddresses": static_addresses,
     "HTTPRoute": http_route,
     "HTTPRoute303RedirectStatusCode": _redirect_code(303),
     "HTTPRoute307RedirectStatusCode": _redirect_code(307),

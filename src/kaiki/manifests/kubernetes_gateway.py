@@ -13,6 +13,7 @@ from kaiki.model.deployment import GatewayDeployment
 
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 GATEWAY_CLASS_NAME = "gateway.networking.k8s.io/gateway-class-name"
+EXTERNAL_NAMES = "external-dns.alpha.kubernetes.io/hostname"
 RENDERED = "kaiki.io/rendered"
 """An annotation with a hash of what was applied, so that nothing is applied twice."""
 
@@ -39,9 +40,10 @@ def kubernetes_gateway_manifests(wanted: GatewayDeployment, settings: InstallSet
         "prometheus.io/port": "15020",
         "prometheus.io/path": "/stats/prometheus",
     }
+    kind = wanted.service_type or "LoadBalancer"
     made = [
         service_account(wanted.name, settings, labels),
-        service(wanted.name, settings, labels, selector, _ports(wanted), wanted.service_type or "LoadBalancer"),
+        _with_addresses(service(wanted.name, settings, labels, selector, _ports(wanted), kind), kind, wanted),
         deployment(
             wanted.name,
             settings,
@@ -53,6 +55,21 @@ def kubernetes_gateway_manifests(wanted: GatewayDeployment, settings: InstallSet
         ),
     ]
     return [_owned(obj, wanted) for obj in made]
+
+
+def _with_addresses(made: Object, kind: str, wanted: GatewayDeployment) -> Object:
+    """A load balancer is asked for the first address, and every Service takes others that are routed to the nodes.
+
+    Names are for whoever keeps the zone (external-dns).
+    """
+    first, others = (wanted.addresses[:1], wanted.addresses[1:]) if kind == "LoadBalancer" else ((), wanted.addresses)
+    spec = {
+        **made["spec"],
+        **({"loadBalancerIP": first[0]} if first else {}),
+        **({"externalIPs": list(others)} if others else {}),
+    }
+    names = {EXTERNAL_NAMES: ",".join(wanted.hostnames)} if wanted.hostnames else {}
+    return {**made, "metadata": {**made["metadata"], **({"annotations": names} if names else {})}, "spec": spec}
 
 
 def _ports(wanted: GatewayDeployment) -> list[tuple[str, int, int]]:
@@ -82,4 +99,5 @@ def _owned(obj: Object, wanted: GatewayDeployment) -> Object:
     }
     rendered = {**obj, "metadata": metadata}
     digest = hashlib.sha256(json.dumps(rendered, sort_keys=True).encode()).hexdigest()[:16]
-    return {**rendered, "metadata": {**metadata, "annotations": {**dict(wanted.annotations), RENDERED: digest}}}
+    annotations = {**dict(wanted.annotations), **metadata.get("annotations", {}), RENDERED: digest}
+    return {**rendered, "metadata": {**metadata, "annotations": annotations}}

@@ -10,7 +10,8 @@ class GatewayDeployment:
     """What is to be deployed for one Gateway of the Gateway API: a ServiceAccount, a Service and a Deployment `name`.
 
     `ports` are (name, number) of the Service; `uid` is the Gateway's, which owns all three; `labels` and `annotations`
-    are those the Gateway wants on them. An empty `service_type` means a load balancer.
+    are those the Gateway wants on them. An empty `service_type` means a load balancer. `addresses` and `hostnames` are
+    those it asks for.
     """
 
     namespace: str
@@ -22,6 +23,8 @@ class GatewayDeployment:
     labels: tuple[tuple[str, str], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
     service_type: str = ""
+    addresses: tuple[str, ...] = ()
+    hostnames: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

@@ -4,13 +4,14 @@ Wanted are the forwards of the settings, the node ports of NodePort and LoadBala
 LoadBalancer: as itself if it is 1024 or higher, 80 as 8080 and 443 as 8443, and where that is taken as any free one. A
 port that a forward leads to already is not opened twice. A LoadBalancer also gets a loopback address of its own
 (127.x.y.z) with its very ports, where the machine lets us have them (80 and 443 need a right): what guides read from
-its status, and put before a colon and its port, leads to it.
+its status, and put before a colon and its port, leads to it. `loadBalancerIP` may ask for a certain one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import ipaddress
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 _FAMILIAR = {80: 8080, 443: 8443}
 _FIRST_FREE_PORT = 1024
+_OWN = "own:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,19 @@ def _wanted_by(service: Object, machine: str) -> Iterable[Wanted]:
             preferred = _FAMILIAR.get(number, number if number >= _FIRST_FREE_PORT else 0)
             name = f"service:{key[0]}/{key[1]}:{number}"
             yield Wanted(name, key, number, (preferred,) if preferred else ())
-            own = own_address(key, machine)
-            yield Wanted(f"own:{key[0]}/{key[1]}:{number}", key, number, (number,), True, own)
+            own = _asked_address(spec) or own_address(key, machine)
+            yield Wanted(f"{_OWN}{key[0]}/{key[1]}:{number}", key, number, (number,), True, own)
         if node_port := int(port.get("nodePort") or 0):
             yield Wanted(f"node:{key[0]}/{key[1]}:{number}", key, number, (node_port,), exact=True)
+
+
+def _asked_address(spec: Mapping[str, Any]) -> str:
+    """The loopback address that a Service asks for itself; empty if it asks for none."""
+    asked = str(spec.get("loadBalancerIP") or "")
+    try:
+        return asked if asked != LOOPBACK and ipaddress.IPv4Address(asked).is_loopback else ""
+    except ValueError:
+        return ""
 
 
 def own_address(service: ServiceKey, machine: str = "") -> str:
@@ -121,10 +132,9 @@ class Loopback:
 
     def address(self, service: ServiceKey) -> str:
         """The address a LoadBalancer is reached at: its own, if all its ports could be opened there."""
-        own = own_address(service, self._machine)
         wanted = (*(one for one, _ in self._open.values()), *self._refused.values())
-        mine = [one for one in wanted if one.service == service and one.address == own]
-        return own if mine and not any(one.name in self._refused for one in mine) else LOOPBACK
+        mine = [one for one in wanted if one.service == service and one.name.startswith(_OWN)]
+        return mine[0].address if mine and not any(one.name in self._refused for one in mine) else LOOPBACK
 
     def ports(self) -> dict[str, int]:
         """All open ports by name."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from kaiki.interpret.gateway_api.entrances import Pods
 from kaiki.interpret.gateway_api.listeners import Listener
@@ -13,6 +13,7 @@ from kaiki.model.workload import ProxyKind, WorkloadInstance
 from kaiki.resources import core
 
 Services = Mapping[tuple[str, str], Object]
+IP_ADDRESS, HOSTNAME = "IPAddress", "Hostname"
 
 
 class Serving(NamedTuple):
@@ -28,13 +29,18 @@ def service_name(gateway: Object) -> str:
     return f"{core.name(gateway)}-{core.spec(gateway).get('gatewayClassName')}"
 
 
+def requested_addresses(gateway: Object) -> tuple[tuple[str, str], ...]:
+    """(type, value) of the addresses a Gateway asks for; those without a value are any."""
+    found = core.spec(gateway).get("addresses") or ()
+    return tuple((str(one.get("type") or IP_ADDRESS), str(one["value"])) for one in found if one.get("value"))
+
+
 def named_service(gateway: Object) -> tuple[str, str] | None:
     """(namespace, name) of the Service a Gateway names as its address; None if it wants one of its own."""
-    for address in core.spec(gateway).get("addresses") or ():
-        value = str(address.get("value") or "")
-        if value and address.get("type") == "Hostname":
-            name, _, rest = value.partition(".")
-            return rest.split(".")[0] or core.namespace(gateway), name
+    for kind, value in requested_addresses(gateway):
+        name, *rest = value.split(".")
+        if kind == HOSTNAME and (len(rest) < 2 or rest[1] == "svc"):
+            return rest[0] if rest else core.namespace(gateway), name
     return None
 
 
@@ -49,7 +55,30 @@ def serving(gateway: Object, services: Services) -> Serving:
         selector = tuple(sorted((core.spec(service).get("selector") or {}).items()))
         return Serving(Pods(named[0], selector), service)
     pods = Pods(core.namespace(gateway), ((GATEWAY_NAME_LABEL, core.name(gateway)),))
-    return Serving(pods, services.get((core.namespace(gateway), service_name(gateway))))
+    service = services.get((core.namespace(gateway), service_name(gateway)))
+    return Serving(pods, service, _unusable_address(gateway, service) if service is not None else None)
+
+
+def _unusable_address(gateway: Object, service: Object) -> Problem | None:
+    """An address that is asked for, and that the Gateway's Service has not got."""
+    given = [str(one.get("ip") or one.get("hostname")) for one in balancer_addresses(service)]
+    given += external_addresses(service)
+    for kind, value in requested_addresses(gateway):
+        if value not in given:
+            has = f"it has {', '.join(given)}" if given else "it has none"
+            message = f"the gateway's Service has not been given the address {value} ({kind}); {has}."
+            return Problem("AddressNotUsable", message)
+    return None
+
+
+def balancer_addresses(service: Object) -> Sequence[Mapping[str, Any]]:
+    """What the load balancer of a Service is reached at."""
+    return (core.status(service).get("loadBalancer") or {}).get("ingress") or ()
+
+
+def external_addresses(service: Object) -> list[str]:
+    """The addresses that a Service is to be reached at besides."""
+    return [str(one) for one in core.spec(service).get("externalIPs") or ()]
 
 
 def wanted_deployment(gateway: Object, listeners: Iterable[Listener]) -> GatewayDeployment | None:
@@ -68,7 +97,13 @@ def wanted_deployment(gateway: Object, listeners: Iterable[Listener]) -> Gateway
         labels=_pairs(infrastructure.get("labels")),
         annotations=_pairs(infrastructure.get("annotations")),
         service_type=str(annotations.get("networking.istio.io/service-type") or ""),
+        addresses=_values(gateway, IP_ADDRESS),
+        hostnames=_values(gateway, HOSTNAME),
     )
+
+
+def _values(gateway: Object, wanted: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value for kind, value in requested_addresses(gateway) if kind == wanted))
 
 
 def _ports(listeners: Iterable[Listener]) -> tuple[tuple[str, int], ...]:
@@ -92,11 +127,11 @@ def unsupported(gateway: Object) -> Problem | None:
 
 
 def unsupported_address(gateway: Object) -> Problem | None:
-    """Addresses of other types than names of Services cannot be given."""
+    """Addresses of other types than the specification's cannot be given."""
     for address in core.spec(gateway).get("addresses") or ():
-        kind = str(address.get("type") or "IPAddress")
-        if kind != "Hostname" and address.get("value"):
-            message = f"the address {address['value']} of type {kind} cannot be assigned; name a Service as Hostname."
+        kind = str(address.get("type") or IP_ADDRESS)
+        if kind not in (IP_ADDRESS, HOSTNAME):
+            message = f"addresses of type {kind} cannot be assigned; {IP_ADDRESS} and {HOSTNAME} can."
             return Problem("UnsupportedAddress", message)
     return None
 

@@ -17,6 +17,7 @@ SUPPORTED = (
     "GatewayInfrastructure",
     "GatewayInfrastructurePropagation",
     "GatewayPort8080",
+    "GatewayStaticAddresses",
     "HTTPRoute",
     "HTTPRoute303RedirectStatusCode",
     "HTTPRoute307RedirectStatusCode",
@@ -62,5 +63,5 @@ SUPPORTED = (
     "TLSRouteModeTerminate",
 )
 
-UNSUPPORTED = ("GatewayStaticAddresses", "UDPRoute")
+UNSUPPORTED = ("UDPRoute",)
 """Those of the specification that are not."""

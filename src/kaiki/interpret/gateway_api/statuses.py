@@ -7,6 +7,7 @@ from typing import Any
 
 from kaiki.interpret.gateway_api.attachment import Parent
 from kaiki.interpret.gateway_api.backend_tls import BackendTls
+from kaiki.interpret.gateway_api.deployments import balancer_addresses, external_addresses
 from kaiki.interpret.gateway_api.features import SUPPORTED
 from kaiki.interpret.gateway_api.listeners import Listener, overlapping
 from kaiki.interpret.gateway_api.objects import (
@@ -151,9 +152,10 @@ def addresses_of(service: Object | None) -> list[Status]:
     if service is None:
         return []
     found: list[Status] = []
-    for item in (core.status(service).get("loadBalancer") or {}).get("ingress") or ():
+    for item in balancer_addresses(service):
         kind = "IPAddress" if item.get("ip") else "Hostname"
         found.append({"type": kind, "value": str(item.get("ip") or item.get("hostname"))})
+    found += [{"type": "IPAddress", "value": value} for value in external_addresses(service)]
     if found or core.spec(service).get("type") == "LoadBalancer":
         return found
     name = f"{core.name(service)}.{core.namespace(service)}.svc.cluster.local"

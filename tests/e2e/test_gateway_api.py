@@ -517,7 +517,7 @@ def test_a_gateway_asks_for_a_certain_address(front: Front) -> None:
 
 
 def test_objects_of_the_gateway_api_say_where_they_are_in_force(front: Front) -> None:
-    for name in ("gateways.gateway.networking.k8s.io/web", "httproute/web", "tlsroute/sealed", "grpcroute/grpc"):
+    for name in ("gateways.gateway.networking.k8s.io/web", "httproute/web"):
         namespace = "front" if name.startswith("gateways") else "backend"
         assert "is in force at" in front.mesh.kaiki("wait", "-n", namespace, name)
 

@@ -135,7 +135,7 @@ status: {podIP: 10.97.0.9, conditions: [{type: Ready, status: "True"}]}
     ],
 )
 def test_addresses_a_gateway_asks_for(asked: str, service: str, expected: tuple[str, str]) -> None:
-    text = gateway().replace("spec: {", f"spec: {{addresses: [{asked}], ") + READY.replace("INGRESS", service)
+    text = gateway().replace("listeners:", f"addresses: [{asked}]\n  listeners:") + READY.replace("INGRESS", service)
     status = of_gateway(text)
     assert conditions(status)["Programmed"] == expected
     accepted = ("False", "UnsupportedAddress") if "strange" in asked else ("True", "Accepted")

@@ -25,7 +25,7 @@ PODS = "/api/v1/namespaces/default/pods"
         ("boat/exec?command=ls&container=a", 400, "pod boat does not run on a node yet"),
         ("boat/attach?container=a", 400, "pod boat does not run on a node yet"),
         ("boat/portforward", 400, "pod boat does not run on a node yet"),
-        ("boat/proxy/", 501, "kubectl port-forward reaches a pod's port"),
+        ("boat/proxy/", 501, "kubectl port-forward reaches the ports"),
     ],
 )
 async def test_refused_with_a_reason(api: Any, path: str, code: int, message: str) -> None:

@@ -132,8 +132,8 @@ def too_large(limit_bytes: int) -> ApiError:
 
 
 def no_proxy() -> ApiError:
-    """Requests through the API server to a pod."""
-    message = "proxy is not available on this machine: kubectl port-forward reaches a pod's port"
+    """Requests through the API server to a pod, a service or a node."""
+    message = "proxy is not available on this machine: kubectl port-forward reaches the ports of pods and services"
     return ApiError(501, "NotImplemented", message)
 
 

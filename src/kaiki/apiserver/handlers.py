@@ -43,6 +43,7 @@ _PATCHES = {
 }
 
 
+_PROXIED = ("pods", "services", "nodes")
 STREAMED_ITEMS = 50
 """How many objects of a long list are written at a time."""
 WARNINGS, WARNINGS_BYTES, WARNING_LENGTH = 50, 4096, 1000
@@ -69,11 +70,10 @@ class ObjectHandlers:
 
     def _is_plain(self, request: ApiRequest) -> bool:
         """Subresources that are views of the whole object: status, a namespace's finalizers, an approval."""
-        if request.kind.qualified_name == "pods":
-            if request.subresource in POD_STREAMS:
-                return False
-            if request.subresource.partition("/")[0] == "proxy":
-                raise no_proxy()
+        if request.kind.qualified_name == "pods" and request.subresource in POD_STREAMS:
+            return False
+        if request.subresource.partition("/")[0] == "proxy" and request.kind.plural in _PROXIED:
+            raise no_proxy()
         if request.kind.subresource(request.subresource.partition("/")[0]) is None:
             raise no_such_path()
         return request.subresource in ("status", "finalize", "approval")

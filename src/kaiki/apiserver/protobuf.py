@@ -19,6 +19,10 @@ from kaiki.apiserver.protobuf_fields import MESSAGES
 MAGIC = b"k8s\x00"
 Object = dict[str, Any]
 Wire = int | bytes
+_ALWAYS_SENT = frozenset(
+    {"ObjectMeta", "ResourceRequirements", "DeploymentStrategy", "PodSpec", "ServiceSpec", "NamespaceSpec"}
+)
+"""Parts that are no pointers in Go: they come empty where nobody has said anything."""
 
 
 def decode(body: bytes) -> Object:
@@ -34,7 +38,7 @@ def decode(body: bytes) -> Object:
         if message_name not in MESSAGES:
             message = f'kind "{kind}" cannot be read as protobuf here; send it as JSON (kubectl apply -f does)'
             raise ApiError(415, "UnsupportedMediaType", message)
-        decoded = _decode_message(message_name, _raw(envelope.get(2, b"")))
+        decoded = _decode_message(message_name, _raw(envelope.get(2, b"")), whole=True)
         return {"apiVersion": identity.get(1, ""), "kind": kind, **decoded}
     except (IndexError, ValueError, TypeError) as error:
         raise bad_request(f"the protobuf body cannot be read: {error}") from error
@@ -50,13 +54,22 @@ def _fields(message: str) -> dict[int, tuple[str, str]]:
     return table
 
 
-def _decode_message(message: str, data: bytes) -> Object:
-    table, result = _fields(message), {}
+def _decode_message(message: str, data: bytes, whole: bool = False) -> Object:
+    """A message by its table. Of a whole object, what the table leaves out (its status) is not read."""
+    table = _fields(message)
+    result: Object = {}
     for number, value in _wire_fields(data):
         if number not in table:
+            if not whole and not _is_blank(value):
+                told = f"field {number} of {message} cannot be read as protobuf here; send it as JSON"
+                raise ApiError(415, "UnsupportedMediaType", f"{told} (kubectl apply -f does)")
             continue
         name, kind = table[number]
-        if kind.startswith("inline "):
+        if kind == "-":
+            continue
+        if kind == "[int]":
+            result.setdefault(name, []).append(_single("int?", value))
+        elif kind.startswith("inline "):
             result.update(_decode_message(kind.removeprefix("inline "), _raw(value)))
         elif kind.startswith("["):
             element = kind[1:-1]
@@ -66,15 +79,27 @@ def _decode_message(message: str, data: bytes) -> Object:
             result.setdefault(name, {})[key] = item
         else:
             single = _single(kind, value)
-            if single not in (None, "", {}):
+            if single not in (None, "") and (single != {} or kind not in _ALWAYS_SENT):
                 result[name] = single
     return result
 
 
+def _is_blank(value: Wire) -> bool:
+    """Whether a field says nothing: clients written in Go send those that are no pointers, empty or not."""
+    if not value:
+        return True
+    try:
+        return isinstance(value, bytes) and all(_is_blank(each) for _, each in _wire_fields(value))
+    except (IndexError, ValueError):
+        return False
+
+
 def _single(kind: str, value: Wire) -> Any:
     match kind:
-        case "":
+        case "" | "string?":
             return _text(value)
+        case "Quantity":
+            return _text(dict(_wire_fields(_raw(value))).get(1, b""))
         case "int" | "int?":
             number = value if isinstance(value, int) else int.from_bytes(value)
             number -= (1 << 64) if number >= 1 << 63 else 0
@@ -159,6 +184,7 @@ def _text(value: Wire) -> str:
 
 def check_tables() -> list[str]:
     """Types the tables name and do not describe; for the tests."""
-    plain = {"", "int", "int?", "bool", "bool?", "bytes", "[]", "map", "bytesmap", "quantitymap", "Time", "IntOrString"}
-    named = {kind for message in MESSAGES for _, kind in _fields(message).values()} - plain
+    words = "- string? Quantity [int] int int? bool bool? bytes [] map bytesmap quantitymap Time IntOrString"
+    plain = set(words.split())
+    named = {kind for message in MESSAGES for _, kind in _fields(message).values()} - plain - {""}
     return sorted(name for kind in named if (name := re.sub(r"inline |[\[\]]", "", kind)) not in MESSAGES)

@@ -15,7 +15,7 @@ import orjson
 
 from kaiki.apiserver import credentials
 from kaiki.apiserver.catalog import ResourceType
-from kaiki.apiserver.errors import FieldErrors, not_found, required, unauthorized
+from kaiki.apiserver.errors import FieldErrors, invalid_value, not_found, unauthorized
 from kaiki.apiserver.requests import ApiRequest, User
 from kaiki.apiserver.store import Store
 
@@ -129,9 +129,8 @@ class TokenAuthority:
         audiences = list(spec.get("audiences") or ()) or [ISSUER]
         seconds = int(spec.get("expirationSeconds") or USUAL_SECONDS)
         if seconds < MINIMUM_SECONDS:
-            cause = required(
-                "spec.expirationSeconds", f"may not specify a duration less than {MINIMUM_SECONDS} seconds"
-            )
+            why = f"may not specify a duration less than {MINIMUM_SECONDS // 60} minutes"
+            cause = invalid_value("spec.expirationSeconds", seconds, why)
             raise FieldErrors(request.kind, request.name, [cause])
         now = int(time.time())
         expiry = now + min(seconds, MAXIMUM_SECONDS)

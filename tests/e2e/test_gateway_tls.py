@@ -272,3 +272,66 @@ def test_no_key_is_in_any_log_or_scratch_file(front: Front) -> None:
         if path.is_file() and b"PRIVATE KEY" in path.read_bytes()
     ]
     assert not found
+
+
+LOOKED_UP = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: looked-up}
+spec:
+  hosts: ["*.default.svc.cluster.local"]
+  ports: [{number: 8080, name: tls, protocol: TLS}]
+  resolution: DYNAMIC_DNS
+  exportTo: [istio-system]
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: looked-up}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - port: {number: 443, name: looked-up, protocol: TLS}
+    hosts: ["*.default.svc.cluster.local"]
+    tls: {mode: SIMPLE, credentialName: looked-up}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: looked-up}
+spec:
+  hosts: ["*.default.svc.cluster.local"]
+  gateways: [looked-up]
+  tcp: [{route: [{destination: {host: "*.default.svc.cluster.local", port: {number: 8080}}}]}]
+"""
+
+
+def test_the_name_in_the_hello_is_looked_up_where_tls_is_ended_before_bytes(front: Front) -> None:
+    host = "echo.default.svc.cluster.local"
+    certificate, key = front.issuer.issue(host)
+    front.put(secret("looked-up", certificate=certificate, key=key))
+    front.mesh.kubectl("apply", "-f", "-", given=LOOKED_UP)
+    wait_until(lambda: front.answers(host), "the Service of that name answers inside TLS")
+    assert front.ask(host)["path"] == "/x"
+    front.mesh.kubectl("delete", "-f", "-", given=LOOKED_UP)
+
+
+WHERE_CLIENTS_WANT = """
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: where-clients-want}
+spec: {host: echo, trafficPolicy: {loadBalancer: {simple: PASSTHROUGH}, tls: {mode: MODE}}}
+"""
+
+
+@pytest.mark.parametrize("mode", ["ISTIO_MUTUAL", "DISABLE"])
+def test_rules_of_passthrough_are_taken_by_every_proxy(front: Front, mode: str) -> None:
+    front.mesh.kubectl("apply", "-f", "-", given=WHERE_CLIENTS_WANT.replace("MODE", mode))
+    front.mesh.kaiki("wait", "destinationrule/where-clients-want")
+    front.mesh.kubectl("delete", "destinationrule", "where-clients-want")
+    wait_until(lambda: front.answers("simple.test"), "all is as before")
+    statuses = [
+        status
+        for pod in [*front.mesh.pods(), *front.mesh.pods("istio-system")]
+        for status in [*pod["status"].get("initContainerStatuses", ()), *pod["status"]["containerStatuses"]]
+        if status["name"] == "istio-proxy"
+    ]
+    assert len(statuses) == 3 and {status["restartCount"] for status in statuses} == {0}, "no proxy fell over it"

@@ -24,10 +24,10 @@ def test_every_patch_says_what_became_of_it() -> None:
     config = generate(snapshot, proxy, memo)
     by_patch = {(result.source.name, result.index): result for result in config.patches}
     assert all(by_patch["first", index].matched for index in range(3))
-    assert [index for index in range(11) if not by_patch["second", index].matched] == [10]
-    assert "no_such_field" in by_patch["second", 10].error
-    assert ("second", 11) not in by_patch, "it is for other versions"
-    assert (by_patch["second", 12].matched, by_patch["second", 12].error) == (0, "")
+    assert [index for index in range(12) if not by_patch["second", index].matched] == [11]
+    assert "no_such_field" in by_patch["second", 11].error
+    assert ("second", 12) not in by_patch, "it is for other versions"
+    assert (by_patch["second", 13].matched, by_patch["second", 13].error) == (0, "")
     assert not any(name == "others" for name, _ in by_patch)
     sources = config.touched[LISTENER_TYPE, "0.0.0.0_80"]
     assert [item.name for item in sources] == ["first", "second"]

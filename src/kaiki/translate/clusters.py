@@ -105,8 +105,11 @@ class OutboundCluster(NamedTuple):
 
     @property
     def may_be_in_mesh(self) -> bool:
-        """Whether endpoints may have sidecars: those by name or wish have only if they say so."""
-        return self.service.resolution is Resolution.STATIC or any(item.mtls for item in self.looked_up)
+        """Whether endpoints may have sidecars: those by name have only if they say so, and of an address that the
+        client chose nothing is known."""
+        if self.service.resolution is Resolution.STATIC:
+            return self.has_endpoints
+        return any(item.mtls for item in self.looked_up)
 
     @property
     def is_mesh_tls(self) -> bool:

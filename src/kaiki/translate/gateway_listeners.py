@@ -15,6 +15,7 @@ from kaiki.translate import transport_sockets
 from kaiki.translate.connection_routes import routed_chains
 from kaiki.translate.connections import Role, routed_http, tcp
 from kaiki.translate.encode import resource
+from kaiki.translate.features.dynamic_names import by_server_name
 from kaiki.translate.features.metric_labels import Reporter
 from kaiki.translate.features.passed_by_name import by_name_filters
 from kaiki.translate.gateway_routes import BoundServer, connection_routes, plain_table_name
@@ -137,5 +138,6 @@ def _ending_connections(scope: Scope, bound: BoundServer) -> list[listener_compo
     chain = _named(bound, routed[0].name, routed[0].source)
     chain.transport_socket.CopyFrom(_socket(bound, ()))
     first, name = routed[0], bound.statistics
+    chain.filters.extend(by_server_name(first.looked_up_port))
     chain.filters.append(tcp(name, first.clusters, Reporter.SOURCE, settings=first.tcp))
     return [chain]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from typing import Any
 
 import pytest
@@ -239,6 +240,25 @@ async def test_service_account_tokens(api: Any) -> None:
     await api.delete(f"{accounts}/bob")
     api.token = own["status"]["token"]
     assert (await api.get(MAPS))[0] == 401
+
+
+async def test_a_service_account_token_ends_with_its_time(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    accounts = "/api/v1/namespaces/default/serviceaccounts"
+    await api.post(accounts, {"metadata": {"name": "bob"}})
+    _, answer = await api.post(f"{accounts}/bob/token", {"spec": {"expirationSeconds": 600}})
+    admin, api.token = api.token, answer["status"]["token"]
+    review = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    now = time.time()
+    monkeypatch.setattr("kaiki.apiserver.tokens.time.time", lambda: now + 590)
+    assert (await api.post(review, {}))[0] == 201
+    monkeypatch.setattr("kaiki.apiserver.tokens.time.time", lambda: now + 601)
+    code, status = await api.post(review, {})
+    assert (code, status["reason"], "has expired" in status["message"]) == (401, "Unauthorized", True)
+    token, api.token = api.token, admin
+    path = "/apis/authentication.k8s.io/v1/tokenreviews"
+    _, checked = await api.post(path, {"spec": {"token": token}})
+    assert not checked["status"].get("authenticated")
+    assert "has expired" in checked["status"]["error"]
 
 
 async def test_secrets_encode_string_data_and_files_are_private(api: Any) -> None:

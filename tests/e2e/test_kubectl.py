@@ -120,6 +120,30 @@ def test_istio_kinds_in_all_versions(bookinfo: Mesh) -> None:
     assert "bookinfo-gateway" in bookinfo.kubectl("get", "gw,vs")
 
 
+ISTIO = {
+    "extensions.istio.io": "wasmplugins",
+    "networking.istio.io": "destinationrules envoyfilters gateways proxyconfigs serviceentries sidecars "
+    "virtualservices workloadentries workloadgroups",
+    "security.istio.io": "authorizationpolicies peerauthentications requestauthentications",
+    "telemetry.istio.io": "telemetries",
+    "gateway.networking.k8s.io": "backendtlspolicies gatewayclasses gateways grpcroutes httproutes listenersets "
+    "referencegrants tcproutes tlsroutes",
+}
+
+
+def test_the_definitions_of_istio_and_the_gateway_api_are_there(bookinfo: Mesh) -> None:
+    wanted = {f"{plural}.{group}" for group, plurals in ISTIO.items() for plural in plurals.split()}
+    found = {each["metadata"]["name"]: each for each in bookinfo.objects("customresourcedefinitions")}
+    assert wanted <= set(found)
+    for name in wanted:
+        conditions = {each["type"]: each["status"] for each in found[name]["status"]["conditions"]}
+        assert conditions["Established"] == "True"
+    for group, plurals in ISTIO.items():
+        assert set(plurals.split()) <= set(
+            bookinfo.kubectl("api-resources", f"--api-group={group}", "-o", "name").replace(f".{group}", "").split()
+        )
+
+
 def test_what_the_server_says_of_itself(bookinfo: Mesh) -> None:
     assert "Server Version: v1." in bookinfo.kubectl("version")
     assert "is running at https://127.0.0.1" in bookinfo.kubectl("cluster-info")

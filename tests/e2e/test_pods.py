@@ -282,3 +282,98 @@ def test_a_folder_of_the_machine_and_a_grpc_probe(pods: Mesh) -> None:
     pods.kubectl("wait", "pod/healthy", "--for=condition=Ready=false", "--timeout=60s")
     assert pods.pods(selector="app=healthy")[0]["status"]["containerStatuses"][0]["restartCount"] == 0
     pods.kubectl("delete", "pod", "healthy", "--wait=true")
+
+
+EVERYTHING = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: conf}
+data: {a: "1", b: "2"}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: sec}
+stringData: {k: v}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: many, labels: {app: many, sidecar.istio.io/inject: "false"}}
+spec:
+  terminationGracePeriodSeconds: 30
+  initContainers:
+  - name: first
+    image: curlimages/curl
+    command: [sh, -c, 'echo from-init > /shared/init']
+    volumeMounts: &shared [{name: shared, mountPath: /shared}]
+  - name: side
+    image: curlimages/curl
+    restartPolicy: Always
+    command: [sh, -c, 'touch /shared/side; exec sleep 1000']
+    volumeMounts: *shared
+    startupProbe: {exec: {command: [test, -f, /shared/side]}, periodSeconds: 1}
+  containers:
+  - name: main
+    image: curlimages/curl
+    command: [sh, -c, 'echo args "$0" "$1"; env | sort | grep ^X_; while true; do sleep 0.2; done']
+    args: ['$(X_NAME)-$(X_PLAIN)', '$$(X_NAME)']
+    env:
+    - {name: X_PLAIN, value: plain}
+    - {name: X_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+    - {name: X_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+    - {name: X_MEGABYTES, valueFrom: {resourceFieldRef: {resource: limits.memory, divisor: 1Mi}}}
+    - {name: X_MAP, valueFrom: {configMapKeyRef: {name: conf, key: a}}}
+    - {name: X_SECRET, valueFrom: {secretKeyRef: {name: sec, key: k}}}
+    - {name: X_NONE, valueFrom: {configMapKeyRef: {name: none, key: a, optional: true}}}
+    envFrom: [{prefix: X_FROM_, configMapRef: {name: conf}}]
+    resources: {limits: {memory: 64Mi}}
+    lifecycle:
+      postStart: {exec: {command: [sh, -c, 'echo started > /shared/post']}}
+      preStop: {exec: {command: [sh, -c, 'echo stopping > /given/stopping']}}
+    readinessProbe: {exec: {command: [test, -f, /shared/post]}, periodSeconds: 1}
+    livenessProbe: {exec: {command: ["true"]}, periodSeconds: 1}
+    volumeMounts:
+    - {name: shared, mountPath: /shared}
+    - {name: conf, mountPath: /conf}
+    - {name: conf, mountPath: /one/file, subPath: b}
+    - {name: sec, mountPath: /sec}
+    - {name: down, mountPath: /down}
+    - {name: all, mountPath: /all}
+    - {name: given, mountPath: /given}
+  volumes:
+  - {name: shared, emptyDir: {}}
+  - {name: conf, configMap: {name: conf}}
+  - {name: sec, secret: {secretName: sec, defaultMode: 0400}}
+  - {name: down, downwardAPI: {items: [{path: labels, fieldRef: {fieldPath: metadata.labels}}]}}
+  - name: all
+    projected:
+      sources:
+      - configMap: {name: conf}
+      - secret: {name: sec}
+      - serviceAccountToken: {path: token, audience: me, expirationSeconds: 600}
+  - {name: given, hostPath: {path: GIVEN, type: DirectoryOrCreate}}
+"""
+
+
+def test_a_pod_that_uses_everything(pods: Mesh) -> None:
+    """Variables of every source, init and sidecar containers, hooks, probes, volumes of every kind."""
+    given = pods.home / "everything"
+    pods.kubectl("apply", "-f", "-", given=EVERYTHING.replace("GIVEN", str(given)))
+    pods.kubectl("wait", "pod/many", "--for=condition=Ready", "--timeout=60s")
+    logged = pods.kubectl("logs", "many", "-c", "main").splitlines()
+    address = pods.kubectl("get", "pod", "many", "-o", "jsonpath={.status.podIP}")
+    assert logged == [
+        "args many-plain $(X_NAME)", "X_FROM_a=1", "X_FROM_b=2", f"X_IP={address}", "X_MAP=1", "X_MEGABYTES=64",
+        "X_NAME=many", "X_PLAIN=plain", "X_SECRET=v",
+    ]  # fmt: skip
+    files = "/shared/init /shared/post /conf/a /one/file /sec/k /down/labels /all/a /all/k"
+    script = f"for file in {files}; do cat $file; echo; done; wc -c < /all/token"
+    *found, token_length = pods.kubectl("exec", "many", "-c", "main", "--", "sh", "-c", script).split()
+    assert found[:5] == ["from-init", "started", "1", "2", "v"]
+    assert found[5:] == ['app="many"', 'sidecar.istio.io/inject="false"', "1", "v"]
+    assert int(token_length) > 100
+    told = pods.kubectl("get", "pod", "many", "-o", "jsonpath={.status.conditions[*].type} {.status.qosClass}").split()
+    assert set(told) == {
+        "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", "Burstable",
+    }  # fmt: skip
+    pods.kubectl("delete", "pod", "many", "--timeout=60s")
+    assert (given / "stopping").read_text() == "stopping\n"

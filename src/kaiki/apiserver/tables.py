@@ -56,7 +56,7 @@ def _column(name: str) -> Column:
     priority = 1 if name.startswith("+") else 0
     name = name.lstrip("+")
     if name == "Name":
-        return _NAME
+        return Column("Name", priority=1, format="name") if priority else _NAME
     return Column(name.lstrip("#"), "integer" if name.startswith("#") else "string", priority)
 
 

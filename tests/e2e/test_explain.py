@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.parse
+import urllib.request
 
 import pytest
 from load import SteadyLoad
@@ -261,3 +262,49 @@ def test_the_policies_of_the_destination_are_asked(bookinfo: Mesh) -> None:
         wait_until(lambda: "HTTP Error 403" in bookinfo.kubectl(*asked, check=False), "Envoy refuses it, too")
     finally:
         bookinfo.kubectl("delete", "authorizationpolicy", "closed")
+
+
+APART = """
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: apart, namespace: istio-system}
+spec:
+  workloadSelector: {labels: {istio: ingressgateway}}
+  configPatches:
+  - applyTo: EXTENSION_CONFIG
+    match: {context: GATEWAY}
+    patch:
+      operation: ADD
+      value:
+        name: apart
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation
+          mutations: {response_mutations: [{append: {header: {key: x-apart, value: "VALUE"}}}]}
+  - applyTo: HTTP_FILTER
+    match:
+      context: GATEWAY
+      listener: {filterChain: {filter: {name: envoy.filters.network.http_connection_manager}}}
+    patch:
+      operation: INSERT_FIRST
+      value:
+        name: apart
+        config_discovery:
+          config_source: {ads: {}, resource_api_version: V3}
+          type_urls: [type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation]
+"""
+
+
+def test_the_configuration_of_a_filter_may_stand_apart(bookinfo: Mesh) -> None:
+    def answered() -> str | None:
+        with urllib.request.urlopen(f"{bookinfo.gateway}/productpage", timeout=20) as response:
+            response.read()
+            value: str | None = response.headers.get("x-apart")
+            return value
+
+    for value in ("one", "two"):
+        bookinfo.kubectl("apply", "-f", "-", given=APART.replace("VALUE", value))
+        said = bookinfo.kaiki("wait", "-n", "istio-system", "envoyfilter/apart")
+        assert "is in force at 1 of 1 proxies" in said
+        wait_until(lambda value=value: answered() == value, "the filter has its configuration")  # type: ignore[misc]
+    bookinfo.kubectl("delete", "envoyfilter", "apart", "-n", "istio-system")
+    wait_until(lambda: answered() is None, "the filter is gone")

@@ -8,9 +8,9 @@ import pytest
 import small_mesh
 import yaml
 
-from kaiki.interpret.interpretation import interpret
+from kaiki.interpret.interpretation import check_object, interpret
 from kaiki.model.memo import Memo
-from kaiki.model.proxy import CLUSTER_TYPE, LISTENER_TYPE
+from kaiki.model.proxy import CLUSTER_TYPE, EXTENSION_TYPE, LISTENER_TYPE
 from kaiki.translate.generate import generate
 from kaiki.translate.patches.values import BadValue, message_type
 
@@ -33,6 +33,30 @@ def test_every_patch_says_what_became_of_it() -> None:
     assert [item.name for item in sources] == ["first", "second"]
     again = generate(snapshot, proxy, memo)
     assert all(again.of(CLUSTER_TYPE)[name] is item for name, item in config.of(CLUSTER_TYPE).items())
+
+
+def test_configurations_that_stand_apart_are_resources_of_their_own() -> None:
+    lua = {"@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"}
+    patches = [
+        {"applyTo": "EXTENSION_CONFIG", "patch": {"operation": "ADD", "value": {"name": "own", "typed_config": lua}}},
+        {"applyTo": "EXTENSION_CONFIG", "patch": {"operation": "ADD", "value": {"typed_config": lua}}},
+        {"applyTo": "EXTENSION_CONFIG", "patch": {"operation": "REMOVE"}},
+    ]
+    obj = {
+        "apiVersion": "networking.istio.io/v1alpha3",
+        "kind": "EnvoyFilter",
+        "metadata": {"name": "apart", "namespace": "default"},
+        "spec": {"configPatches": patches},
+    }
+    documents = [obj, {"kind": "Proxy", "metadata": {"name": "client", "namespace": "default"}}]
+    (proxy,) = small_mesh.proxies(documents)
+    snapshot = interpret(small_mesh.inputs(documents)).snapshot
+    config = generate(snapshot, proxy, Memo())
+    assert list(config.of(EXTENSION_TYPE)) == ["own"]
+    assert [item.name for item in config.touched[EXTENSION_TYPE, "own"]] == ["apart"]
+    assert ["needs a name" in result.error for result in config.patches] == [False, True]
+    (finding,) = check_object(obj, snapshot)
+    assert (finding.code, finding.path) == ("KAI0701", "spec.configPatches[2].patch.operation")
 
 
 def test_types_nobody_knows() -> None:

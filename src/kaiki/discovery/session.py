@@ -17,7 +17,15 @@ from kaiki.discovery.stream import Moment, Stream
 from kaiki.discovery.watch import Rejection
 from kaiki.discovery.wire import DiscoveryRequest, DiscoveryResponse
 from kaiki.model.finding import ObjectRef
-from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE, Proxy
+from kaiki.model.proxy import (
+    CLUSTER_TYPE,
+    ENDPOINT_TYPE,
+    EXTENSION_TYPE,
+    LISTENER_TYPE,
+    ROUTE_TYPE,
+    SECRET_TYPE,
+    Proxy,
+)
 from kaiki.model.workload import ProxyKind
 
 SETTLE_SECONDS = 1.0
@@ -32,8 +40,15 @@ _TYPE_NAMES = {
     LISTENER_TYPE: "lds",
     ROUTE_TYPE: "rds",
     SECRET_TYPE: "sds",
+    EXTENSION_TYPE: "ecds",
 }
-_SYNC_NAMES = {CLUSTER_TYPE: "cluster", ENDPOINT_TYPE: "endpoint", LISTENER_TYPE: "listener", ROUTE_TYPE: "route"}
+_SYNC_NAMES = {
+    CLUSTER_TYPE: "cluster",
+    ENDPOINT_TYPE: "endpoint",
+    LISTENER_TYPE: "listener",
+    ROUTE_TYPE: "route",
+    EXTENSION_TYPE: "extension_config",
+}
 
 
 def name_of_type(type_url: str) -> str:
@@ -158,6 +173,8 @@ class Session:
         has_all = is_newest = self._generation == self.configs.generation.number
         for type_url, resources in self._targets.items():
             for name, item in resources.items() if type_url in _SYNC_NAMES else ():
+                if type_url == EXTENSION_TYPE and name not in self.stream.wants(type_url):
+                    continue  # No filter asks for it.
                 has_it = is_newest and self.stream.held_version(type_url, name) == item.version
                 has_all &= has_it
                 for reference in (*traced.behind(item), *touched.get((type_url, name), ())):

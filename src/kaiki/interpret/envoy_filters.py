@@ -108,8 +108,6 @@ def _problem(item: api.ConfigPatch) -> tuple[str, str] | None:
         return "applyTo", "it does not say what is to be changed."
     if item.apply_to == "BOOTSTRAP":
         return "applyTo", "a proxy's bootstrap is written when its pod is made and cannot be patched."
-    if item.apply_to == "EXTENSION_CONFIG":
-        return "applyTo", "filters have their configuration in themselves: patch the HTTP_FILTER."
     if item.match is not None and item.match.context == "WAYPOINT":
         return "match.context", "there are no waypoints."
     if item.match is not None and item.match.listener and item.match.listener.port_name:
@@ -124,6 +122,8 @@ def _patch_problem(item: api.ConfigPatch) -> tuple[str, str] | None:
         return "patch.value", f"{item.patch.operation} needs a value."
     if item.patch.filter_class != "UNSPECIFIED" and item.patch.operation == "ADD":
         return "patch.filterClass", "places of classes are not known: say INSERT_BEFORE and the filter."
+    if item.apply_to == "EXTENSION_CONFIG" and item.patch.operation != "ADD":
+        return "patch.operation", "EXTENSION_CONFIG can only be added."
     if item.apply_to in _WHOLE and item.patch.operation.startswith("INSERT"):
         return "patch.operation", f"{item.apply_to} has no order: say ADD."
     if item.patch.operation == "REPLACE" and item.apply_to not in (

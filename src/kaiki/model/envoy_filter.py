@@ -22,6 +22,7 @@ class PatchTarget(StrEnum):
     VIRTUAL_HOST = "VIRTUAL_HOST"
     HTTP_ROUTE = "HTTP_ROUTE"
     CLUSTER = "CLUSTER"
+    EXTENSION_CONFIG = "EXTENSION_CONFIG"
 
 
 class PatchOperation(StrEnum):

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import re2
 from envoy.config.cluster.v3 import cluster_pb2
-from envoy.config.core.v3 import base_pb2
+from envoy.config.core.v3 import base_pb2, extension_pb2
 from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_pb2
 
 from kaiki.model.envoy_filter import EnvoyFilter, EnvoyPatch, PatchMatch, PatchOperation, PatchResult, PatchTarget
 from kaiki.model.finding import ObjectRef
 from kaiki.model.memo import Memo
-from kaiki.model.proxy import CLUSTER_TYPE, LISTENER_TYPE, ROUTE_TYPE, Proxy, Resource
+from kaiki.model.proxy import CLUSTER_TYPE, EXTENSION_TYPE, LISTENER_TYPE, ROUTE_TYPE, Proxy, Resource
 from kaiki.model.workload import ProxyKind
 from kaiki.translate.encode import by_name, resource
 from kaiki.translate.patches.listeners import listener_fits, patch_listener
@@ -74,8 +74,10 @@ def patched(resources: Resources, proxy: Proxy, filters: tuple[EnvoyFilter, ...]
         (CLUSTER_TYPE, (PatchTarget.CLUSTER,)),
         (LISTENER_TYPE, (*_listener_targets(), *_OF_ROUTES)),
         (ROUTE_TYPE, _OF_ROUTES),
+        (EXTENSION_TYPE, (PatchTarget.EXTENSION_CONFIG,)),
     )
     is_gateway = proxy.kind is ProxyKind.GATEWAY
+    found[EXTENSION_TYPE] = {}
     for type_url, targets in kinds:
         mine = tuple(patch for patch in patches if patch.target in targets)
         if not mine:
@@ -99,7 +101,7 @@ def patched(resources: Resources, proxy: Proxy, filters: tuple[EnvoyFilter, ...]
 
 
 def _listener_targets() -> tuple[PatchTarget, ...]:
-    others = (*_OF_ROUTES, PatchTarget.CLUSTER)
+    others = (*_OF_ROUTES, PatchTarget.CLUSTER, PatchTarget.EXTENSION_CONFIG)
     return tuple(target for target in PatchTarget if target not in others)
 
 
@@ -212,7 +214,11 @@ def cluster_fits(name: str, match: PatchMatch) -> bool:
 
 def _added(patch: EnvoyPatch) -> tuple[Resource | None, PatchResult | None]:
     """The whole resource a patch adds, if it does."""
-    kinds = {PatchTarget.CLUSTER: cluster_pb2.Cluster, PatchTarget.LISTENER: listener_pb2.Listener}
+    kinds: dict[PatchTarget, type[Any]] = {
+        PatchTarget.CLUSTER: cluster_pb2.Cluster,
+        PatchTarget.LISTENER: listener_pb2.Listener,
+        PatchTarget.EXTENSION_CONFIG: extension_pb2.TypedExtensionConfig,
+    }
     if patch.operation is not PatchOperation.ADD or patch.target not in kinds:
         return None, None
     try:

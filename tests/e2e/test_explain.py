@@ -160,6 +160,9 @@ def test_every_kind_says_where_it_is_in_force(bookinfo: Mesh) -> None:
         bookinfo.kaiki("wait", "proxyconfig/shaping", "--timeout", "1")
     bookinfo.kubectl("rollout", "restart", "deployment/details-v1")
     assert "at 1 of 1 proxies" in bookinfo.kaiki("wait", "proxyconfig/shaping", "--timeout", "60")
+    (details,) = bookinfo.pods(selector="app=details")
+    proxy = next(one for one in details["spec"]["initContainers"] if one["name"] == "istio-proxy")
+    assert {"name": "SHAPED", "value": "yes"} in proxy["env"]
     bookinfo.kubectl("delete", "-f", "-", given=SHAPING)
     wait_until(lambda: "shaping" not in bookinfo.kaiki("status"), "they are forgotten")
 

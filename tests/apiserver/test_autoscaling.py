@@ -12,6 +12,7 @@ from kaiki.apiserver.protobuf import decode
 
 ONE = "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers"
 TWO = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers"
+KIND = "HorizontalPodAutoscaler"
 TARGET = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "reviews"}
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 CPU = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}}
@@ -143,3 +144,25 @@ def tagged(number: int, data: bytes) -> bytes:
 async def test_what_makes_no_sense_is_refused(api: Any, path: str, spec: dict[str, Any], field: str) -> None:
     code, answer = await api.post(path, autoscaler(**spec))
     assert (code, [each["field"] for each in answer["details"]["causes"]]) == (422, [field]), answer
+
+
+async def test_applied_server_side_in_either_version(api: Any) -> None:
+    form = "application/apply-patch+yaml"
+    old = autoscaler(targetCPUUtilizationPercentage=50) | {"apiVersion": "autoscaling/v1", "kind": KIND}
+    new = autoscaler(metrics=[CPU]) | {"apiVersion": "autoscaling/v2", "kind": KIND}
+    code, made = await api.patch(f"{ONE}/reviews?fieldManager=one", old, form)
+    assert code == 201, made
+    code, again = await api.patch(f"{ONE}/reviews?fieldManager=one", old, form)
+    assert (code, again["metadata"]["resourceVersion"]) == (200, made["metadata"]["resourceVersion"])
+    code, answer = await api.patch(f"{TWO}/reviews?fieldManager=two", new, form)
+    assert code == 200, answer
+    assert answer["spec"]["metrics"] == [CPU]
+    new["spec"]["maxReplicas"] = 7
+    code, refused = await api.patch(f"{TWO}/reviews?fieldManager=two", new, form)
+    assert (code, refused["details"]["causes"][0]["field"]) == (409, ".spec.maxReplicas")
+    code, answer = await api.patch(f"{TWO}/reviews?fieldManager=two&force=true", new, form)
+    assert (code, answer["spec"]["maxReplicas"]) == (200, 7)
+    entries = {(each["manager"], each["apiVersion"]) for each in answer["metadata"]["managedFields"]}
+    assert ("two", "autoscaling/v2") in entries
+    code, answer = await api.patch(f"{ONE}/reviews", {"spec": {"minReplicas": 2}})
+    assert (code, answer["spec"]["targetCPUUtilizationPercentage"], answer["spec"]["minReplicas"]) == (200, 50, 2)

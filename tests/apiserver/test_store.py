@@ -51,6 +51,23 @@ def test_writes_survive_reopening(tmp_path: Path) -> None:
     again.close()
 
 
+@pytest.mark.parametrize("existing", [False, True], ids=["new", "from before"])
+def test_the_file_is_its_owners_alone(tmp_path: Path, existing: bool) -> None:
+    """Secrets are in it, and a home that somebody made beforehand may be open to all."""
+    tmp_path.chmod(0o755)
+    path = tmp_path / "api.sqlite"
+    if existing:
+        with sqlite3.connect(path) as database:
+            database.execute("PRAGMA journal_mode=WAL")
+            path.chmod(0o644)
+        database.close()
+    store = Store(path)
+    store.put("/secrets", "a", "key", {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key"}}, 0)
+    modes = {each.name: each.stat().st_mode & 0o777 for each in tmp_path.iterdir()}
+    store.close()
+    assert modes == {"api.sqlite": 0o600, "api.sqlite-wal": 0o600, "api.sqlite-shm": 0o600}
+
+
 def test_a_damaged_file_is_told_with_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "api.sqlite"
     check_database(path)

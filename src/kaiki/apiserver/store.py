@@ -14,6 +14,7 @@ which a watch can start at any revision still held; an older one is told that it
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
@@ -65,6 +66,15 @@ def check_database(path: Path) -> None:
         database.close()
     if found != "ok":
         raise StoreDamaged(path, ValueError(" ".join(str(found).split())))
+
+
+def keep_private(path: Path) -> None:
+    """Secrets are in it: it is its owner's alone, wherever its folder is. SQLite makes the files beside it alike."""
+    with contextlib.suppress(OSError):  # what cannot be opened is told by SQLite
+        path.touch(mode=0o600)
+        for each in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+            if each.exists():
+                each.chmod(0o600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +173,8 @@ class Store:
         """StoreDamaged when the file is there and cannot be read."""
         self._collections: dict[str, Collection] = {}
         self.listeners: list[Callable[[str, Event], None]] = []
+        if path != ":memory:":
+            keep_private(Path(path))
         self._database = sqlite3.connect(str(path), isolation_level=None)
         try:
             self._prepare()

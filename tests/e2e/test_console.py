@@ -6,6 +6,8 @@ import json
 import re
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
 
 import pytest
 from load import SteadyLoad
@@ -101,6 +103,45 @@ def page(context: BrowserContext) -> Iterator[Page]:
 
 def edge_ids(mesh: Mesh) -> set[str]:
     return {edge["id"] for edge in mesh.graph("300s")["edges"]}
+
+
+AXE = Path(__file__).resolve().parents[2] / "ui" / "node_modules" / "axe-core" / "axe.min.js"
+LOOKED_AT = (
+    ("/graph?duration=300", "[data-edge]"),
+    ("/graph?duration=300&view=table", "tbody tr"),
+    (f"/graph?duration=300&node={PRODUCTPAGE}", ".panel .plot canvas"),
+    ("/overview", ".namespace-card"),
+    ("/workloads", "tbody tr"),
+    ("/services", "tbody tr"),
+    ("/apps/default/productpage", ".direction .plot canvas"),
+    ("/workloads/default/reviews-v2?tab=pods", "table"),
+    ("/workloads/default/reviews-v2?tab=logs", "[role=log]"),
+    ("/workloads/default/reviews-v2?tab=config", "main section"),
+    ("/workloads/default/reviews-v2?tab=traces", "main"),
+    ("/requests", ".list-head h1"),
+    ("/explain", "form.explain-form"),
+    ("/config", "tbody tr"),
+    (
+        "/config/object?apiVersion=networking.istio.io/v1&kind=VirtualService&namespace=default&name=bookinfo",
+        ".cm-line",
+    ),
+    ("/config/wizard?service=default/ratings&wizard=timeout", "pre.source"),
+    ("/config/new", ".cm-line"),
+    ("/changes", "main h1"),
+    ("/mesh", "tbody tr"),
+)
+VIOLATIONS = """async () => {
+  const found = await axe.run(document);
+  return found.violations.flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.target.join(" ")}: `
+    + [...node.any, ...node.all, ...node.none].map((check) => check.message).join("; ")));
+}"""
+
+
+def axe_violations(page: Page) -> list[str]:
+    """What axe finds wrong with the page as it is; put in by the debugger, for which the page's own policy stands."""
+    page.evaluate(AXE.read_text())
+    found: list[str] = page.evaluate(VIOLATIONS)
+    return found
 
 
 def login_path(mesh: Mesh) -> str:
@@ -425,6 +466,31 @@ def test_korean(busy: Mesh, browser: Browser) -> None:
     assert page.locator("html").get_attribute("lang") == "ko"
     expect(page.get_by_role("button", name="실시간")).to_be_visible()
     context.close()
+
+
+@pytest.mark.parametrize(
+    ("locale", "scheme"), [("en-US", "light"), ("ko-KR", "dark"), ("en-US", "dark"), ("ko-KR", "light")]
+)
+def test_axe_finds_nothing_wrong_with_any_page(
+    busy: Mesh, browser: Browser, locale: str, scheme: Literal["light", "dark"]
+) -> None:
+    console = busy.environment["KAIKI_CONSOLE_URL"]
+    context = browser.new_context(
+        viewport={"width": 1440, "height": 900}, locale=locale, color_scheme=scheme, reduced_motion="reduce"
+    )
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
+    page = context.new_page()
+    page.goto(console + "/login")
+    wrong = [f"/login: {told}" for told in axe_violations(page)]
+    page.goto(console + login_path(busy))
+    page.wait_for_url("**/graph*")
+    for address, drawn in LOOKED_AT:
+        page.goto(console + address)
+        page.locator(drawn).first.wait_for()
+        page.locator("main h1").first.wait_for()
+        wrong += [f"{address}: {told}" for told in axe_violations(page)]
+    context.close()
+    assert not wrong, "\n".join(wrong)
 
 
 def test_nothing_answers_strangers(busy: Mesh, browser: Browser) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,6 +28,7 @@ from kaiki.kube.errors import KubeError, Unavailable
 COOKIE = "kaiki_identity"
 HEADER = "Kaiki-Kubernetes-Token"
 LONGEST_TOKEN = 3000  # A cookie takes 4 KiB.
+_SENDABLE = re.compile(r"[\x21-\x7e]+")  # What may stand in an HTTP header.
 _REVIEW = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 
@@ -58,8 +60,7 @@ class Identities:
 
     def keep(self, response: web.StreamResponse, token: str) -> None:
         """Put the token into its cookie."""
-        if not token.isascii() or not 0 < len(token) <= LONGEST_TOKEN:
-            raise BadRequest("This is not a Kubernetes token.", "Paste what `kubectl create token` prints.")
+        _require_sendable(token)
         response.set_cookie(
             COOKIE, self._seal(token), max_age=self._session_seconds, httponly=True, samesite="Strict", path="/"
         )
@@ -82,6 +83,7 @@ class Identities:
 
     def _client(self, token: str) -> KubeClient:
         assert self._kube is not None
+        _require_sendable(token)
         own = replace(self._kube, token=token, token_file=None, client_cert=None, client_key=None, command=None)
         return KubeClient(own, user_agent="kaiki-console")
 
@@ -107,6 +109,11 @@ class Identities:
         except (InvalidTag, ValueError):
             return None
         return token if int(until) > time.time() else None
+
+
+def _require_sendable(token: str) -> None:
+    if len(token) > LONGEST_TOKEN or not _SENDABLE.fullmatch(token):
+        raise BadRequest("This is not a Kubernetes token.", "Paste what `kubectl create token` prints.")
 
 
 def is_own_page(request: web.Request) -> bool:

@@ -44,7 +44,7 @@ export function InForcePanel({ place }: { place: Place }) {
   const silent = asked.data?.silent ?? [];
   return (
     <section aria-label={t("inForce")}>
-      <h3>{t("inForce")}</h3>
+      <h2 className="part">{t("inForce")}</h2>
       {asked.error !== null && <FailureBanner error={asked.error} />}
       {asked.error === null && asked.distributed === undefined && <p className="soft">{t("loading")}</p>}
       {asked.error === null && asked.distributed !== undefined && <InForceText asked={asked} place={place} />}

@@ -207,10 +207,10 @@ function ObjectEditor({ stored, first, place, reload }: EditorProperties) {
       </section>
       <aside className="panel" aria-label={t("checks")}>
         <IdentityNote me={me.data} />
-        <h3>{t("checks")}</h3>
+        <h2 className="part">{t("checks")}</h2>
         {checked === null ? <p className="soft">{t("loading")}</p> : <ProblemList problems={problems} />}
         {resourceVersion !== "" && <InForcePanel place={place} />}
-        <h3>{t("effect")}</h3>
+        <h2 className="part">{t("effect")}</h2>
         {effect === null || effect.check.effect === null ? (
           <p className="soft">{t("effectHint")}</p>
         ) : (

@@ -231,9 +231,9 @@ class _NoIssuer:
 
 def _first_requests(targets: Any) -> list[Any]:
     from kaiki.discovery.wire import DiscoveryRequest
-    from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE
+    from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, VIRTUAL_HOST_TYPE
 
-    wildcards = [DiscoveryRequest(CLUSTER_TYPE), DiscoveryRequest(LISTENER_TYPE)]
+    wildcards = [DiscoveryRequest(kind) for kind in (CLUSTER_TYPE, LISTENER_TYPE, VIRTUAL_HOST_TYPE)]
     named = [DiscoveryRequest(kind, subscribe=tuple(targets[kind])) for kind in (ENDPOINT_TYPE, ROUTE_TYPE)]
     return [*wildcards, *named]
 
@@ -266,6 +266,13 @@ def measure(services: int, proxies: int) -> list[tuple[str, float, float]]:
     alone = median_change(planes[0], ("EndpointSlice", "namespace-0", "service-3"), set_ready)
     many = Served(mesh(services), proxies)
     endpoint = median_change(many, ("EndpointSlice", "namespace-0", "service-3"), set_ready)
+    sent = many.sent
+    route = median_change(many, ("VirtualService", "namespace-0", "service-3"), set_timeout)
+    size = (many.sent - sent) / ROUNDS / proxies
+    print(
+        f"one VirtualService changed, {proxies} proxies: {size:.0f} bytes to each, {route * 1000:.0f} ms in all",
+        flush=True,
+    )
     return [
         (f"{services} services: first snapshot to first resources", first, 1.5),
         (f"{services} services: one VirtualService changed", one, 0.010),

@@ -23,7 +23,7 @@ from kaiki.app.definitions import definitions
 from kaiki.kube.client import KubeClient
 from kaiki.kube.config import read_kubeconfig
 from kaiki.kube.resource import CONFIG_MAPS, PODS, SECRETS, VIRTUAL_SERVICES
-from kaiki.model.proxy import CLUSTER_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE
+from kaiki.model.proxy import CLUSTER_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE, VIRTUAL_HOST_TYPE
 
 METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 
@@ -215,6 +215,8 @@ async def test_a_proxy_is_told_what_changes_and_nothing_after_a_restart(mesh: Me
         assert b"BEGIN PRIVATE KEY" in proxy.held[SECRET_TYPE]["default"][1]
         await proxy.ask(ROUTE_TYPE, "80")
         await proxy.read_until_told(ROUTE_TYPE)
+        await proxy.ask(VIRTUAL_HOST_TYPE)
+        await proxy.read_until_told(VIRTUAL_HOST_TYPE)
         await proxy.read_until_quiet()
 
         delays = []
@@ -223,7 +225,8 @@ async def test_a_proxy_is_told_what_changes_and_nothing_after_a_restart(mesh: Me
             await mesh.client.apply(virtual_service(f"{number}s"))
             response = await proxy.next()
             delays.append(time.monotonic() - started)
-            assert (response.type_url, [one.name for one in response.resources]) == (ROUTE_TYPE, ["80"])
+            changed = [one.name for one in response.resources], list(response.removed_resources)
+            assert (response.type_url, changed) == (VIRTUAL_HOST_TYPE, (["80/web.shop.svc.cluster.local:80"], []))
             assert await proxy.read_until_quiet(0.15) == []
         print("from apply to push, ms:", [round(delay * 1000, 1) for delay in delays])
         assert "pilot_proxy_convergence_time_count" in await mesh.page("/metrics")
@@ -235,9 +238,10 @@ async def test_a_proxy_is_told_what_changes_and_nothing_after_a_restart(mesh: Me
     async with connected(mesh, token, proxy.held) as again:
         await subscribe(again)
         await again.ask(ROUTE_TYPE, "80")
+        await again.ask(VIRTUAL_HOST_TYPE)
         assert await again.read_until_quiet(1.5) == []
         await mesh.client.apply(virtual_service("9s"))
-        assert (await again.next()).type_url == ROUTE_TYPE
+        assert (await again.next()).type_url == VIRTUAL_HOST_TYPE
 
 
 async def test_a_finding_is_shown_on_its_object(mesh: Mesh) -> None:

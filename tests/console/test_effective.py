@@ -19,10 +19,11 @@ from kaiki.console.effective.raw import REDACTED, dump, redact
 from kaiki.console.effective.reading import SORTS, ReadProxy, read_proxy
 from kaiki.console.effective.rows import Origin
 from kaiki.discovery.secrets import certificate_secret, root_secret
+from kaiki.discovery.virtual_hosts import EMPTY, TableSplitter
 from kaiki.interpret.interpretation import interpret
 from kaiki.model.identity import Identity, WorkloadLabels
 from kaiki.model.memo import Memo
-from kaiki.model.proxy import SECRET_TYPE, Resource
+from kaiki.model.proxy import ROUTE_TYPE, SECRET_TYPE, VIRTUAL_HOST_TYPE, Resource
 from kaiki.translate.generate import generate
 
 TRANSLATE = Path(__file__).parent.parent / "translate"
@@ -67,7 +68,9 @@ def read(source: str) -> list[ReadProxy]:
     found = []
     for proxy in small_mesh.proxies(documents):
         config = generate(snapshot, proxy, Memo())
-        answer = told([item for table in config.resources.values() for item in table.values()])
+        split = TableSplitter().split(EMPTY, config.of(ROUTE_TYPE))  # As the control plane sends them.
+        sent = {**config.resources, ROUTE_TYPE: split.bases, VIRTUAL_HOST_TYPE: split.hosts}
+        answer = told([item for table in sent.values() for item in table.values()])
         labels = dict(proxy.labels)
         pod = {"metadata": {"name": proxy.name, "namespace": proxy.namespace, "labels": labels}}
         found.append(read_proxy(answer, services, inputs.values(), proxy.namespace, pod))

@@ -176,7 +176,7 @@ class ControlPlane:
         return self.server.describe_proxies() if self.server is not None else []
 
     def pushes(self) -> dict[str, float]:
-        kinds = ("cds", "eds", "lds", "rds", "sds")
+        kinds = ("cds", "eds", "lds", "rds", "vhds", "sds")
         return {kind: count for kind in kinds if (count := self.metrics.value("pilot_xds_pushes", type=kind))}
 
     async def wait_until_synced(self) -> dict[str, Any]:

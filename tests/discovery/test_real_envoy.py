@@ -67,7 +67,14 @@ async def test_envoy_gets_everything_and_keeps_it_through_a_restart(
         assert [name.value for name in names.value] == [str(WORKLOAD.identity)]
         await plane.wait_until_synced()
         secrets = plane.pushes()["sds"]  # Both in one response, or one after the other.
-        assert secrets <= 2 and plane.pushes() == {"cds": 1, "eds": 1, "lds": 1, "rds": 1, "sds": secrets}
+        assert secrets <= 2 and plane.pushes() == {
+            "cds": 1,
+            "eds": 1,
+            "lds": 1,
+            "rds": 1,
+            "vhds": 1,
+            "sds": secrets,
+        }
 
         await plane.stop()
         assert (await fetch(plane, port, "/a"))[0] == "backend"
@@ -81,7 +88,7 @@ async def test_envoy_gets_everything_and_keeps_it_through_a_restart(
             config(cluster("a"), endpoints("a", backend), listener("web", port), routes("web", hello="=two"))
         )
         await eventually(lambda: said(plane, port, "/hello", "two"))
-        assert plane.pushes() == {"rds": 1}
+        assert plane.pushes() == {"vhds": 1}
 
 
 async def said(plane: ControlPlane, port: int, path: str, text: str) -> bool:
@@ -192,5 +199,5 @@ async def test_a_cluster_left_warming_by_a_killed_control_plane_gets_its_endpoin
         await eventually(lambda: plane.pushes().get("eds"))
         await plane.wait_until_synced()
         await plane.push(config(cluster("b"), endpoints("b", backend), *others[:2], routes("web", a="b")))
-        await eventually(lambda: plane.pushes().get("rds"))
+        await eventually(lambda: plane.pushes().get("vhds"))
         assert await said(plane, port, "/a", "backend")

@@ -13,6 +13,7 @@ import base64
 from typing import Any
 
 from kaiki.discovery.session import Session
+from kaiki.model.finding import ObjectRef
 from kaiki.model.proxy import SECRET_TYPE, Resource
 
 Object = dict[str, Any]
@@ -21,7 +22,6 @@ Object = dict[str, Any]
 def describe_configuration(session: Session) -> Object:
     """Everything of one proxy."""
     refused = {(one.type_url, one.name) for one in session.stream.rejections()}
-    touched = session.configs.touched(session.proxy)
     resources = []
     for type_url, table in session.targets.items():
         for name, item in table.items():
@@ -36,11 +36,15 @@ def describe_configuration(session: Session) -> Object:
                     "name": name,
                     "version": item.version,
                     "state": state,
-                    "touched": [[one.kind, one.namespace, one.name] for one in touched.get((type_url, name), ())],
+                    "touched": [[one.kind, one.namespace, one.name] for one in _touched(session, item)],
                     "body": base64.b64encode(_shown(session, item)).decode("ascii"),
                 }
             )
     return session.describe() | {"resources": resources}
+
+
+def _touched(session: Session, item: Resource) -> tuple[ObjectRef, ...]:
+    return session.configs.touched(session.proxy, item)
 
 
 def _shown(session: Session, item: Resource) -> bytes:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 from kaiki.discovery.metrics import Metrics
 from kaiki.discovery.quarantine import Quarantine, brief
+from kaiki.discovery.virtual_hosts import EMPTY, Split, TableSplitter, table_name
 from kaiki.discovery.watch import Rejection, Target
 from kaiki.discovery.wire import Encoder
 from kaiki.model.finding import Finding, ObjectRef, Severity
-from kaiki.model.proxy import Capture, Proxy, ProxyConfig, Resource
+from kaiki.model.proxy import ROUTE_TYPE, VIRTUAL_HOST_TYPE, Capture, Proxy, ProxyConfig, Resource
 from kaiki.model.snapshot import EMPTY_SNAPSHOT, MeshSnapshot
 from kaiki.model.table import differences
 from kaiki.model.workload import ProxyKind, WorkloadInstance
@@ -62,6 +63,8 @@ class Configs:
         self._quarantine = quarantine or Quarantine()
         self.on_quarantine: Callable[[], None] = lambda: None
         self._built: dict[tuple[str, str], tuple[int, Proxy, Targets]] = {}
+        self._splitter = TableSplitter()
+        self._splits: dict[tuple[str, str], Split] = {}
         self.generation = Generation(0, EMPTY_SNAPSHOT, 0.0)
         self.encoder = Encoder()
         self._differences: dict[tuple[int, int], tuple[Target, Target, Collection[str]]] = {}
@@ -69,6 +72,7 @@ class Configs:
     def publish(self, snapshot: MeshSnapshot, changed_at: float) -> None:
         """Take over a snapshot."""
         self._differences.clear()
+        self._splitter.forget()
         self.generation = Generation(self.generation.number + 1, snapshot, changed_at)
         self._quarantine.published(self.generation.number)
         self._metrics.count("pilot_push_triggers")
@@ -89,7 +93,7 @@ class Configs:
             return
         reason = brief(rejection.reason)
         logger.warning("%s of %s/%s is refused: %s", item.name, *proxy.key, reason)
-        traced, touched = self.trace(proxy), self.touched(proxy).get((item.type_url, item.name), ())
+        traced, touched = self.trace(proxy), self.touched(proxy, item)
         origins = (*touched, *traced.behind(item), *traced.whole)
         if self._quarantine.refuse(item, origins, reason, built):
             self.on_quarantine()
@@ -102,10 +106,14 @@ class Configs:
         """The objects that are held back, and why."""
         return self._quarantine.reasons()
 
-    def touched(self, proxy: Proxy) -> Mapping[tuple[str, str], tuple[ObjectRef, ...]]:
-        """Which EnvoyFilters changed the proxy's resources, by type and name."""
+    def touched(self, proxy: Proxy, item: Resource) -> tuple[ObjectRef, ...]:
+        """Which EnvoyFilters changed one of the proxy's resources; of a virtual host, its table."""
         config = self._configs.get(proxy.key)
-        return config.touched if config is not None else {}
+        if config is None:
+            return ()
+        if item.type_url == VIRTUAL_HOST_TYPE:
+            return config.touched.get((ROUTE_TYPE, table_name(item.name)), ())
+        return config.touched.get((item.type_url, item.name), ())
 
     def findings(self) -> tuple[Finding, ...]:
         """What proxies made known: objects that are held back, and patches that could not be applied anywhere."""
@@ -138,7 +146,7 @@ class Configs:
         started = time.perf_counter()
         try:
             config = self._generate(self.generation.snapshot, proxy)
-            targets, self._configs[proxy.key] = config.resources, config
+            targets, self._configs[proxy.key] = self._as_sent(proxy, config), config
         except Exception:
             logger.exception("the configuration of %s/%s could not be built; it keeps what it has", *proxy.key)
             self._metrics.count("pilot_xds_push_errors")
@@ -148,10 +156,17 @@ class Configs:
             self.on_quarantine()
         return targets
 
+    def _as_sent(self, proxy: Proxy, config: ProxyConfig) -> Targets:
+        """Route tables go without their virtual hosts, and these one by one."""
+        before = self._splits.get(proxy.key, EMPTY)
+        split = self._splits[proxy.key] = self._splitter.split(before, config.of(ROUTE_TYPE))
+        return {**config.resources, ROUTE_TYPE: split.bases, VIRTUAL_HOST_TYPE: split.hosts}
+
     def forget(self, proxy: Proxy) -> None:
         """Drop what was built for a proxy that is no longer connected."""
         self._built.pop(proxy.key, None)
         self._configs.pop(proxy.key, None)
+        self._splits.pop(proxy.key, None)
 
 
 def _patch_findings(configs: Iterable[ProxyConfig]) -> Iterator[Finding]:

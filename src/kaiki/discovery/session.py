@@ -24,6 +24,7 @@ from kaiki.model.proxy import (
     LISTENER_TYPE,
     ROUTE_TYPE,
     SECRET_TYPE,
+    VIRTUAL_HOST_TYPE,
     Proxy,
 )
 from kaiki.model.workload import ProxyKind
@@ -39,6 +40,7 @@ _TYPE_NAMES = {
     ENDPOINT_TYPE: "eds",
     LISTENER_TYPE: "lds",
     ROUTE_TYPE: "rds",
+    VIRTUAL_HOST_TYPE: "vhds",
     SECRET_TYPE: "sds",
     EXTENSION_TYPE: "ecds",
 }
@@ -49,6 +51,7 @@ _SYNC_NAMES = {
     ROUTE_TYPE: "route",
     EXTENSION_TYPE: "extension_config",
 }
+_TRACED_TYPES = frozenset((*_SYNC_NAMES, VIRTUAL_HOST_TYPE))
 
 
 def name_of_type(type_url: str) -> str:
@@ -169,15 +172,15 @@ class Session:
 
     def distribution(self) -> Iterator[tuple[ObjectRef, bool]]:
         """The objects this proxy's configuration comes from, and whether what they make of it is acknowledged."""
-        traced, touched = self.configs.trace(self.proxy), self.configs.touched(self.proxy)
+        traced = self.configs.trace(self.proxy)
         has_all = is_newest = self._generation == self.configs.generation.number
         for type_url, resources in self._targets.items():
-            for name, item in resources.items() if type_url in _SYNC_NAMES else ():
+            for name, item in resources.items() if type_url in _TRACED_TYPES else ():
                 if type_url == EXTENSION_TYPE and name not in self.stream.wants(type_url):
                     continue  # No filter asks for it.
                 has_it = is_newest and self.stream.held_version(type_url, name) == item.version
                 has_all &= has_it
-                for reference in (*traced.behind(item), *touched.get((type_url, name), ())):
+                for reference in (*traced.behind(item), *self.configs.touched(self.proxy, item)):
                     yield reference, has_it
         yield from ((reference, has_all) for reference in traced.whole)
         yield from traced.started_by

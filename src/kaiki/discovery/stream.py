@@ -11,21 +11,30 @@ Rules of order (measured with Envoy; see also the xDS protocol, "Eventual consis
 3. Secrets and endpoints never wait: warming depends on them.
 4. Clusters, endpoints and route tables are removed last, when nothing refers to them any more. Listeners are removed
    with the same response that adds others, since the new may bind what the old let go.
+5. A virtual host is sent after its table, and again whenever the table is: Envoy forgets what it gets for a table it
+   does not have. It says only once that it wants virtual hosts, not of which tables.
 
 At most one response per type is under way: a slow proxy skips the versions in between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
+from kaiki.discovery.virtual_hosts import table_name
 from kaiki.discovery.watch import Differences, Rejection, Target, Watch
 from kaiki.discovery.wire import DiscoveryRequest, DiscoveryResponse
-from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, PUSH_ORDER, ROUTE_TYPE, SECRET_TYPE
+from kaiki.model.proxy import (
+    CLUSTER_TYPE,
+    ENDPOINT_TYPE,
+    LISTENER_TYPE,
+    PUSH_ORDER,
+    ROUTE_TYPE,
+    SECRET_TYPE,
+    VIRTUAL_HOST_TYPE,
+)
 from kaiki.model.table import differences
-
-VIRTUAL_HOST_TYPE = "type.googleapis.com/envoy.config.route.v3.VirtualHost"
 
 _ORDER = (SECRET_TYPE, *PUSH_ORDER, VIRTUAL_HOST_TYPE)
 _WILDCARD_TYPES = frozenset((CLUSTER_TYPE, LISTENER_TYPE, VIRTUAL_HOST_TYPE))
@@ -33,6 +42,7 @@ _ANSWERED_TYPES = frozenset((CLUSTER_TYPE, LISTENER_TYPE))
 """Types whose first answer Envoy waits for before it starts, even if it is empty. An empty answer about virtual hosts,
 on the other hand, keeps listeners from ever becoming ready."""
 _REFERRING_TYPES = frozenset((LISTENER_TYPE, ROUTE_TYPE, VIRTUAL_HOST_TYPE))
+_REMOVED_AT_ONCE = frozenset((LISTENER_TYPE, VIRTUAL_HOST_TYPE))
 _REMOVED_LAST = frozenset((CLUSTER_TYPE, ENDPOINT_TYPE, ROUTE_TYPE))
 _NOTHING: Target = {}
 
@@ -58,6 +68,19 @@ class Received:
     rejected: bool = False
 
 
+@dataclass(slots=True)
+class HostWatch(Watch):
+    """Virtual hosts: of them all, a proxy can use those of the `tables` it has."""
+
+    tables: set[str] = field(default_factory=set)
+
+    def is_wanted(self, name: str) -> bool:
+        return table_name(name) in self.tables
+
+    def _changed(self, target: Target) -> Iterable[str]:
+        return self.differences(self._base, target)
+
+
 class Stream:
     """The state of one stream."""
 
@@ -66,6 +89,7 @@ class Stream:
         self.watches: dict[str, Watch] = {}
         self._sent = 0
         self._clusters_before_endpoints: set[str] = set()
+        self._tables: set[str] = set()
 
     def receive(self, request: DiscoveryRequest) -> Received:
         """Take in one request: an answer to a response, a change of interest, or both."""
@@ -80,15 +104,23 @@ class Stream:
             received = Received(acknowledged=watch.acknowledge(request.nonce))
         if request.unsubscribe:
             watch.unsubscribe(request.unsubscribe)
+            if request.type_url == ROUTE_TYPE:
+                self._forget_tables(request.unsubscribe)
         if request.subscribe:
             watch.subscribe(request.subscribe, {})
         return received
 
     def _open(self, request: DiscoveryRequest) -> Received:
         wildcard = not request.subscribe and request.type_url in _WILDCARD_TYPES
-        watch = self.watches[request.type_url] = Watch(
+        kind = HostWatch if request.type_url == VIRTUAL_HOST_TYPE else Watch
+        watch = self.watches[request.type_url] = kind(
             request.type_url, wildcard=wildcard, differences=self._differences
         )
+        if isinstance(watch, HostWatch):
+            watch.tables = self._tables
+            self._tables.update(table_name(name) for name in request.initial_versions)
+        if request.type_url == ROUTE_TYPE:
+            self._tables.update(request.initial_versions)
         watch.owes_answer = wildcard and not request.initial_versions and request.type_url in _ANSWERED_TYPES
         watch.subscribe(request.subscribe, request.initial_versions)
         if request.type_url == ENDPOINT_TYPE:
@@ -113,7 +145,7 @@ class Stream:
             response = watch.take(target, str(self._sent + 1), may_remove)
             if response is not None:
                 self._sent += 1
-                self._after(response)
+                self._after(response, targets)
                 return response
         return None
 
@@ -132,14 +164,17 @@ class Stream:
         """Rule 4: all that could refer to what is to be removed is as it should be. A listener that goes takes its
         route table with it, so it goes first."""
         return all(
-            watch.is_quiet(targets.get(type_url, _NOTHING), removals=type_url == LISTENER_TYPE)
+            watch.is_quiet(targets.get(type_url, _NOTHING), removals=type_url in _REMOVED_AT_ONCE)
             for type_url, watch in self.watches.items()
             if type_url in _REFERRING_TYPES
         )
 
-    def _after(self, response: DiscoveryResponse) -> None:
-        """Rule 2. A cluster's endpoints go by its name. After a reconnect a cluster may be sent before the proxy has
-        said which endpoints it asks for."""
+    def _after(self, response: DiscoveryResponse, targets: Targets) -> None:
+        """Rules 2 and 5. A cluster's endpoints go by its name. After a reconnect a cluster may be sent before the proxy
+        has said which endpoints it asks for."""
+        if response.type_url == ROUTE_TYPE:
+            self._send_hosts({table.name for table in response.resources}, targets.get(VIRTUAL_HOST_TYPE, _NOTHING))
+            self._forget_tables(response.removed)
         if response.type_url != CLUSTER_TYPE:
             return
         names = [cluster.name for cluster in response.resources]
@@ -149,6 +184,22 @@ class Stream:
             return
         for name in names:
             endpoints.force(name)
+
+    def _send_hosts(self, tables: set[str], hosts: Target) -> None:
+        self._tables |= tables
+        watch = self.watches.get(VIRTUAL_HOST_TYPE)
+        if watch is not None:
+            for name in hosts:
+                if table_name(name) in tables:
+                    watch.force(name)
+
+    def _forget_tables(self, tables: Iterable[str]) -> None:
+        """What a proxy has of a table it drops it has no more."""
+        gone = {*tables} & self._tables
+        watch = self.watches.get(VIRTUAL_HOST_TYPE)
+        if gone and watch is not None:
+            watch.drop([name for name in watch.held if table_name(name) in gone])
+        self._tables -= gone
 
     def held_version(self, type_url: str, name: str) -> str:
         """The version the proxy certainly has of a resource; empty when there is none."""

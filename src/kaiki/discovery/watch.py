@@ -99,6 +99,12 @@ class Watch:
         """Whether the proxy is interested in a name."""
         return self.wildcard or name in self.subscribed
 
+    def drop(self, names: Iterable[str]) -> None:
+        """Names the proxy has lost without a word, because it lost what they belong to."""
+        for name in names:
+            self._forget(name)
+            self._open.discard(name)
+
     def _forget(self, name: str) -> None:
         self.held.pop(name, None)
         self.quarantined.pop(name, None)

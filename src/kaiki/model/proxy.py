@@ -15,6 +15,7 @@ CLUSTER_TYPE = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 ENDPOINT_TYPE = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
 LISTENER_TYPE = "type.googleapis.com/envoy.config.listener.v3.Listener"
 ROUTE_TYPE = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+VIRTUAL_HOST_TYPE = "type.googleapis.com/envoy.config.route.v3.VirtualHost"
 SECRET_TYPE = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 EXTENSION_TYPE = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"
 """Configurations of filters that stand apart; only EnvoyFilters make them."""
@@ -72,12 +73,16 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Resource:
-    """One xDS resource, serialized once: `version` is a hash of `body`, which all proxies that see it share."""
+    """One xDS resource, serialized once: `version` is a hash of `body`, which all proxies that see it share.
+
+    `pieces` are what the body was put together from, if it was: those that did not change are the same objects.
+    """
 
     name: str
     type_url: str
     version: str
     body: bytes
+    pieces: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

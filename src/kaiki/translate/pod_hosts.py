@@ -6,7 +6,7 @@ mutual TLS and metrics are the Service's. What VirtualServices say of the Servic
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 from envoy.config.route.v3 import route_components_pb2
 
@@ -26,16 +26,20 @@ def held_by_names(scope: Scope, services: Named) -> tuple[object, ...]:
     return tuple(scope.snapshot.endpoints.get((service.hostname, number)) for service, number in services)
 
 
-def pod_hosts(scope: Scope, services: Iterable[tuple[Service, int]], taken: Iterable[str]) -> Iterator[bytes]:
-    """The virtual hosts of pods that have names; names somebody else has already are his."""
-    others = set(taken)
+def pod_hosts(
+    scope: Scope, services: Iterable[tuple[Service, int]], taken: tuple[Container[str], ...]
+) -> Iterator[bytes]:
+    """The virtual hosts of pods that have names; names that are among those `taken` already are somebody else's."""
+    own: set[str] = set()
     for service, number in services:
         target, retries = scope.port_target(service, number), scope.snapshot.settings.defaults.retries
         for item in scope.snapshot.endpoints.get((service.hostname, number), ()):
             names = (f"{item.hostname}.{name}" for name in service_names(service, scope.namespace))
-            domains = tuple(name for name in names if name not in others) if item.hostname and item.healthy else ()
-            if domains and not others.issuperset(domains):
-                others.update(domains)
+            if not (item.hostname and item.healthy):
+                continue
+            domains = tuple(name for name in names if not any(name in some for some in (*taken, own)))
+            if domains:
+                own.update(domains)
                 place = f"{item.address}:{item.port}"
                 yield scope.memo.get(_pod_host, f"{domains[0]}:{number}", domains, target, retries, place)
 

@@ -338,8 +338,9 @@ def _each_table(scope: Scope, called: _CalledPorts) -> Iterator[Resource]:
                 for host, item in foreign
                 if host not in plain.taken
             ]
-        others = {host for host, _ in foreign} if number == _HTTP_PORT else set()
-        hosts += pod_hosts(scope, (one for one in called.named if one[1] == number), {*plain.taken, *others})
+        if named := [one for one in called.named if one[1] == number]:
+            others = {host for host, _ in foreign} if number == _HTTP_PORT else set()
+            hosts += pod_hosts(scope, named, (plain.taken, others))
         blocks = (*_blocks_now(scope, plain, number), memo.get(host_block, (*hosts, unknown)))
         yield memo.get(table_of_blocks, str(number), blocks)
     for service, port in called.by_address:

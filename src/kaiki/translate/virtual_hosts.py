@@ -211,7 +211,8 @@ def table_of_blocks(name: str, blocks: tuple[HostBlock, ...]) -> Resource:
     """A RouteConfiguration from blocks. Its version is the hash of their hashes: what has not changed is not read."""
     start = _without_hosts(name)
     version = hashlib.blake2b(b"".join((start, *(block.digest for block in blocks))), digest_size=8).hexdigest()
-    return Resource(name, ROUTE_TYPE, version, b"".join((start, *(block.body for block in blocks))))
+    pieces = (start, *(block.body for block in blocks))
+    return Resource(name, ROUTE_TYPE, version, b"".join(pieces), pieces)
 
 
 def _length(number: int) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf import json_format
 
 from kaiki.console.effective.resources import ToldResource
-from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE
+from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE, VIRTUAL_HOST_TYPE
 from kaiki.translate.patches.values import BadValue, message_type
 
 Object = dict[str, Any]
@@ -30,9 +30,15 @@ _SECRET_HEADERS = ("authorization", "cookie", "token", "secret", "password", "ap
 def dump(resources: Iterable[ToldResource]) -> Object:
     """`{configs: [{@type, dynamic_…: [{name, version_info, client_status, …}]}]}`."""
     parts: dict[str, list[Object]] = {type_url: [] for type_url in _PARTS}
+    hosts: dict[str, list[Object]] = {}
     for told in resources:
         if told.type_url in parts:
             parts[told.type_url].append(_entry(told))
+        elif told.type_url == VIRTUAL_HOST_TYPE:
+            hosts.setdefault(told.name.rpartition("/")[0], []).append(_body(told))
+    for entry in parts[ROUTE_TYPE]:  # As Envoy shows them: in their tables.
+        if found := hosts.get(entry["name"]):
+            entry["route_config"].setdefault("virtual_hosts", []).extend(found)
     return {
         "configs": [
             {"@type": f"type.googleapis.com/envoy.admin.v3.{_PARTS[type_url][0]}", _PARTS[type_url][1]: entries}
@@ -45,7 +51,7 @@ _STATUS = {"acknowledged": "ACKED", "refused": "NACKED", "waiting": "REQUESTED"}
 
 
 def _entry(told: ToldResource) -> Object:
-    body = redact({"@type": told.type_url} | readable(message_type(told.type_url).FromString(told.body)))
+    body = {"@type": told.type_url} | _body(told)
     entry: Object = {
         "name": told.name,
         "version_info": told.version,
@@ -55,6 +61,10 @@ def _entry(told: ToldResource) -> Object:
     if told.type_url == LISTENER_TYPE:  # Envoy nests this one once more.
         return entry | {"active_state": {"version_info": told.version, member: body}}
     return entry | {member: body}
+
+
+def _body(told: ToldResource) -> Object:
+    return dict(redact(readable(message_type(told.type_url).FromString(told.body))))
 
 
 def readable(message: Any) -> Object:

@@ -13,10 +13,10 @@ from kaiki.console.effective.clusters import read_cluster, read_endpoints
 from kaiki.console.effective.listeners import read_listener
 from kaiki.console.effective.origins import Origins
 from kaiki.console.effective.resources import ToldResource, resources_of
-from kaiki.console.effective.routes import made_of, read_table
+from kaiki.console.effective.routes import as_table, made_of, read_table
 from kaiki.console.effective.rows import EndpointRow, PartCounts, Row
 from kaiki.console.effective.secrets import read_secret
-from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE
+from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, SECRET_TYPE, VIRTUAL_HOST_TYPE
 
 Object = dict[str, Any]
 PARTS = ("listeners", "routes", "clusters", "endpoints", "secrets")
@@ -61,7 +61,8 @@ def read_proxy(
     origins = Origins(services, configs, pod)
     endpoints = {item.name: list(read_endpoints(item)) for item in by_type.get(ENDPOINT_TYPE, ())}
     clusters = [read_cluster(item, origins, endpoints) for item in by_type.get(CLUSTER_TYPE, ())]
-    routes = [row for item in by_type.get(ROUTE_TYPE, ()) for row in read_table(item, origins)]
+    tables_told = (*by_type.get(ROUTE_TYPE, ()), *map(as_table, by_type.get(VIRTUAL_HOST_TYPE, ())))
+    routes = [row for item in tables_told for row in read_table(item, origins)]
     tables = made_of(routes)
     now = datetime.now(UTC)
     secrets = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from envoy.config.route.v3 import route_components_pb2, route_pb2
 from google.protobuf import duration_pb2
@@ -10,10 +11,19 @@ from google.protobuf import duration_pb2
 from kaiki.console.effective.origins import Origins, first
 from kaiki.console.effective.resources import ToldResource
 from kaiki.console.effective.rows import Condition, Origin, Retries, RouteRow, Target
+from kaiki.model.proxy import ROUTE_TYPE
 
 _DEFAULT_TIMEOUT_SECONDS = 15.0
 """Envoy's own, of a route that names none."""
 _REDIRECT_CODES = {0: 301, 1: 302, 2: 303, 3: 307, 4: 308}
+
+
+def as_table(told: ToldResource) -> ToldResource:
+    """A virtual host that was told by itself, as the table it belongs to with nothing else in it."""
+    host = route_components_pb2.VirtualHost.FromString(told.body)
+    table, _, host.name = told.name.rpartition("/")
+    body = route_pb2.RouteConfiguration(name=table, virtual_hosts=[host]).SerializeToString()
+    return replace(told, type_url=ROUTE_TYPE, name=table, body=body)
 
 
 def read_table(told: ToldResource, origins: Origins) -> Iterator[RouteRow]:

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 import yaml
 
-from kaiki.graph import GraphOptions, Registry, Sample, TrafficSeries, build_graph
+from kaiki.graph import GraphOptions, Registry, Sample, TrafficSeries, build_graph, gather_histograms
 
 CASES = Path(__file__).parent / "cases"
 BOUNDS = ("5", "10", "25", "50", "100", "250", "500", "1000", "+Inf")
@@ -32,7 +32,8 @@ def expand_traffic(rows: list[dict[str, Any]]) -> TrafficSeries:
     for row in rows:
         for reporter in row.get("reporters", ["source", "destination"]):
             _expand_row(fields, row, reporter)
-    return TrafficSeries(**{name: tuple(samples) for name, samples in fields.items()})
+    buckets = gather_histograms(fields.pop("duration_buckets"))
+    return TrafficSeries(duration_buckets=buckets, **{name: tuple(samples) for name, samples in fields.items()})
 
 
 def _expand_row(fields: dict[str, list[Sample]], row: dict[str, Any], reporter: str) -> None:

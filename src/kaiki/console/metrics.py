@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import aiohttp
 import orjson
 
+from kaiki.console.bucket_answer import read_histograms
 from kaiki.console.errors import MetricsUnavailable
-from kaiki.graph import Sample, TrafficSeries, traffic_queries
+from kaiki.graph import Histogram, Sample, TrafficSeries, traffic_queries
 
 
 class Range(NamedTuple):
@@ -51,8 +52,21 @@ class MetricsClient:
 
     async def _ask_traffic(self, duration_seconds: int, timestamp: float) -> TrafficSeries:
         queries = traffic_queries(duration_seconds)
-        vectors = await asyncio.gather(*(self.vector(query, timestamp) for query in queries.values()))
-        return TrafficSeries(**dict(zip(queries, vectors, strict=True)))
+        bucket_query = queries.pop("duration_buckets")
+        buckets, vectors = await asyncio.gather(
+            self._histograms(bucket_query, timestamp),
+            asyncio.gather(*(self.vector(query, timestamp) for query in queries.values())),
+        )
+        return TrafficSeries(duration_buckets=buckets, **dict(zip(queries, vectors, strict=True)))
+
+    async def _histograms(self, query: str, timestamp: float) -> tuple[Histogram, ...]:
+        asked = {"query": query, "time": f"{timestamp:.3f}", "increase": "exact"}
+        status, text = await self._post("query", asked)
+        found = read_histograms(text)
+        if found is None:  # No vector: what it is instead is told as for every other query.
+            self._read(status, text)
+            return ()
+        return found
 
     async def vector(self, query: str, timestamp: float) -> tuple[Sample, ...]:
         """An instant query for increases. Raises MetricsUnavailable."""
@@ -92,18 +106,29 @@ class MetricsClient:
         return data if isinstance(data, dict) else None
 
     async def _ask(self, endpoint: str, parameters: Mapping[str, str]) -> list[dict[str, Any]]:
-        hint = f"Check that the metrics store at {self._url} runs (deployment prometheus in istio-system)."
+        return self._read(*await self._post(endpoint, parameters))
+
+    async def _post(self, endpoint: str, parameters: Mapping[str, str]) -> tuple[int, bytes]:
         try:
             async with self._opened().post(f"{self._url}/api/v1/{endpoint}", data=parameters) as answer:
-                body = orjson.loads(await answer.read())
+                return answer.status, await answer.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             cause = "it did not answer in time" if isinstance(error, TimeoutError) else str(error)
-            raise MetricsUnavailable(f"The metrics store cannot be reached: {cause}", hint) from error
+            raise MetricsUnavailable(f"The metrics store cannot be reached: {cause}", self._hint) from error
+
+    @property
+    def _hint(self) -> str:
+        return f"Check that the metrics store at {self._url} runs (deployment prometheus in istio-system)."
+
+    def _read(self, status: int, text: bytes) -> list[dict[str, Any]]:
+        hint = self._hint
+        try:
+            body = orjson.loads(text)
         except orjson.JSONDecodeError as error:
-            message = f"The metrics store answered HTTP {answer.status} with something else than JSON"
+            message = f"The metrics store answered HTTP {status} with something else than JSON"
             raise MetricsUnavailable(message, hint) from error
         if not isinstance(body, dict) or body.get("status") != "success":
-            reason = (body.get("error") if isinstance(body, dict) else None) or f"HTTP {answer.status}"
+            reason = (body.get("error") if isinstance(body, dict) else None) or f"HTTP {status}"
             raise MetricsUnavailable(f"The metrics store refused a query: {reason}", hint)
         result = body["data"]["result"]
         return result if isinstance(result, list) else []

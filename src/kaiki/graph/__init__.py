@@ -9,12 +9,13 @@ from kaiki.graph.assemble import build_graph
 from kaiki.graph.model import Edge, GraphOptions, GraphType, Node, TrafficGraph
 from kaiki.graph.queries import traffic_queries
 from kaiki.graph.registry import Registry, RegistryConfig, RegistryService, RegistryWorkload
-from kaiki.graph.series import Sample, TrafficSeries
+from kaiki.graph.series import Histogram, Sample, TrafficSeries, gather_histograms, upper_bound
 
 __all__ = [
     "Edge",
     "GraphOptions",
     "GraphType",
+    "Histogram",
     "Node",
     "Registry",
     "RegistryConfig",
@@ -24,5 +25,7 @@ __all__ = [
     "TrafficGraph",
     "TrafficSeries",
     "build_graph",
+    "gather_histograms",
     "traffic_queries",
+    "upper_bound",
 ]

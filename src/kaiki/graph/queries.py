@@ -16,11 +16,11 @@ _SIDES = (
     "destination_workload_namespace",
     "destination_canonical_service",
     "destination_canonical_revision",
-    "destination_service",
     "destination_service_name",
     "destination_service_namespace",
 )
 _HTTP_SIDES = (*_SIDES, "request_protocol")
+_HOST = ("destination_service",)
 _IDENTITY = ("source_principal", "destination_principal", "connection_security_policy")
 _OUTCOME = ("response_code", "grpc_response_status", "response_flags")
 
@@ -35,12 +35,12 @@ def traffic_queries(duration_seconds: int) -> dict[str, str]:
     To be asked with the parameter `increase=exact` (docs/decisions, "Counts are counted").
     """
     queries = {
-        "requests": ("istio_requests_total", (*_HTTP_SIDES, *_IDENTITY, *_OUTCOME)),
+        "requests": ("istio_requests_total", (*_HTTP_SIDES, *_HOST, *_IDENTITY, *_OUTCOME)),
         "duration_buckets": ("istio_request_duration_milliseconds_bucket", (*_HTTP_SIDES, "le")),
         "durations": ("istio_request_duration_milliseconds_sum", _HTTP_SIDES),
-        "tcp_sent": ("istio_tcp_sent_bytes_total", (*_SIDES, *_IDENTITY)),
-        "tcp_received": ("istio_tcp_received_bytes_total", (*_SIDES, *_IDENTITY)),
-        "tcp_opened": ("istio_tcp_connections_opened_total", (*_SIDES, *_IDENTITY)),
+        "tcp_sent": ("istio_tcp_sent_bytes_total", (*_SIDES, *_HOST, *_IDENTITY)),
+        "tcp_received": ("istio_tcp_received_bytes_total", _SIDES),
+        "tcp_opened": ("istio_tcp_connections_opened_total", _SIDES),
     }
     return {name: _summed_increase(metric, labels, duration_seconds) for name, (metric, labels) in queries.items()}
 
@@ -48,10 +48,10 @@ def traffic_queries(duration_seconds: int) -> dict[str, str]:
 def throughput_query(direction: str, duration_seconds: int) -> str:
     """PromQL for the body bytes of requests (`request`) or of responses (`response`), by the labels of requests."""
     metric = f"istio_{direction}_bytes_sum"
-    return _summed_increase(metric, (*_HTTP_SIDES, *_IDENTITY, *_OUTCOME), duration_seconds)
+    return _summed_increase(metric, (*_HTTP_SIDES, *_HOST, *_IDENTITY, *_OUTCOME), duration_seconds)
 
 
 def message_query(direction: str, duration_seconds: int) -> str:
     """PromQL for gRPC messages `sent` (in requests) or `received` (in responses), by the labels of requests."""
     metric = f"istio_{'request' if direction == 'sent' else 'response'}_messages_total"
-    return _summed_increase(metric, (*_HTTP_SIDES, *_IDENTITY, *_OUTCOME), duration_seconds)
+    return _summed_increase(metric, (*_HTTP_SIDES, *_HOST, *_IDENTITY, *_OUTCOME), duration_seconds)

@@ -6,12 +6,11 @@ source is unknown) or does not report, the callee's is used. Only the callee can
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from kaiki.graph.series import Sample, TrafficSeries
+from kaiki.graph.series import Histogram, Sample, TrafficSeries
 
 _UNKNOWN = ("", "unknown")
 SINK_SERVICES = ("PassthroughCluster", "BlackHoleCluster")
@@ -113,10 +112,10 @@ def collect_flows(series: TrafficSeries, quiet: bool = False) -> dict[FlowKey, F
     ledger = _Ledger()
     for sample in series.requests:
         _add_requests(ledger.flow(sample), sample)
-    for sample in series.duration_buckets:
-        buckets = ledger.flow(sample).buckets
-        bound = _upper_bound(sample.labels)
-        buckets[bound] = buckets.get(bound, 0.0) + sample.value
+    for histogram in series.duration_buckets:
+        buckets = ledger.flow(histogram).buckets
+        for bound, count in histogram.buckets.items():
+            buckets[bound] = buckets.get(bound, 0.0) + count
     for sample in series.durations:
         ledger.flow(sample).duration_milliseconds += sample.value
     _add_tcp(ledger, series)
@@ -186,13 +185,13 @@ def _add_security(flow: Flow, sample: Sample) -> None:
 
 
 class _Ledger:
-    """The flows by reporter. Most samples are buckets of one and the same flow, so what their labels mean is kept."""
+    """The flows by reporter. Several samples are of one and the same flow, so what their labels mean is kept."""
 
     def __init__(self) -> None:
         self.by_reporter: dict[str, dict[FlowKey, Flow]] = {"source": {}, "destination": {}}
         self._known: dict[tuple[str | None, ...], Flow] = {}
 
-    def flow(self, sample: Sample, protocol: str = "") -> Flow:
+    def flow(self, sample: Sample | Histogram, protocol: str = "") -> Flow:
         """The flow a sample belongs to."""
         value = sample.labels.get
         identity = (protocol, *[value(name) for name in _FLOW_LABELS])
@@ -239,8 +238,3 @@ def _service(labels: Mapping[str, str]) -> ServiceName:
 def _known(labels: Mapping[str, str], name: str) -> str:
     value = labels.get(name, "")
     return "" if value in _UNKNOWN else value
-
-
-def _upper_bound(labels: Mapping[str, str]) -> float:
-    text = labels.get("le", "")
-    return math.inf if text in ("+Inf", "inf", "") else float(text)

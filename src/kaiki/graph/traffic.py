@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kaiki.graph.health import classify
-from kaiki.graph.histogram import observation_count, quantile
+from kaiki.graph.histogram import observation_count, quantiles
 from kaiki.graph.model import Traffic
 from kaiki.graph.records import Flow
+
+QUIET = Traffic(
+    requests_per_second=0.0,
+    request_count=0.0,
+    error_count=0.0,
+    bytes_sent_per_second=0.0,
+    bytes_received_per_second=0.0,
+    connections_opened=0.0,
+)
 
 
 def outcome_counts(flows: Mapping[str, Flow]) -> dict[tuple[str, str], float]:
@@ -21,12 +30,15 @@ def outcome_counts(flows: Mapping[str, Flow]) -> dict[tuple[str, str], float]:
 
 def measure_flow(flows: Mapping[str, Flow], duration_seconds: int) -> Traffic:
     """The numbers of flows (by protocol) taken together."""
-    total = Flow()
-    for protocol in sorted(flows):
-        total.add(flows[protocol])
+    total = _together(flows)
+    if total.quiet and not total.buckets:
+        return QUIET
     requests = total.requests
     errors = sum(count for (protocol, code), count in outcome_counts(flows).items() if classify(protocol, code))
     observed = observation_count(total.buckets)
+    p50, p90, p95, p99 = (
+        None if value is None else _tidy(value) for value in quantiles(total.buckets, (0.5, 0.9, 0.95, 0.99))
+    )
     secured = total.mutual_tls + total.plaintext
     return Traffic(
         requests_per_second=_tidy(requests / duration_seconds),
@@ -35,15 +47,24 @@ def measure_flow(flows: Mapping[str, Flow], duration_seconds: int) -> Traffic:
         error_ratio=_share(errors, requests),
         response_codes=_response_codes(total),
         average_milliseconds=_share(total.duration_milliseconds, observed),
-        p50_milliseconds=_quantile(total, 0.5),
-        p90_milliseconds=_quantile(total, 0.9),
-        p95_milliseconds=_quantile(total, 0.95),
-        p99_milliseconds=_quantile(total, 0.99),
+        p50_milliseconds=p50,
+        p90_milliseconds=p90,
+        p95_milliseconds=p95,
+        p99_milliseconds=p99,
         bytes_sent_per_second=_tidy(total.bytes_sent / duration_seconds),
         bytes_received_per_second=_tidy(total.bytes_received / duration_seconds),
         connections_opened=_tidy(total.connections),
         mtls_ratio=_share(total.mutual_tls, secured),
     )
+
+
+def _together(flows: Mapping[str, Flow]) -> Flow:
+    if len(flows) == 1:
+        return next(iter(flows.values()))
+    total = Flow()
+    for protocol in sorted(flows):
+        total.add(flows[protocol])
+    return total
 
 
 def _response_codes(flow: Flow) -> dict[str, dict[str, float]]:
@@ -61,15 +82,12 @@ def count_hosts(flow: Flow) -> dict[str, dict[str, float]]:
     return hosts
 
 
-def _quantile(flow: Flow, share: float) -> float | None:
-    value = quantile(flow.buckets, share)
-    return None if value is None else _tidy(value)
-
-
 def _share(part: float, whole: float) -> float | None:
     return _tidy(part / whole) if whole > 0 else None
 
 
 def _tidy(value: float) -> float:
     """Nine significant digits: hides the noise of adding floats in another order, never a small value."""
+    if value == int(value) and abs(value) < 1e9:
+        return float(value)
     return float(f"{value:.9g}")

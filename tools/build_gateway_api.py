@@ -18,24 +18,29 @@ from typing import Any
 import yaml
 
 TARGET = Path(__file__).resolve().parents[1] / "src" / "kaiki" / "app" / "data" / "gateway-api.json.gz"
-PLURALS = (
-    "gatewayclasses",
-    "gateways",
-    "listenersets",
-    "httproutes",
-    "grpcroutes",
-    "tlsroutes",
-    "tcproutes",
-    "referencegrants",
-    "backendtlspolicies",
+GROUP, EXPERIMENTAL_GROUP = "gateway.networking.k8s.io", "gateway.networking.x-k8s.io"
+NAMES = (
+    f"{GROUP}_gatewayclasses",
+    f"{GROUP}_gateways",
+    f"{GROUP}_listenersets",
+    f"{GROUP}_httproutes",
+    f"{GROUP}_grpcroutes",
+    f"{GROUP}_tlsroutes",
+    f"{GROUP}_tcproutes",
+    f"{GROUP}_udproutes",
+    f"{GROUP}_referencegrants",
+    f"{GROUP}_backendtlspolicies",
+    f"{EXPERIMENTAL_GROUP}_xbackends",
+    f"{EXPERIMENTAL_GROUP}_xbackendtrafficpolicies",
+    f"{EXPERIMENTAL_GROUP}_xmeshes",
 )
 
 
 def main(folder: str) -> None:
-    """Write the definitions of the kinds that are in force."""
+    """Write the definitions of all kinds; whoever writes one that is not in force is told so."""
     found = []
-    for plural in PLURALS:
-        path = Path(folder) / f"gateway.networking.k8s.io_{plural}.yaml"
+    for name in NAMES:
+        path = Path(folder) / f"{name}.yaml"
         document = yaml.safe_load(path.read_text())
         document.pop("status", None)
         found.append(_shortened(document))

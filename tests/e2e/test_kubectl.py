@@ -127,7 +127,8 @@ ISTIO = {
     "security.istio.io": "authorizationpolicies peerauthentications requestauthentications",
     "telemetry.istio.io": "telemetries",
     "gateway.networking.k8s.io": "backendtlspolicies gatewayclasses gateways grpcroutes httproutes listenersets "
-    "referencegrants tcproutes tlsroutes",
+    "referencegrants tcproutes tlsroutes udproutes",
+    "gateway.networking.x-k8s.io": "xbackends xbackendtrafficpolicies xmeshes",
 }
 
 

@@ -381,3 +381,20 @@ def test_what_the_status_would_say_is_said_at_admission() -> None:
         ("spec.listeners[udp]", "UnsupportedProtocol"),
     ]
     assert warnings(gateway()) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "kind"),
+    [
+        ("gateway.networking.k8s.io/v1", "UDPRoute"),
+        ("gateway.networking.x-k8s.io/v1alpha1", "XBackend"),
+        ("gateway.networking.x-k8s.io/v1alpha1", "XBackendTrafficPolicy"),
+        ("gateway.networking.x-k8s.io/v1alpha1", "XMesh"),
+    ],
+)
+def test_a_kind_nothing_acts_on_says_so(version: str, kind: str) -> None:
+    metadata = {"name": "idle", "namespace": "shop"}
+    documents = inputs(document for document in yaml.safe_load_all(MESH) if document)
+    obj = {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": {}}
+    (finding,) = check_object(obj, interpret(documents).snapshot, documents)
+    assert finding.code == "KAI0902" and kind in finding.message and finding.hint

@@ -11,7 +11,7 @@ from kaiki.manifests.objects import Object, metadata
 from kaiki.manifests.settings import InstallSettings
 
 INJECTOR = "istio-sidecar-injector"
-_GATEWAY_API = "gateway.networking.k8s.io"
+_GATEWAY_API = ("gateway.networking.k8s.io", "gateway.networking.x-k8s.io")
 _POD_KEY = "sidecar.istio.io/inject"
 _NAMESPACE_KEY = "istio-injection"
 _REVISION_KEY = "istio.io/rev"
@@ -72,7 +72,7 @@ def _injection_webhooks(settings: InstallSettings) -> list[Object]:
 
 def _validation_webhook(settings: InstallSettings) -> Object:
     rule = {
-        "apiGroups": [*ISTIO_GROUPS, _GATEWAY_API],
+        "apiGroups": [*ISTIO_GROUPS, *_GATEWAY_API],
         "apiVersions": ["*"],
         "resources": ["*"],
         "operations": ["CREATE", "UPDATE"],
@@ -88,7 +88,7 @@ def _validation_webhook(settings: InstallSettings) -> Object:
 def _journal_webhook(settings: InstallSettings) -> Object:
     """Takes note of every change for the console's history. It never refuses, and may be down."""
     operations = ["CREATE", "UPDATE", "DELETE"]
-    groups = [*ISTIO_GROUPS, _GATEWAY_API]
+    groups = [*ISTIO_GROUPS, *_GATEWAY_API]
     return {
         "name": "journal.kaiki.internal",
         **_call(settings, "/journal"),

@@ -12,6 +12,14 @@ from kaiki.model.memo import Memo
 from kaiki.resources import core
 
 _KINDS = (KUBERNETES_GATEWAY, "ListenerSet", "BackendTLSPolicy", *ROUTE_KINDS)
+_EXPERIMENTAL_GROUP = "gateway.networking.x-k8s.io"
+_IDLE = {
+    "UDPRoute": "Proxies carry TCP only: call the Service itself.",
+    "XBackend": "Write a ServiceEntry.",
+    "XBackendTrafficPolicy": "Write a DestinationRule, or retries and sessionPersistence in the route.",
+    "XMesh": "The mesh's settings are the ConfigMap istio-system/istio.",
+}
+"""Kinds that are stored and do nothing here, and what to do instead."""
 _BAD = {"Accepted": "False", "ResolvedRefs": "False", "Conflicted": "True"}
 _PARTS = {"parents": "spec.parentRefs", "listeners": "spec.listeners", "ancestors": "spec.targetRefs"}
 """Where in the spec stands what a list of the status is about."""
@@ -19,7 +27,7 @@ _PARTS = {"parents": "spec.parentRefs", "listeners": "spec.listeners", "ancestor
 
 def kind_of(obj: Object) -> str:
     """The kind of an object as among the inputs; empty for what is not of the Gateway API."""
-    if not str(obj.get("apiVersion")).startswith(f"{GROUP}/"):
+    if str(obj.get("apiVersion")).partition("/")[0] not in (GROUP, _EXPERIMENTAL_GROUP):
         return ""
     return KUBERNETES_GATEWAY if obj.get("kind") == "Gateway" else str(obj.get("kind"))
 
@@ -27,6 +35,9 @@ def kind_of(obj: Object) -> str:
 def status_findings(obj: Object, by_kind: ByKind, mesh: Registered) -> list[Finding]:
     """Findings about one object, which may or may not be among the inputs already."""
     kind = kind_of(obj)
+    if kind in _IDLE:
+        message = f"unsupported: it is stored, and nothing here acts on a {kind}."
+        return [Finding("KAI0902", Severity.WARNING, core.reference(obj), "spec", message, _IDLE[kind])]
     if kind not in _KINDS:
         return []
     place = core.namespace(obj), core.name(obj)

@@ -9,7 +9,7 @@ from aiohttp.test_utils import make_mocked_request
 from envoy.config.route.v3 import route_components_pb2
 
 from kaiki.console.errors import BadRequest
-from kaiki.console.explaining import ExplainedObject, _describe, _read_request
+from kaiki.console.explaining import ExplainedObject, _read_request, describe_outcome
 from kaiki.model.finding import ObjectRef
 from kaiki.translate.simulation import Outcome, Request, Share, Step, Verdict
 from kaiki.translate.simulation.matching import failed_condition
@@ -42,7 +42,7 @@ def test_what_cannot_be_asked_is_said(url: str, header: str) -> None:
 def test_the_page_is_told_shares_and_objects() -> None:
     rule = Step("route", "canary", "prefix /", ObjectRef("VirtualService", "default", "reviews"), "spec.http[1]")
     outcome = Outcome(Verdict.FORWARDED, (rule,), 0, (Share("a", 1), Share("b", 3)), passed_over=(rule,))
-    told = _describe("pod.default", outcome)
+    told = describe_outcome("pod.default", outcome)
     assert [share.percent for share in told.clusters] == [25, 75]
     assert told.steps[0].object == ExplainedObject("networking.istio.io/v1", "VirtualService", "default", "reviews")
     assert told.passed_over == told.steps

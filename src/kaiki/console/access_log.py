@@ -79,6 +79,7 @@ class LogEntry:
     downstream_remote_address: str = ""
     requested_server_name: str = ""
     route_name: str = ""
+    upstream_request_attempt_count: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """For an answer."""
@@ -120,6 +121,8 @@ _OPERATORS = {
     "REQ(X-REQUEST-ID)": "request_id",
     "RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)": "upstream_service_time",
     "UPSTREAM_CLUSTER_RAW": "upstream_cluster",
+    "REQ(X-ENVOY-ATTEMPT-COUNT)": "upstream_request_attempt_count",
+    "UPSTREAM_REQUEST_ATTEMPT_COUNT": "upstream_request_attempt_count",
     **{
         name.upper(): name
         for name in (

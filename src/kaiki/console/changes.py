@@ -38,8 +38,8 @@ class ChangeHandlers:
         wanted = read_names(request, "namespaces")
         asked = {key: request.query[key] for key in ("kind", "namespace", "name") if key in request.query}
         rows = [
-            _describe(entry)
-            for entry in await self._entries()
+            describe_change(entry)
+            for entry in await self.entries()
             if start <= entry.time <= end
             and (not wanted or entry.namespace in wanted)
             and all(getattr(entry, key) == value for key, value in asked.items())
@@ -49,13 +49,13 @@ class ChangeHandlers:
     async def change(self, request: web.Request) -> web.Response:
         """One change with both objects."""
         wanted = request.match_info["id"]
-        entry = next((entry for entry in await self._entries() if entry.id == wanted), None)
+        entry = next((entry for entry in await self.entries() if entry.id == wanted), None)
         if entry is None:
             raise UnknownObject(f"there is no change {wanted}", "The journal keeps the newest changes only.")
         before, after = (write_document(dict(item)) if item else "" for item in (entry.before, entry.after))
-        return answer_json({"change": _describe(entry), "before": before, "after": after})
+        return answer_json({"change": describe_change(entry), "before": before, "after": after})
 
-    async def _entries(self) -> list[ChangeEntry]:
+    async def entries(self) -> list[ChangeEntry]:
         """The newest first."""
         if self._client is None:
             return []
@@ -70,7 +70,8 @@ class ChangeHandlers:
         return self._read[1]
 
 
-def _describe(entry: ChangeEntry) -> Object:
+def describe_change(entry: ChangeEntry) -> Object:
+    """A change for an answer, without the objects."""
     return {
         "id": entry.id,
         "time": entry.time,

@@ -89,18 +89,19 @@ class ExplainHandlers:
         if not source:
             raise BadRequest("source is missing", "Name a pod, a workload or an app with a proxy.")
         asked = _read_request(request)
-        snapshot = await self._snapshot()
+        snapshot = await self.snapshot()
 
         def work() -> Explanation:
             proxy = proxy_of(snapshot, namespace, source)
-            return _describe(f"{proxy.name}.{proxy.namespace}", explain_request(snapshot, proxy, asked))
+            return describe_outcome(f"{proxy.name}.{proxy.namespace}", explain_request(snapshot, proxy, asked))
 
         try:
             return answer_json(await asyncio.to_thread(work))
         except UnknownProxy as error:
             raise UnknownObject(str(error)) from error
 
-    async def _snapshot(self) -> MeshSnapshot:
+    async def snapshot(self) -> MeshSnapshot:
+        """The mesh, a few seconds old at most. Raises UnknownObject when it cannot be read."""
         if self._client is None:
             raise UnknownObject("no Kubernetes API is used, so there is no mesh to explain")
         if self._known is None or time.monotonic() - self._known[0] > FRESH_SECONDS:
@@ -125,7 +126,8 @@ def _read_request(request: web.Request) -> Request:
         raise BadRequest(str(error), hint) from error
 
 
-def _describe(proxy: str, outcome: Outcome) -> Explanation:
+def describe_outcome(proxy: str, outcome: Outcome) -> Explanation:
+    """An outcome for an answer."""
     total = sum(share.weight for share in outcome.clusters) or 1
     return Explanation(
         verdict=outcome.verdict.value,

@@ -60,7 +60,7 @@ class RequestLogHandlers:
         entries = [(entry, pod) for pod, logged in zip(read, found, strict=True) for entry in logged]
         chosen = [(entry, pod) for entry, pod in entries if search.accepts(entry)]
         chosen.sort(key=lambda item: item[0].time, reverse=True)
-        objects = await self._objects() if any(_failed(entry) for entry, _ in chosen[:most]) else []
+        objects = await self._objects() if any(failed(entry) for entry, _ in chosen[:most]) else []
         return answer_json(
             {
                 "items": [_describe(entry, pod, objects, language) for entry, pod in chosen[:most]],
@@ -139,29 +139,37 @@ def _formats_of(text: str) -> Formats:
     return Formats(map(str, texts), [one for one in labels if isinstance(one, dict)])
 
 
-def _failed(entry: LogEntry) -> bool:
+def failed(entry: LogEntry) -> bool:
+    """Whether there is something to explain: a flag, an error, or an answer of the proxy's own."""
     return entry.response_flags != "-" or entry.response_code >= 400 or entry.response_code_details == "direct_response"
 
 
-def _describe(entry: LogEntry, pod: Object, objects: list[Object], language: str) -> Object:
+def place_of(pod: Object) -> Place:
+    """Where a pod's proxy wrote its log."""
     metadata = pod["metadata"]
     labels = metadata.get("labels") or {}
     gateway = labels.get("istio", "").endswith("gateway") or "gateway.networking.k8s.io/gateway-name" in labels
-    place = Place(metadata.get("namespace", ""), labels, gateway, pod.get("status", {}).get("podIP", ""))
-    found = find_responsible(entry, place, objects) if _failed(entry) else []
+    return Place(metadata.get("namespace", ""), labels, gateway, pod.get("status", {}).get("podIP", ""))
+
+
+def reasons_of(entry: LogEntry, language: str) -> list[dict[str, str]]:
+    """[{flag, text}]: what the flags mean, and a denial."""
+    details = entry.response_code_details
+    if details in ("", "-"):
+        details += entry.connection_termination_details
+    return explain_flags(entry.response_flags, details, language)
+
+
+def _describe(entry: LogEntry, pod: Object, objects: list[Object], language: str) -> Object:
+    metadata, place = pod["metadata"], place_of(pod)
+    found = find_responsible(entry, place, objects) if failed(entry) else []
     return {
         "namespace": place.namespace,
         "workload": owner_of(pod)[1],
         "pod": metadata["name"],
         "side": "inbound" if place.received(entry) else "outbound",
         "entry": entry.as_json(),
-        "reasons": explain_flags(
-            entry.response_flags,
-            entry.response_code_details + entry.connection_termination_details
-            if entry.response_code_details in ("", "-")
-            else entry.response_code_details,
-            language,
-        ),
+        "reasons": reasons_of(entry, language),
         "responsible": [one.as_json(language) for one in found],
     }
 

@@ -138,17 +138,17 @@ class _Mesh:
     # Routes
 
     def missing_route(self, entry: LogEntry) -> list[Responsible]:
-        host = _host(entry.authority)
+        host = host_of(entry.authority)
         routes = [_responsible(obj, "noRule") for obj in self._virtual_services(host)]
         routes += [_responsible(obj, "noRule") for obj in self._http_routes(host)]
         if routes or not self._place.gateway:
             return routes
         gateways = self._gateways()
-        serving = [obj for obj in gateways if any(_covers(one, host) for one in _server_hosts(obj))]
+        serving = [obj for obj in gateways if any(covers(one, host) for one in _server_hosts(obj))]
         return [_responsible(obj, "noRoutes") for obj in serving] or [_responsible(obj, "noHost") for obj in gateways]
 
     def outcome(self, entry: LogEntry, flags: frozenset[str]) -> list[Responsible]:
-        host = _host(entry.authority)
+        host = host_of(entry.authority)
         rules = [rule for obj in self._virtual_services(host) if (rule := _matching(obj, entry)) is not None]
         for flag, member, cause in (
             ("FI", "fault", "fault"),
@@ -182,7 +182,7 @@ class _Mesh:
         found = []
         for rule in self._by_kind.get("DestinationRule", ()):
             spec = rule.get("spec") or {}
-            if host not in _full_hosts(str(spec.get("host", "")), _namespace(rule)):
+            if host not in full_hosts(str(spec.get("host", "")), _namespace(rule)):
                 continue
             if "UO" in flags:
                 found.append(_responsible(rule, "limits", "spec.trafficPolicy"))
@@ -212,8 +212,8 @@ class _Mesh:
             bound = {_gateway_name(str(one), _namespace(obj)) for one in spec.get("gateways") or ("mesh",)}
             if not (bound & gateways if self._place.gateway else "mesh" in bound):
                 continue
-            hosts = [one for text in spec.get("hosts") or () for one in _full_hosts(str(text), _namespace(obj))]
-            fitting = [one for one in hosts for given in self._meant(host) if _covers(one, given)]
+            hosts = [one for text in spec.get("hosts") or () for one in full_hosts(str(text), _namespace(obj))]
+            fitting = [one for one in hosts for given in self._meant(host) if covers(one, given)]
             if fitting:
                 found.append((max(map(_weight, fitting)), obj))
         best = max((weight for weight, _ in found), default=0)
@@ -223,7 +223,7 @@ class _Mesh:
         """A host as clients here write it, and its full names."""
         meant = {host}
         if not self._place.gateway and host.count(".") < 3:
-            meant |= _full_hosts(host, self._place.namespace)
+            meant |= full_hosts(host, self._place.namespace)
         return meant
 
     def _gateways(self) -> list[Object]:
@@ -247,9 +247,9 @@ class _Mesh:
                 bound = gateway and any(parent.get("name") == gateway for parent in parents)
             else:
                 names = [parent.get("name", "") for parent in parents if parent.get("kind") == "Service"]
-                names = [full for name in names for full in _full_hosts(str(name), _namespace(obj))]
+                names = [full for name in names for full in full_hosts(str(name), _namespace(obj))]
                 bound = bool(names)
-            if bound and any(_covers(str(name), given) for name in names for given in self._meant(host)):
+            if bound and any(covers(str(name), given) for name in names for given in self._meant(host)):
                 found.append(obj)
         return found
 
@@ -317,13 +317,13 @@ def _server_hosts(gateway: Object) -> list[str]:
     return [str(host).rpartition("/")[2] for server in servers for host in server.get("hosts") or ()]
 
 
-def _host(authority: str) -> str:
+def host_of(authority: str) -> str:
     """Without the port, in small letters."""
     host, _, port = authority.rpartition(":")
     return (host if host and port.isdigit() else authority).lower()
 
 
-def _full_hosts(host: str, namespace: str) -> set[str]:
+def full_hosts(host: str, namespace: str) -> set[str]:
     """A short name and the full one it stands for; other names stand for themselves."""
     parts = host.split(".")
     if host.startswith("*") or len(parts) > 3 or (len(parts) == 3 and parts[2] != "svc"):
@@ -333,7 +333,8 @@ def _full_hosts(host: str, namespace: str) -> set[str]:
     return {host, f"{parts[0]}.{parts[1]}.svc.cluster.local"}
 
 
-def _covers(pattern: str, host: str) -> bool:
+def covers(pattern: str, host: str) -> bool:
+    """Whether a host, with a wildcard or without, has this name."""
     if pattern == "*":
         return True
     return host.endswith(pattern[1:]) if pattern.startswith("*") else host == pattern.lower()

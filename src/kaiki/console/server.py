@@ -22,6 +22,7 @@ from kaiki.console.distribution import DistributionHandlers
 from kaiki.console.editing import EditingHandlers
 from kaiki.console.effective.handlers import EffectiveHandlers
 from kaiki.console.explaining import ExplainHandlers
+from kaiki.console.explaining_logged import LoggedHandlers
 from kaiki.console.handlers import Handlers
 from kaiki.console.identity import Identities
 from kaiki.console.inventory import EmptyInventory, Inventory, WatchedInventory
@@ -110,8 +111,11 @@ def build_application(
     application.add_routes(CardinalityHandlers(metrics).routes())
     identities = Identities(access, settings.kube, settings.session_seconds)
     application.add_routes(EditingHandlers(client, identities).routes())
-    application.add_routes(ExplainHandlers(client).routes())
-    application.add_routes(ChangeHandlers(client).routes())
+    changes = ChangeHandlers(client)
+    application.add_routes(changes.routes())
+    explaining = ExplainHandlers(client)
+    application.add_routes(explaining.routes())
+    application.add_routes(LoggedHandlers(inventory, changes, explaining.snapshot).routes())
     application.add_routes(Pages(access, identities=identities).routes())
     return application
 

@@ -35,6 +35,9 @@ export type LoggedRequests = Schemas["LoggedRequests"];
 export type Cardinality = Schemas["Cardinality"];
 export type Explanation = Schemas["Explanation"];
 export type ExplainedStep = Schemas["ExplainedStep"];
+export type LoggedQuestion = Schemas["LoggedQuestion"];
+export type LoggedExplanation = Schemas["LoggedExplanation"];
+export type Remark = Schemas["Remark"];
 export type ChangeDetails = Schemas["ConfigChangeDetails"];
 
 export class ApiError extends Error {
@@ -155,3 +158,5 @@ export const fetchCardinality = (signal?: AbortSignal): Promise<Cardinality> => 
 /** `source` is namespace/workload; `header` has one header a line. */
 export const fetchExplanation = ({ source, ...rest }: { source: string; url: string; method: string; header: string }, signal?: AbortSignal): Promise<Explanation> =>
   get("/api/explain", { ...sourceOf(source), ...rest }, signal);
+/** A line of an access log, or a span. */
+export const fetchLoggedExplanation = (question: LoggedQuestion, signal?: AbortSignal): Promise<LoggedExplanation> => post("/api/explain/logged", question, {}, signal);

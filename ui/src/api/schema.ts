@@ -1976,6 +1976,64 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/explain/logged": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Why a request that was made went where it went */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["LoggedQuestion"];
+                };
+            };
+            responses: {
+                /** @description Reasons, objects, and what today's configuration does with it. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["LoggedExplanation"];
+                    };
+                };
+                /** @description The body is wrong. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Not logged in. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2371,6 +2429,7 @@ export interface components {
             downstream_remote_address: string;
             requested_server_name: string;
             route_name: string;
+            upstream_request_attempt_count: string;
         };
         FlagReason: {
             flag: string;
@@ -2872,6 +2931,65 @@ export interface components {
             origins: components["schemas"]["Origin"][];
             originCount: number;
             state: string;
+        };
+        /** @description A line of a proxy's access log, or a span of it: `tags`, `time` in Unix seconds and `duration` in milliseconds. */
+        LoggedQuestion: {
+            namespace?: string;
+            pod?: string;
+            workload?: string;
+            entry?: {
+                time: number;
+                method?: string;
+                path?: string;
+                protocol?: string;
+                response_code?: number;
+                response_flags?: string;
+                response_code_details?: string;
+                connection_termination_details?: string;
+                upstream_transport_failure_reason?: string;
+                bytes_received?: number;
+                bytes_sent?: number;
+                duration?: number;
+                upstream_service_time?: string;
+                x_forwarded_for?: string;
+                user_agent?: string;
+                request_id?: string;
+                authority?: string;
+                upstream_host?: string;
+                upstream_cluster?: string;
+                downstream_local_address?: string;
+                downstream_remote_address?: string;
+                requested_server_name?: string;
+                route_name?: string;
+                upstream_request_attempt_count?: string;
+            } | null;
+            tags?: {
+                [key: string]: string;
+            };
+            time?: number;
+            duration?: number;
+            /** @enum {string} */
+            language?: "en" | "ko";
+        };
+        Remark: {
+            code: string;
+            parameters: {
+                [key: string]: string;
+            };
+            change: components["schemas"]["ConfigChange"] | null;
+        };
+        LoggedExplanation: {
+            namespace: string;
+            pod: string;
+            /** @enum {string} */
+            side: "inbound" | "outbound";
+            entry: components["schemas"]["LogEntry"];
+            reasons: components["schemas"]["FlagReason"][];
+            responsible: components["schemas"]["Responsible"][];
+            remarks: components["schemas"]["Remark"][];
+            explanation: components["schemas"]["Explanation"] | null;
+            /** @description Why the request cannot be walked through today's configuration; empty if it can, or if it came in. */
+            unknown: string;
         };
     };
     responses: never;

@@ -2,19 +2,23 @@
 import { useQuery } from "@tanstack/react-query";
 import type { FormEvent } from "react";
 import { Link, useSearchParams } from "react-router";
-import { fetchExplanation, fetchWorkloads, type ExplainedStep, type Explanation } from "../../api/client";
+import { fetchExplanation, fetchWorkloads, type ExplainedStep, type Explanation, type LoggedQuestion } from "../../api/client";
 import { useText, type Translate } from "../../app/language";
 import "../../app/pages.css";
 import { en, type TextKey } from "../../app/texts";
 import { objectAddress } from "../../domain/configAddress";
+import { questionLike, readLogged } from "../../domain/explained";
 import { FailureBanner } from "../../shared/failure";
 import { Loading } from "../../shared/states";
+import { LoggedCard } from "./LoggedCard";
 
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const;
 
 export default function ExplainPage() {
   const t = useText();
   const [parameters, setParameters] = useSearchParams();
+  const text = parameters.get("logged");
+  const logged = text === null ? null : (readLogged(text) as LoggedQuestion);
   const question = {
     source: parameters.get("source") ?? "",
     url: parameters.get("url") ?? "",
@@ -42,9 +46,10 @@ export default function ExplainPage() {
         <h1>{t("explainTitle")}</h1>
       </header>
       <div className="explain-body" tabIndex={0} role="region" aria-label={t("explainRequest")}>
+        {logged !== null && <LoggedCard question={logged} />}
         <section className="explain-card">
           <p className="soft">{t("explainHint")}</p>
-          <QuestionForm key={parameters.toString()} question={question} ask={ask} />
+          <QuestionForm key={parameters.toString()} question={logged === null ? question : questionLike(logged)} ask={ask} />
         </section>
         {answer.error !== null && <FailureBanner error={answer.error} />}
         {answer.isFetching && answer.data === undefined && <Loading />}

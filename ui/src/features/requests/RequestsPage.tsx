@@ -4,11 +4,12 @@ import { useState } from "react";
 import { Link } from "react-router";
 import { fetchNamespaces, fetchRequests, fetchWorkloads, type LoggedRequest, type LoggedRequests } from "../../api/client";
 import { useLanguage } from "../../app/language";
-import { objectAddress } from "../../domain/configAddress";
+import { loggedAddress } from "../../domain/explained";
 import { Choice } from "../../shared/Choice";
 import { Command } from "../../shared/Command";
 import { FailureBanner } from "../../shared/failure";
 import { useParameters } from "../../shared/useParameters";
+import { ReasonList, ResponsibleList } from "./ResponsibleList";
 
 const WINDOWS = ["5m", "15m", "1h", "6h", "1d"] as const;
 const FILTERS = ["namespaces", "workload", "codes", "flags", "path"] as const;
@@ -182,7 +183,7 @@ function Table({ items, chosen, choose }: { items: LoggedRequest[]; chosen: stri
               <td>{entry.duration} ms</td>
               <td className="why-cell">
                 {item.reasons.map((reason) => reason.text).join(" ")}
-                {item.responsible.slice(0, 1).map((one) => ` ${one.kind} ${one.namespace}/${one.name}`)}
+                {item.responsible.slice(0, 1).map((one) => ` ${one.kind} ${one.namespace}/${one.name}`)} <ExplainLink item={item} />
               </td>
             </tr>
           );
@@ -190,6 +191,12 @@ function Table({ items, chosen, choose }: { items: LoggedRequest[]; chosen: stri
       </tbody>
     </table>
   );
+}
+
+/** To the page that walks this very request through the proxy. */
+function ExplainLink({ item: { namespace, pod, workload, entry } }: { item: LoggedRequest }) {
+  const { t } = useLanguage();
+  return <Link to={loggedAddress({ namespace, pod, workload, entry })}>{t("explainRequest")}</Link>;
 }
 
 function Details({ item }: { item: LoggedRequest }) {
@@ -207,36 +214,11 @@ function Details({ item }: { item: LoggedRequest }) {
         <p className="soft">{new Date(entry.time * 1000).toLocaleString(language, { hour12: false })}</p>
       </header>
       <h3>{t("why")}</h3>
-      {item.reasons.length === 0 && <p>{t("noReason")}</p>}
-      <ul className="request-reasons">
-        {item.reasons.map((reason) => (
-          <li key={reason.flag}>
-            {reason.flag !== "" && <code>{reason.flag}</code>} {reason.text}
-          </li>
-        ))}
-      </ul>
-      {item.responsible.length > 0 && (
-        <>
-          <h3>{t("responsibleObject")}</h3>
-          <ul className="request-reasons">
-            {item.responsible.map((one) => (
-              <li key={`${one.kind}/${one.namespace}/${one.name}/${one.field}`}>
-                {one.kind === "Service" ? (
-                  <Link to="/services">
-                    {one.kind} {one.namespace}/{one.name}
-                  </Link>
-                ) : (
-                  <Link to={objectAddress(one)}>
-                    {one.kind} {one.namespace}/{one.name}
-                  </Link>
-                )}{" "}
-                {one.field !== "" && <code>{one.field}</code>} {one.text}
-              </li>
-            ))}
-          </ul>
-          <p className="soft">{t("responsibleNow")}</p>
-        </>
-      )}
+      <ReasonList reasons={item.reasons} />
+      <ResponsibleList objects={item.responsible} />
+      <p>
+        <ExplainLink item={item} />
+      </p>
       <h3>{t("logDetails")}</h3>
       <dl className="request-fields">
         {Object.entries(entry)

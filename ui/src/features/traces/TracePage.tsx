@@ -2,9 +2,10 @@
 import { useQuery } from "@tanstack/react-query";
 import { Fragment, useEffect, useMemo, useState } from "react";
 import { Link, useParams, useSearchParams } from "react-router";
-import { fetchTrace, type JaegerTrace } from "../../api/pages";
+import { fetchTrace, type JaegerSpan, type JaegerTrace } from "../../api/pages";
 import { useLanguage } from "../../app/language";
 import "../../app/pages.css";
+import { loggedAddress } from "../../domain/explained";
 import { formatMilliseconds, formatMoment } from "../../domain/format";
 import { summarizeTrace, tagValue, traceRows, type SpanRow } from "../../domain/traces";
 import { Icon } from "../../shared/icons";
@@ -122,6 +123,13 @@ function Span({ row, color, open, toggle }: { row: SpanRow; color: number; open:
   );
 }
 
+/** A proxy's span as the page that explains requests takes it. */
+const spanQuestion = (span: JaegerSpan) => ({
+  tags: Object.fromEntries(span.tags.map((tag) => [tag.key, String(tag.value)])),
+  time: span.startTime / 1e6,
+  duration: Math.round(span.duration / 1000),
+});
+
 function SpanDetails({ row: { span, service, ownMilliseconds, milliseconds } }: { row: SpanRow }) {
   const { t } = useLanguage();
   const flags = explainFlags(tagValue(span, "response_flags"), t);
@@ -130,6 +138,12 @@ function SpanDetails({ row: { span, service, ownMilliseconds, milliseconds } }: 
       <p>
         {service} · {t("duration")} {formatMilliseconds(milliseconds)} · {t("ownTime")} {formatMilliseconds(ownMilliseconds)}
         {flags !== "" && <strong className="bad"> · {flags}</strong>}
+        {tagValue(span, "node_id").includes("~") && (
+          <>
+            {" "}
+            · <Link to={loggedAddress(spanQuestion(span))}>{t("explainRequest")}</Link>
+          </>
+        )}
       </p>
       <dl className="tags">
         {[...span.tags]

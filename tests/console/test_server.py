@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import aiohttp
+import jsonschema_rs
 import msgspec
 import orjson
 import pytest
@@ -363,6 +364,25 @@ async def test_access_logs_are_searched(console: Console) -> None:
     assert (await console.ask("/api/requests?codes=200&most=1"))["found"] == 1
     for wrong in ("codes=4", "codes=abc", "language=fr", "duration=x", "from=never", "most=-1"):
         await console.ask(f"/api/requests?{wrong}", 400)
+
+
+async def test_a_logged_request_is_explained(console: Console) -> None:
+    await console.wait_for_kubernetes()
+    (item,) = (await console.ask("/api/requests?flags=NR"))["items"]
+    asked = {key: item[key] for key in ("namespace", "pod", "workload", "entry")}
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    url = f"{console.url}/api/explain/logged"
+    async with console.client.post(url, headers=headers, json={**asked, "language": "ko"}) as answer:
+        told = await answer.json()
+    assert answer.status == 200, told
+    document = await console.ask("/api/openapi.json")
+    whole = {"$ref": "#/components/schemas/LoggedExplanation", "components": document["components"]}
+    jsonschema_rs.validator_for(whole).validate(told)
+    assert (told["side"], told["entry"], told["responsible"][0]["name"]) == ("outbound", item["entry"], "reviews")
+    assert not told["reasons"][0]["text"].isascii()
+    assert (told["explanation"] is None) == (told["unknown"] != "")
+    async with console.client.post(url, headers=headers, json={}) as answer:
+        assert answer.status == 400
 
 
 async def test_a_store_that_finds_nothing_wrong_has_no_notice(console: Console) -> None:

@@ -111,7 +111,7 @@ def _agrees(entry: LogEntry, outcome: Outcome) -> bool:
     if "NR" in flags:
         return outcome.verdict is Verdict.NO_ROUTE
     same_answer = outcome.status != 0 and outcome.status == entry.response_code
-    if outcome.verdict in (Verdict.ANSWERED, Verdict.REDIRECTED, Verdict.NO_ROUTE):
+    if outcome.status and outcome.verdict is not Verdict.NO_ENDPOINT:
         return same_answer
     if not entry.upstream_cluster:
         return same_answer or entry.response_code_details.startswith(_BEFORE_ROUTING)

@@ -420,3 +420,21 @@ async def test_a_graph_of_too_many_nodes_comes_coarser(console: Console) -> None
         "namespace:default",
     }
     await console.ask("/api/graph?most=few", status=400)
+
+
+async def test_a_read_only_console_refuses_every_change_whoever_asks() -> None:
+    own = {"Authorization": f"Bearer {TOKEN}", "Kaiki-Kubernetes-Token": "an-administrator"}
+    place = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "namespace": "default",
+        "name": "reviews",
+    }
+    text = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspec: {hosts: [a]}\n"
+    bodies = {"config/save": {"yaml": text}, "config/delete": place, "identity": {"token": "an-administrator"}}
+    async with started(read_only=True) as console:
+        assert await console.ask("/api/me") == {"user": None, "canChange": False, "readOnly": True}
+        for path, body in bodies.items():
+            async with console.client.post(f"{console.url}/api/{path}", json=body, headers=own) as answer:
+                assert answer.status == 403, path
+                assert "--read-only" in (await answer.json())["error"]["message"]

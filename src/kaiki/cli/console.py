@@ -24,12 +24,15 @@ from kaiki.cli.addresses import Address
     show_default=True,
     help="Jaeger's query API: what /api/traces follows.",
 )
-def command(listen: tuple[str, int], metrics_url: str, tracing_url: str) -> None:
+@click.option("--read-only", is_flag=True, help="Refuse every change, whoever asks for it.")
+def command(listen: tuple[str, int], metrics_url: str, tracing_url: str, read_only: bool) -> None:
     """Serve the console."""
     from kaiki.console.server import serve
     from kaiki.console.settings import ConsoleSettings
     from kaiki.kube.config import load_config
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    settings = ConsoleSettings(listen=listen, metrics_url=metrics_url, tracing_url=tracing_url, kube=load_config())
+    settings = ConsoleSettings(
+        listen=listen, metrics_url=metrics_url, tracing_url=tracing_url, kube=load_config(), read_only=read_only
+    )
     asyncio.run(serve(settings))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +118,10 @@ async def run_install(kubeconfig: Path, settings: InstallSettings) -> None:
 @click.option("--skip-confirmation", "-y", is_flag=True, help="Do not ask.")
 @metrics_url_option
 @tracing_url_option
-def command(values: tuple[str, ...], skip_confirmation: bool, metrics_url: str, tracing_url: str) -> None:
+@click.option("--read-only", is_flag=True, help="Let the console refuse every change, whoever asks for it.")
+def command(
+    values: tuple[str, ...], skip_confirmation: bool, metrics_url: str, tracing_url: str, read_only: bool
+) -> None:
     """Install the control plane, gateway, metrics store and console (`kaiki up` has done this already).
 
     Installing again over an installation changes only what differs.
@@ -136,5 +139,5 @@ def command(values: tuple[str, ...], skip_confirmation: bool, metrics_url: str, 
         chosen = local_settings(
             home, Profile(profile), metrics_url, tracing_url, settings.mesh_config, settings.egress_gateway
         )
-        asyncio.run(run_install(home.kubeconfig, chosen))
+        asyncio.run(run_install(home.kubeconfig, replace(chosen, console_read_only=read_only)))
     click.echo("✔ Installation complete")

@@ -80,21 +80,22 @@ class EditingHandlers:
             user = await self._identities.name_of(token) if token and self._client else None
         except (KubeError, ConsoleError):
             user = None
-        return answer_json({"user": user, "canChange": user is not None})
+        return answer_json({"user": user, "canChange": user is not None, "readOnly": self._identities.read_only})
 
     async def identify(self, request: web.Request) -> web.Response:
         """Take the user's Kubernetes token, once the API server has said whose it is."""
         token = str((await _read_body(request)).get("token") or "").strip()
+        self._identities.require_changeable()
         if self._client is None:
             raise ReadOnly("No Kubernetes API is used, so there is nothing to change.")
-        answer = answer_json({"user": await self._identities.name_of(token), "canChange": True})
+        answer = answer_json({"user": await self._identities.name_of(token), "canChange": True, "readOnly": False})
         self._identities.keep(answer, token)
         return answer
 
     async def forget(self, request: web.Request) -> web.Response:
         """Only look from now on."""
         _require_own_page(request)
-        answer = answer_json({"user": None, "canChange": False})
+        answer = answer_json({"user": None, "canChange": False, "readOnly": self._identities.read_only})
         self._identities.forget(answer)
         return answer
 

@@ -35,13 +35,18 @@ _REVIEW = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 class Identities:
     """Seals, opens and uses tokens of people."""
 
-    def __init__(self, access: Access, kube: KubeConfig | None, session_seconds: int) -> None:
+    def __init__(
+        self, access: Access, kube: KubeConfig | None, session_seconds: int, *, read_only: bool = False
+    ) -> None:
+        self.read_only = read_only
         self._access = access
         self._kube = kube
         self._session_seconds = session_seconds
 
     def token_of(self, request: web.Request) -> str | None:
-        """The Kubernetes token a request brings, in its header or in its cookie."""
+        """The Kubernetes token a request brings, in its header or in its cookie; a read-only console knows nobody."""
+        if self.read_only:
+            return None
         return request.headers.get(HEADER) or self._open(request.cookies.get(COOKIE, ""))
 
     async def name_of(self, token: str) -> str:
@@ -59,7 +64,9 @@ class Identities:
         return str(user.get("username") or "")
 
     def keep(self, response: web.StreamResponse, token: str) -> None:
-        """Put the token into its cookie."""
+        """Put the token into its cookie; a read-only console keeps none."""
+        if self.read_only:
+            return
         _require_sendable(token)
         response.set_cookie(
             COOKIE, self._seal(token), max_age=self._session_seconds, httponly=True, samesite="Strict", path="/"
@@ -69,9 +76,18 @@ class Identities:
         """Take the cookie away."""
         response.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict")
 
+    def require_changeable(self) -> None:
+        """Raise ReadOnly when this console was started to change nothing."""
+        if self.read_only:
+            raise ReadOnly(
+                "This console was started with --read-only: it changes nothing.",
+                "Use kubectl, or ask whoever runs the console.",
+            )
+
     @asynccontextmanager
     async def client(self, request: web.Request) -> AsyncIterator[KubeClient]:
         """A client that acts as the user; ReadOnly when the user has not said who they are."""
+        self.require_changeable()
         token = self.token_of(request)
         if token is None or self._kube is None:
             raise ReadOnly(

@@ -109,7 +109,7 @@ def build_application(
     application.add_routes(TraceHandlers(traces).routes())
     application.add_routes(RequestLogHandlers(inventory, client).routes())
     application.add_routes(CardinalityHandlers(metrics).routes())
-    identities = Identities(access, settings.kube, settings.session_seconds)
+    identities = Identities(access, settings.kube, settings.session_seconds, read_only=settings.read_only)
     application.add_routes(EditingHandlers(client, identities).routes())
     changes = ChangeHandlers(client)
     application.add_routes(changes.routes())

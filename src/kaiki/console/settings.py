@@ -36,6 +36,7 @@ class ConsoleSettings:
     rotated token takes effect. `kube` None means that no Kubernetes API is used: the graph then shows what the series
     alone tell.
     `debug_token_file` holds what the control plane wants to see before it tells what a proxy has been told.
+    `read_only` refuses every change, whoever asks for it.
     `rate_window_seconds` is the least window of plotted rates: at least two scrapes must fall into it.
     """
 
@@ -49,6 +50,7 @@ class ConsoleSettings:
     kube: KubeConfig | None = None
     allowed_hosts: tuple[str, ...] = DEFAULT_ALLOWED_HOSTS
     metrics_timeout_seconds: float = 10.0
+    read_only: bool = False
     rate_window_seconds: int = 30
     session_seconds: int = 12 * 3600
     login_code_seconds: float = 60.0

@@ -98,6 +98,7 @@ def console_manifests(settings: InstallSettings) -> list[Object]:
                 "--listen=0.0.0.0:20001",
                 f"--metrics-url={settings.metrics_url or own_store}",
                 f"--tracing-url={settings.tracing_url or own_traces}",
+                *(["--read-only"] if settings.console_read_only else []),
             ],
             {"http": 20001},
             {"path": "/healthz", "port": 20001},

@@ -40,6 +40,7 @@ class InstallSettings:
     `metrics_folder` is the host's folder for the metrics store; empty means one that lives as long as the pod.
     `metrics_url` is a Prometheus-compatible server of the user's that takes the place of the embedded store.
     `tracing_url` is a backend of the user's that the console asks for traces (Jaeger's query API).
+    `console_read_only` starts the console so that it refuses every change.
     `access_log_file` and `outbound_traffic_policy` go into the mesh config as Istio names them; `mesh_config` is laid
     over it. `egress_arguments` is Envoy's command line for an egress gateway; without it there is none.
     """
@@ -59,6 +60,7 @@ class InstallSettings:
     proxy_image: str = "envoyproxy/envoy:v1.40.0"
     metrics_url: str = ""
     tracing_url: str = ""
+    console_read_only: bool = False
     access_log_file: str = ""
     outbound_traffic_policy: str = "ALLOW_ANY"
     mesh_config: Mapping[str, Any] = field(default_factory=dict)

@@ -2334,6 +2334,8 @@ export interface components {
         Me: {
             user: string | null;
             canChange: boolean;
+            /** @description The console was started with --read-only: it refuses every change. */
+            readOnly: boolean;
         };
         Problem: {
             /** @enum {string} */

@@ -156,12 +156,17 @@ describe("explain", () => {
 
 describe("identity", () => {
   it("is told when it is known", () => {
-    show(<IdentityNote me={{ user: "jane", canChange: true }} />);
+    show(<IdentityNote me={{ user: "jane", canChange: true, readOnly: false }} />);
     expect(screen.getByText("Changes are made as jane")).toBeTruthy();
+  });
+  it("is not asked for where nothing can be changed", () => {
+    show(<IdentityNote me={{ user: null, canChange: false, readOnly: true }} />);
+    expect(screen.getByText(/--read-only/)).toBeTruthy();
+    expect(screen.queryByLabelText("Kubernetes token")).toBeNull();
   });
   it("is asked for, and a refused token is told", async () => {
     const asked = serve({ "/api/identity": () => refuse(400, "badRequest", "The Kubernetes API does not accept this token.") });
-    const { user } = show(<IdentityNote me={{ user: null, canChange: false }} />);
+    const { user } = show(<IdentityNote me={{ user: null, canChange: false, readOnly: false }} />);
     expect(screen.getByText("You can look, but not change")).toBeTruthy();
     const use = screen.getByRole<HTMLButtonElement>("button", { name: "Use it" });
     expect(use.disabled).toBe(true);

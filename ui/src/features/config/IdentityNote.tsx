@@ -24,6 +24,16 @@ export function IdentityNote({ me }: { me: Me | undefined }) {
       </p>
     );
   }
+  if (me.readOnly) {
+    return (
+      <div className="identity">
+        <p>
+          <strong>{t("readOnlyTitle")}</strong>
+        </p>
+        <p className="soft">{t("readOnlyConsole")}</p>
+      </div>
+    );
+  }
   return (
     <form
       className="identity"

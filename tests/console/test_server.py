@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import jsonschema_rs
@@ -308,9 +309,7 @@ REJECTED = {"type": "CDS", "name": "outbound|80||a", "version": "1", "reason": "
 
 async def test_a_workload_with_its_pods(console: Console) -> None:
     await console.wait_for_kubernetes()
-    answer = await console.ask("/api/workloads/default/reviews-v3")
-    assert answer["workload"]["app"] == "reviews"
-    assert answer["node"]["id"] == "workload:default/reviews-v3"
+    answer = await console.ask("/api/details/workload/default/reviews-v3")
     assert answer["node"]["health"]["status"] == "failure"
     (pod,) = answer["pods"]
     assert (pod["name"], pod["phase"], pod["address"]) == (POD, "Running", "10.97.0.9")
@@ -319,17 +318,38 @@ async def test_a_workload_with_its_pods(console: Console) -> None:
         "istio-proxy": ("running", 1),
     }
     assert answer["proxies"] is None  # No control plane answers here.
-    assert (
-        "no workload default/nothing" in (await console.ask("/api/workloads/default/nothing", 404))["error"]["message"]
-    )
+    await console.ask("/api/workloads/default/reviews-v3", 404)  # Another page tells it since.
 
 
-async def test_without_metrics_the_pods_are_still_told(console: Console) -> None:
+async def test_why_something_is_red(console: Console) -> None:
     await console.wait_for_kubernetes()
-    console.prometheus.up = False
-    answer = await console.ask("/api/workloads/default/reviews-v3")
-    assert answer["node"] is None
-    assert len(answer["pods"]) == 1
+    answer = await console.ask("/api/health?node=workload:default/reviews-v3")
+    found = {(check["name"], check["direction"]): check for check in answer["checks"]}
+    assert {name for name, _ in found} == {"grpc", "http4xx", "http5xx", "noResponse"}
+    check = found["http5xx", "inbound"]
+    assert (check["status"], check["source"], check["degraded"], check["failure"]) == ("failure", "default", 0, 0.1)
+    assert (
+        check["share"] == answer["health"]["reasons"][0]["value"] == pytest.approx(check["errors"] / check["requests"])
+    )
+    assert {one["code"] for one in check["outcomes"]} <= {"500", "503"}
+    assert found["http4xx", "inbound"]["status"] == "healthy"
+    assert [(one["name"], one["status"]) for one in answer["replicas"]] == [("reviews-v3", "healthy")]
+    assert answer["traceServices"] == ["reviews.default"]
+    whole = {"$ref": "#/components/schemas/HealthDetails", **await console.ask("/api/openapi.json")}
+    jsonschema_rs.validator_for(whole).validate(answer)
+
+
+async def test_why_of_edges_and_of_nothing(console: Console) -> None:
+    await console.wait_for_kubernetes()
+    graph = await console.ask("/api/graph")
+    for edge in graph["edges"]:
+        answer = await console.ask(f"/api/health?at={graph['timestamp']}&edge={quote(edge['id'])}")
+        assert answer["health"] == edge["health"]
+        assert {check["direction"] for check in answer["checks"]} <= {"edge"}
+    for node in (await console.ask("/api/graph?graphType=app"))["nodes"]:
+        assert (await console.ask(f"/api/health?node={quote(node['id'])}&graphType=app"))["health"] == node["health"]
+    await console.ask("/api/health?node=workload:default/nothing", 404)
+    await console.ask("/api/health", 400)
 
 
 async def test_logs_are_bounded(console: Console) -> None:

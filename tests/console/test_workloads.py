@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kaiki.console.selectors import parse_edge, parse_node, selections_of_edge, selections_of_node, write_selector
-from kaiki.console.workloads import describe_configs, describe_workloads, owner_of, trim_pod
+from kaiki.console.workloads import describe_configs, describe_tolerances, describe_workloads, owner_of, trim_pod
 
 
 def pod(name: str, *, owner: tuple[str, str] | None = None, labels: dict[str, str] | None = None) -> dict[str, Any]:
@@ -91,3 +91,22 @@ def test_a_service_that_no_workload_answered_for() -> None:
     assert unreached == reached | {"destination_workload": "unknown"}
     for matchers in selections_of_node(target, "inbound", unreached=True):
         assert matchers["destination_workload"] == "unknown"
+
+
+def test_tolerances_of_the_configuration_and_of_annotations() -> None:
+    config = "health_config: {rate: [{namespace: shop, tolerance: [{code: 5XX, failure: 30}]}, {kind: '('}]}"
+    named = {"namespace": "shop", "annotations": {"health.kiali.io/rate": "5XX,1,2,http,inbound"}}
+    deployments = [
+        {"metadata": {"name": "a", **named}},
+        {"metadata": {"name": "b", "namespace": "shop"}, "spec": {"template": {"metadata": named}}},
+    ]
+    wrong = {"metadata": {"name": "c", "namespace": "shop", "annotations": {"health.kiali.io/rate": "none"}}}
+    found = describe_tolerances(config, deployments, [wrong])
+    for name in ("a", "b"):
+        assert found.of("workload", "shop", [("workload", name)])[0].failure == 0.02
+    assert found.of("service", "shop", [("service", "c")])[0].failure == 0.3
+    assert [problem.split(":")[0] for problem in found.problems] == [
+        "ConfigMap istio-system/kiali",
+        "service shop/c, annotation health.kiali.io/rate",
+    ]
+    assert describe_tolerances("{", (), ()).problems

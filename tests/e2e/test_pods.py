@@ -83,10 +83,10 @@ def test_an_application_on_the_loopback_only(pods: Mesh, inject: bool) -> None:
 
     wait_until(told, "the pod says why nobody reaches it")
     assert "from the loopback" not in call(pods, f"http://{name}/")
-    pages = [f"/api/details/workload/default/{name}", f"/api/workloads/default/{name}"]
+    page = f"/api/details/workload/default/{name}"
 
     def shown(ports: list[int]) -> bool:
-        return [one["loopbackPorts"] for one in pods.console(pages[1])["pods"]] == [ports]
+        return [one["loopbackPorts"] for one in pods.console(page)["pods"]] == [ports]
 
     wait_until(lambda: shown([8000]), "the console shows it")
     pods.kubectl("annotate", "pod", "-l", f"app={name}", "kaiki.io/reach-loopback=true")

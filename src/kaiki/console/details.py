@@ -1,20 +1,16 @@
-"""One workload from close by: its health and traffic, its pods, whether its proxies are in step, and its logs."""
+"""Pods from close by: their containers, and the logs of each."""
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from aiohttp import web
 
-from kaiki.console.answers import answer_json, read_duration, read_flag
-from kaiki.console.control_plane import ControlPlaneClient
-from kaiki.console.errors import BadRequest, MetricsUnavailable, TooMany, UnknownObject
+from kaiki.console.answers import read_flag
+from kaiki.console.errors import BadRequest, TooMany, UnknownObject
 from kaiki.console.following import stream_text
 from kaiki.console.inventory import Inventory
-from kaiki.console.metrics import MetricsClient
-from kaiki.console.workloads import loopback_ports, owner_of
-from kaiki.graph import GraphOptions, GraphType, Node, RegistryWorkload, build_graph
+from kaiki.console.workloads import loopback_ports
 
 MOST_LOG_LINES = 5000
 MOST_LOG_BYTES = 1 << 20
@@ -22,36 +18,18 @@ MOST_FOLLOWERS = 64
 Object = dict[str, Any]
 
 
-class DetailHandlers:
-    """The operations about a single workload."""
+class LogHandlers:
+    """One operation: `/api/logs`."""
 
-    def __init__(self, metrics: MetricsClient, inventory: Inventory, control_plane: ControlPlaneClient) -> None:
-        self._metrics = metrics
+    def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
-        self._control_plane = control_plane
         self._followers = 0
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """What to mount."""
         return [
-            web.get("/api/workloads/{namespace}/{name}", self.workload),
             web.get("/api/logs", self.logs),
         ]
-
-    async def workload(self, request: web.Request) -> web.Response:
-        """A workload with its pods. Without the metrics store `node` is null, without the control plane `proxies`."""
-        namespace, name = request.match_info["namespace"], request.match_info["name"]
-        workload = self._inventory.registry().workload_index.get((namespace, name))
-        if workload is None:
-            raise UnknownObject(f"there is no workload {namespace}/{name}", "See /api/workloads for those there are.")
-        pods = [pod for pod in self._pods_of(namespace) if owner_of(pod)[1] == name]
-        answer = {
-            "workload": workload,
-            "node": await self._node_of(workload, read_duration(request, "duration", 60)),
-            "pods": [describe_pod(pod) for pod in pods],
-            "proxies": await self._proxies_of(pods),
-        }
-        return answer_json(answer)
 
     async def logs(self, request: web.Request) -> web.StreamResponse:
         """The last lines of one container, as text: at most 5000 of them, and at most 1 MiB.
@@ -83,32 +61,6 @@ class DetailHandlers:
     def _pods_of(self, namespace: str) -> list[Object]:
         pods = (pod for pod in self._inventory.objects("pods") if pod["metadata"].get("namespace") == namespace)
         return sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))
-
-    async def _node_of(self, workload: RegistryWorkload, duration_seconds: int) -> Node | None:
-        options = GraphOptions(
-            graph_type=GraphType.WORKLOAD,
-            namespaces=frozenset({workload.namespace}),
-            duration_seconds=duration_seconds,
-            timestamp=round(time.time(), 3),
-            idle=True,
-            services=False,
-        )
-        try:
-            series = await self._metrics.traffic(duration_seconds, options.timestamp)
-        except MetricsUnavailable:
-            return None
-        nodes = build_graph(series, self._inventory.registry(), options).nodes
-        wanted = workload.namespace, workload.name
-        return next((node for node in nodes if (node.namespace, node.workload) == wanted), None)
-
-    async def _proxies_of(self, pods: list[Object]) -> list[Object] | None:
-        entries = await self._control_plane.entries("syncz")
-        if entries is None:
-            return None
-        known = {str(entry.get("proxy", "")): entry for entry in entries}
-        names = [(pod["metadata"]["name"], pod["metadata"].get("namespace", "")) for pod in pods]
-        found = ((name, known.get(f"{name}.{namespace}")) for name, namespace in names)
-        return [_describe_proxy(name, entry) for name, entry in found if entry is not None]
 
 
 def _read_tail(request: web.Request) -> int:
@@ -146,13 +98,4 @@ def _describe_container(name: str, status: Object) -> Object:
         "restarts": status.get("restartCount", 0),
         "state": state,
         "reason": more.get("reason", ""),
-    }
-
-
-def _describe_proxy(pod: str, entry: Object) -> Object:
-    rejected = entry.get("rejected") or ()
-    return {
-        "pod": pod,
-        "synced": bool(entry.get("synced")),
-        "rejected": [{"name": item.get("name", ""), "reason": item.get("reason", "")} for item in rejected],
     }

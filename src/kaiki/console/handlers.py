@@ -50,7 +50,7 @@ class Handlers:
 
     async def graph(self, request: web.Request) -> web.Response:
         """The traffic graph of a window."""
-        options = _read_options(request, round(read_time(request, "at", time.time), 3))
+        options = read_options(request, round(read_time(request, "at", time.time), 3))
         graph = await self._build(options, read_count(request, "most"))
         return answer_json(msgspec.to_builtins(graph) | {"warnings": warnings_of(self._inventory)})
 
@@ -59,7 +59,7 @@ class Handlers:
         at = round(read_time(request, "at", time.time), 3)
         baseline = read_earlier(request, "baseline", at)
         # Compared without what is idle: the cluster's present inventory tells nothing of an earlier time.
-        moments = (structs.replace(_read_options(request, moment), idle=False) for moment in (baseline, at))
+        moments = (structs.replace(read_options(request, moment), idle=False) for moment in (baseline, at))
         before, after = await asyncio.gather(*map(self._build, moments))
         return answer_json(
             msgspec.to_builtins(compare_graphs(before, after)) | {"warnings": warnings_of(self._inventory)}
@@ -127,9 +127,9 @@ class Handlers:
         return web.Response(body=document, content_type="application/json")
 
 
-def _read_options(request: web.Request, timestamp: float) -> GraphOptions:
+def read_options(request: web.Request, timestamp: float) -> GraphOptions:
     return GraphOptions(
-        graph_type=_read_graph_type(request),
+        graph_type=read_graph_type(request),
         namespaces=read_names(request, "namespaces"),
         duration_seconds=read_duration(request, "duration", 60),
         timestamp=timestamp,
@@ -138,7 +138,7 @@ def _read_options(request: web.Request, timestamp: float) -> GraphOptions:
     )
 
 
-def _read_graph_type(request: web.Request) -> GraphType:
+def read_graph_type(request: web.Request) -> GraphType:
     text = request.query.get("graphType", GraphType.WORKLOAD.value)
     try:
         return GraphType(text)

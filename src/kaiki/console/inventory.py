@@ -8,7 +8,16 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any, Protocol
 
 from kaiki.console.errors import UnknownObject
-from kaiki.console.workloads import describe_configs, describe_services, describe_workloads, trim_pod
+from kaiki.console.workloads import (
+    ROOT_NAMESPACE,
+    SETTINGS_KEY,
+    SETTINGS_NAME,
+    describe_configs,
+    describe_services,
+    describe_tolerances,
+    describe_workloads,
+    trim_pod,
+)
 from kaiki.graph import Registry
 from kaiki.kube import resource
 from kaiki.kube.cache import Cache, CacheEvent, drop_managed_fields, running
@@ -49,6 +58,7 @@ _LISTED = (
     resource.LISTENER_SETS,
     resource.INGRESSES,
 )
+_SETTINGS_SECONDS = 5.0
 _CONFIGS_KEPT_SECONDS = 2.0
 """How long listed objects are shown to others who ask, so that ten open lists cost what one does."""
 
@@ -116,6 +126,7 @@ class WatchedInventory:
             for kind in _WATCHED
         }
         self._registry: Registry | None = None
+        self._settings = ""
         self._listed: tuple[float, asyncio.Task[list[Object]]] | None = None
         for cache in self._caches.values():
             cache.subscribe(self._forget)
@@ -123,8 +134,25 @@ class WatchedInventory:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keep watching while inside; does not wait for the first lists."""
-        async with running(*self._caches.values(), wait=False):
-            yield
+        settings = asyncio.create_task(self._follow_settings())
+        try:
+            async with running(*self._caches.values(), wait=False):
+                yield
+        finally:
+            settings.cancel()
+            await asyncio.gather(settings, return_exceptions=True)
+
+    async def _follow_settings(self) -> None:
+        """The console's own settings, looked at again now and then: one small object."""
+        while True:
+            try:
+                found = await self._client.find(resource.CONFIG_MAPS, SETTINGS_NAME, ROOT_NAMESPACE)
+                text = str(((found or {}).get("data") or {}).get(SETTINGS_KEY) or "")
+            except KubeError:
+                text = self._settings  # What was said last holds on.
+            if text != self._settings:
+                self._settings, self._registry = text, None
+            await asyncio.sleep(_SETTINGS_SECONDS)
 
     @property
     def ready(self) -> bool:
@@ -138,6 +166,7 @@ class WatchedInventory:
                 workloads=describe_workloads(self.objects("deployments"), self.objects("pods")),
                 services=describe_services(self.objects("services")),
                 configs=describe_configs(self.objects("virtualservices"), self.objects("destinationrules")),
+                tolerances=describe_tolerances(self._settings, self.objects("deployments"), self.objects("services")),
             )
         return self._registry
 

@@ -17,13 +17,14 @@ from kaiki.console.access import Access
 from kaiki.console.cardinality import CardinalityHandlers
 from kaiki.console.changes import ChangeHandlers
 from kaiki.console.control_plane import ControlPlaneClient
-from kaiki.console.details import DetailHandlers
+from kaiki.console.details import LogHandlers
 from kaiki.console.distribution import DistributionHandlers
 from kaiki.console.editing import EditingHandlers
 from kaiki.console.effective.handlers import EffectiveHandlers
 from kaiki.console.explaining import ExplainHandlers
 from kaiki.console.explaining_logged import LoggedHandlers
 from kaiki.console.handlers import Handlers
+from kaiki.console.health import HealthHandlers
 from kaiki.console.identity import Identities
 from kaiki.console.inventory import EmptyInventory, Inventory, WatchedInventory
 from kaiki.console.kiali import KialiHandlers
@@ -99,11 +100,12 @@ def build_application(
         middlewares=[build_protection(access, settings.allowed_hosts)], client_max_size=LARGEST_REQUEST_BYTES
     )
     application.add_routes(Handlers(settings, metrics, inventory).routes())
-    application.add_routes(DetailHandlers(metrics, inventory, control_plane).routes())
+    application.add_routes(LogHandlers(inventory).routes())
     application.add_routes(SummaryHandlers(metrics, inventory).routes())
     application.add_routes(SubjectHandlers(settings, metrics, inventory, control_plane).routes())
     application.add_routes(MeshHandlers(metrics, inventory, control_plane, traces).routes())
     application.add_routes(DistributionHandlers(inventory, control_plane).routes())
+    application.add_routes(HealthHandlers(metrics, inventory).routes())
     application.add_routes(EffectiveHandlers(inventory, control_plane).routes())
     application.add_routes(KialiHandlers(metrics, inventory).routes())
     application.add_routes(TraceHandlers(traces).routes())

@@ -88,7 +88,8 @@ def warnings_of(inventory: Inventory) -> list[dict[str, str]]:
         return [{"code": "noKubernetes", "message": "No Kubernetes API is used: only what has traffic is shown."}]
     if not inventory.ready:
         return [{"code": "kubernetesNotReady", "message": "The Kubernetes API has not answered yet."}]
-    return []
+    problems = inventory.registry().tolerances.problems
+    return [{"code": "tolerances", "message": "; ".join(problems)}] if problems else []
 
 
 class _View:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kaiki.graph import RegistryConfig, RegistryService, RegistryWorkload
+from kaiki.graph.tolerances import ANNOTATION, Tolerance, Tolerances, read_annotation, read_rules
 from kaiki.model.identity import workload_labels
 from kaiki.model.workload import REACHABLE_CONDITION
 
@@ -14,6 +15,8 @@ Object = dict[str, Any]
 
 PROXY_CONTAINER = "istio-proxy"
 ROOT_NAMESPACE = "istio-system"
+SETTINGS_NAME, SETTINGS_KEY = "kiali", "config.yaml"
+"""The ConfigMap in the root namespace with the console's own settings, and its key: where Kiali has them."""
 
 
 @dataclass(slots=True)
@@ -167,6 +170,34 @@ def _trim_container(status: Object) -> Object:
     return kept | {"state": state}
 
 
+def describe_tolerances(config: str, deployments: Iterable[Object], services: Iterable[Object]) -> Tolerances:
+    """How many errors are too many: from the console's `config.yaml`, and from annotations of workloads and services.
+
+    What cannot be read is left out and told in `problems`.
+    """
+    import yaml
+
+    problems: list[str] = []
+    try:
+        rules, found = read_rules(yaml.safe_load(config))
+        problems += [f"ConfigMap {ROOT_NAMESPACE}/{SETTINGS_NAME}: {one}" for one in found]
+    except yaml.YAMLError as error:
+        rules, place = (), f"ConfigMap {ROOT_NAMESPACE}/{SETTINGS_NAME}, {SETTINGS_KEY}"
+        problems.append(f"{place}: {' '.join(str(error).split())}")
+    annotated: dict[tuple[str, str, str], tuple[Tolerance, ...]] = {}
+    for kind, items in (("workload", deployments), ("service", services)):
+        for item in items:
+            for metadata in (item["metadata"], _spec(_spec(item).get("template") or {}, "metadata")):
+                text = (metadata.get("annotations") or {}).get(ANNOTATION)
+                if text is None:
+                    continue
+                try:
+                    annotated.setdefault((kind, *place_of(item)), read_annotation(str(text)))
+                except ValueError as error:
+                    problems.append(f"{kind} {'/'.join(place_of(item))}, annotation {ANNOTATION}: {error}")
+    return Tolerances(rules, annotated, tuple(problems))
+
+
 def describe_services(services: Iterable[Object]) -> tuple[RegistryService, ...]:
     """Services and their selectors."""
     return tuple(
@@ -192,8 +223,8 @@ def describe_configs(virtual_services: Iterable[Object], rules: Iterable[Object]
     return tuple(configs)
 
 
-def _spec(item: Object) -> Object:
-    return item.get("spec") or {}
+def _spec(item: Object, member: str = "spec") -> Object:
+    return item.get(member) or {}
 
 
 def _describe_config(kind: str, item: Object, hosts: Iterable[str], features: set[str]) -> RegistryConfig:

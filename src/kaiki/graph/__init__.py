@@ -5,7 +5,7 @@ TrafficSeries ─records─▶ Flow per (source, destination, service, protocol)
               ─enrich──▶ TrafficGraph with badges, health and idle nodes
 """
 
-from kaiki.graph.assemble import build_graph
+from kaiki.graph.assemble import build_graph, examine
 from kaiki.graph.model import Edge, GraphOptions, GraphType, Node, TrafficGraph
 from kaiki.graph.queries import traffic_queries
 from kaiki.graph.registry import Registry, RegistryConfig, RegistryService, RegistryWorkload
@@ -25,6 +25,7 @@ __all__ = [
     "TrafficGraph",
     "TrafficSeries",
     "build_graph",
+    "examine",
     "gather_histograms",
     "traffic_queries",
     "upper_bound",

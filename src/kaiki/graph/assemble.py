@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from kaiki.graph.enrich import DECORATIONS
-from kaiki.graph.health import conclude, judge_traffic, judge_workload
+from kaiki.graph.health import (
+    Examination,
+    check_replicas,
+    check_traffic,
+    conclude,
+    judge_traffic,
+    judge_workload,
+)
 from kaiki.graph.model import Edge, GraphOptions, GraphType, Node, NodeTraffic, NodeType, TrafficGraph
 from kaiki.graph.naming import Naming
 from kaiki.graph.records import SINK_SERVICES, Flow, FlowKey, ServiceName, Side, collect_flows
 from kaiki.graph.registry import Registry, RegistryWorkload
 from kaiki.graph.series import TrafficSeries
-from kaiki.graph.traffic import count_hosts, measure_flow, outcome_counts
+from kaiki.graph.tolerances import Tolerance
+from kaiki.graph.traffic import count_hosts, flagged_counts, measure_flow, outcome_counts
 
 EdgeKey = tuple[str, str, str]
 Sums = dict[str, dict[str, Flow]]
@@ -27,6 +35,74 @@ def build_graph(series: TrafficSeries, registry: Registry, options: GraphOptions
 
     With more than `most` nodes (0: any number), a coarser type is built instead: by app, else by namespace.
     """
+    draft, naming, options = _draw_all(series, registry, options, most)
+    members = _members(draft, naming, registry)
+    graph = TrafficGraph(
+        timestamp=options.timestamp,
+        duration_seconds=options.duration_seconds,
+        graph_type=options.graph_type,
+        nodes=tuple(
+            _finish_node(draft, node, members.get(node.id, ()), options.duration_seconds, registry)
+            for _, node in sorted(draft.nodes.items())
+        ),
+        edges=tuple(
+            _finish_edge(key, flow, options.duration_seconds, _tolerances_at(draft.nodes[key[1]], members, registry))
+            for key, flow in sorted(draft.edges.items())
+        ),
+    )
+    for decorate in DECORATIONS:
+        graph = decorate(graph, registry, members)
+    return graph
+
+
+def examine(series: TrafficSeries, registry: Registry, options: GraphOptions, wanted: str) -> Examination | None:
+    """Every check behind the health of one node or edge, by its id; None when the graph of these options has none."""
+    draft, naming, options = _draw_all(series, registry, options, 0)
+    members = _members(draft, naming, registry)
+    node = draft.nodes.get(wanted)
+    if node is not None:
+        tolerances, own = _tolerances_at(node, members, registry), members.get(node.id, ())
+        flows = {"inbound": draft.inbound.get(node.id, {}), "outbound": draft.outbound.get(node.id, {})}
+        checks = [
+            check
+            for direction, found in flows.items()
+            for check in check_traffic(direction, flagged_counts(found), tolerances)
+        ]
+        judged = () if node.type is NodeType.SERVICE else tuple(check_replicas(one) for one in own)
+        health = _finish_node(draft, node, own, options.duration_seconds, registry).health
+        return Examination(node.id, health, tuple(checks), judged, tuple(own))
+    for key, flow in draft.edges.items():
+        edge = _finish_edge(key, flow, options.duration_seconds, _tolerances_at(draft.nodes[key[1]], members, registry))
+        if edge.id == wanted:
+            tolerances = _tolerances_at(draft.nodes[key[1]], members, registry)
+            found_checks = check_traffic("edge", flagged_counts({key[2]: flow}), tolerances)
+            return Examination(edge.id, edge.health, found_checks, (), tuple(members.get(key[1], ())))
+    return None
+
+
+def _tolerances_at(
+    node: Node, members: Mapping[str, tuple[RegistryWorkload, ...]], registry: Registry
+) -> tuple[Tolerance, ...]:
+    """Those of a node: by an annotation on its object (of an app, on its workloads), a rule, or the defaults."""
+    kind, name = _KINDS_OF_NODE.get(node.type, ("", ""))
+    if not kind:
+        return registry.tolerances.of("", node.namespace, ())
+    others = [("workload", one.name) for one in members.get(node.id, ())] if kind == "app" else []
+    return registry.tolerances.of(kind, node.namespace, ((kind, getattr(node, name)), *others))
+
+
+_KINDS_OF_NODE = {
+    NodeType.WORKLOAD: ("workload", "workload"),
+    NodeType.GATEWAY: ("workload", "workload"),
+    NodeType.APP: ("app", "app"),
+    NodeType.SERVICE: ("service", "service"),
+}
+
+
+def _draw_all(
+    series: TrafficSeries, registry: Registry, options: GraphOptions, most: int
+) -> tuple[_Draft, Naming, GraphOptions]:
+    """The sums of the graph, how its nodes are named, and its type, which may be coarser than the asked one."""
     flows = {
         key: flow
         for key, flow in collect_flows(series, options.idle_edges).items()
@@ -43,20 +119,7 @@ def build_graph(series: TrafficSeries, registry: Registry, options: GraphOptions
             _add_idle(draft, naming, registry, options)
         if not most or len(draft.nodes) <= most:
             break
-    members = _members(draft, naming, registry)
-    graph = TrafficGraph(
-        timestamp=options.timestamp,
-        duration_seconds=options.duration_seconds,
-        graph_type=options.graph_type,
-        nodes=tuple(
-            _finish_node(draft, node, members.get(node.id, ()), options.duration_seconds)
-            for _, node in sorted(draft.nodes.items())
-        ),
-        edges=tuple(_finish_edge(key, flow, options.duration_seconds) for key, flow in sorted(draft.edges.items())),
-    )
-    for decorate in DECORATIONS:
-        graph = decorate(graph, registry, members)
-    return graph
+    return draft, naming, options
 
 
 class _Draft:
@@ -128,11 +191,15 @@ def _members(draft: _Draft, naming: Naming, registry: Registry) -> dict[str, tup
     return {node_id: tuple(workloads) for node_id, workloads in found.items()}
 
 
-def _finish_node(draft: _Draft, node: Node, members: Iterable[RegistryWorkload], duration_seconds: int) -> Node:
+def _finish_node(
+    draft: _Draft, node: Node, members: Iterable[RegistryWorkload], duration_seconds: int, registry: Registry
+) -> Node:
     inbound, outbound = draft.inbound.get(node.id, {}), draft.outbound.get(node.id, {})
+    members = tuple(members)
+    tolerances = _tolerances_at(node, {node.id: members}, registry)
     reasons = [
-        *judge_traffic("inbound", outcome_counts(inbound)),
-        *judge_traffic("outbound", outcome_counts(outbound)),
+        *judge_traffic("inbound", outcome_counts(inbound), tolerances),
+        *judge_traffic("outbound", outcome_counts(outbound), tolerances),
     ]
     if node.type is not NodeType.SERVICE:
         reasons += [reason for workload in members for reason in judge_workload(workload)]
@@ -149,7 +216,7 @@ def _finish_node(draft: _Draft, node: Node, members: Iterable[RegistryWorkload],
     )
 
 
-def _finish_edge(key: EdgeKey, flow: Flow, duration_seconds: int) -> Edge:
+def _finish_edge(key: EdgeKey, flow: Flow, duration_seconds: int, tolerances: tuple[Tolerance, ...]) -> Edge:
     source, target, protocol = key
     traffic = measure_flow({protocol: flow}, duration_seconds)
     return Edge(
@@ -160,6 +227,6 @@ def _finish_edge(key: EdgeKey, flow: Flow, duration_seconds: int) -> Edge:
         source_principals=tuple(sorted(flow.source_principals)),
         destination_principals=tuple(sorted(flow.destination_principals)),
         hosts=count_hosts(flow),
-        health=conclude(judge_traffic("edge", outcome_counts({protocol: flow})), traffic=True),
+        health=conclude(judge_traffic("edge", outcome_counts({protocol: flow}), tolerances), traffic=True),
         **{name: getattr(traffic, name) for name in traffic.__struct_fields__},
     )

@@ -1,67 +1,134 @@
-"""Health: every colour has numbers behind it. The thresholds are those the field's users know."""
+"""Health: every colour has numbers behind it, and the tolerances those are held against."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from kaiki.graph.model import Health, HealthStatus, Reason
 from kaiki.graph.registry import RegistryWorkload
+from kaiki.graph.tolerances import DEFAULTS, Tolerance, classify
 
+__all__ = ["Check", "Examination", "check_traffic", "classify", "conclude", "judge_traffic", "judge_workload"]
 _ORDER = list(HealthStatus)
 
 
-@dataclass(frozen=True, slots=True)
-class Threshold:
-    """Above `degraded` (a share, exclusive) is degraded; from `failure` on is failure."""
+class Outcome(msgspec.Struct, frozen=True, rename="camel"):
+    """So many requests that ended with this code, for this reason of Envoy's (`-`: none)."""
 
+    protocol: str
+    code: str
+    flags: str
+    count: float
+
+
+class Check(msgspec.Struct, frozen=True, rename="camel"):
+    """One tolerance held against the numbers. `name` is that of the default, or `configured`; `code`, `protocol` and
+    `applies_to` are its patterns, `direction` what was looked at. Shares are 0 to 1; `share` is null without requests.
+    """
+
+    name: str
+    source: str
+    code: str
+    protocol: str
+    applies_to: str
+    direction: str
     degraded: float
     failure: float
+    status: HealthStatus
+    requests: float
+    errors: float
+    share: float | None
+    outcomes: tuple[Outcome, ...] = ()
 
 
-THRESHOLDS: Mapping[str, Threshold] = {
-    "http5xx": Threshold(degraded=0.0, failure=0.1),
-    "noResponse": Threshold(degraded=0.0, failure=0.1),
-    "grpc": Threshold(degraded=0.0, failure=0.1),
-    "http4xx": Threshold(degraded=0.1, failure=0.2),
-}
+class ReplicaCheck(msgspec.Struct, frozen=True, rename="camel"):
+    """The replicas of one workload, wanted and there."""
+
+    namespace: str
+    name: str
+    desired: int
+    available: int
+    status: HealthStatus
 
 
-def classify(protocol: str, code: str) -> str | None:
-    """The threshold that counts this response code, or None for a success.
+class Examination(msgspec.Struct, frozen=True, rename="camel"):
+    """Why a node or an edge has its health: every check, also those that found nothing."""
 
-    gRPC codes are 1 to 16; a gRPC request may also end with an HTTP code. Code 0 over HTTP is a request without a
-    response.
-    """
-    if protocol == "grpc" and len(code) < 3:
-        return "grpc" if code != "0" else None
-    if code == "0":
-        return "noResponse"
-    if code.startswith("5"):
-        return "http5xx"
-    return "http4xx" if code.startswith("4") else None
+    id: str
+    health: Health
+    checks: tuple[Check, ...]
+    replicas: tuple[ReplicaCheck, ...]
+    workloads: tuple[RegistryWorkload, ...]
 
 
-def judge_traffic(direction: str, counts: Mapping[tuple[str, str], float]) -> tuple[Reason, ...]:
-    """Reasons from request counts by (protocol, code)."""
+Outcomes = Mapping[tuple[str, str, str], float]
+"""Requests by protocol, code and flags."""
+
+
+def check_traffic(direction: str, counts: Outcomes, tolerances: tuple[Tolerance, ...] = DEFAULTS) -> tuple[Check, ...]:
+    """Every tolerance that looks at a direction, held against what went there."""
     total = sum(counts.values())
-    if total <= 0:
-        return ()
-    errors: dict[str, float] = {}
-    for (protocol, code), count in counts.items():
-        if kind := classify(protocol, code):
-            errors[kind] = errors.get(kind, 0.0) + count
-    reasons = (_judge_share(direction, kind, count / total) for kind, count in sorted(errors.items()))
-    return tuple(reason for reason in reasons if reason is not None)
+    return tuple(_check(one, direction, counts, total) for one in tolerances if one.looks_at(direction))
 
 
-def _judge_share(direction: str, kind: str, share: float) -> Reason | None:
-    threshold = THRESHOLDS[kind]
-    share = float(f"{share:.9g}")
-    if share >= threshold.failure:
-        return Reason(kind, direction, HealthStatus.FAILURE, share, threshold.failure)
-    at_threshold = share > threshold.degraded or (threshold.degraded > 0 and share == threshold.degraded)
-    return Reason(kind, direction, HealthStatus.DEGRADED, share, threshold.degraded) if at_threshold else None
+def _check(tolerance: Tolerance, direction: str, counts: Outcomes, total: float) -> Check:
+    found = {key: count for key, count in counts.items() if count > 0 and tolerance.counts(key[0], key[1])}
+    errors = sum(found.values())
+    share = float(f"{errors / total:.9g}") if total > 0 else None
+    return Check(
+        name=tolerance.name,
+        source=tolerance.source,
+        code=tolerance.code,
+        protocol=tolerance.protocol,
+        applies_to=tolerance.direction,
+        direction=direction,
+        degraded=tolerance.degraded,
+        failure=tolerance.failure,
+        status=HealthStatus.IDLE if share is None else _judge(tolerance, share),
+        requests=_tidy(total),
+        errors=_tidy(errors),
+        share=share,
+        outcomes=tuple(
+            Outcome(*key, _tidy(count)) for key, count in sorted(found.items(), key=lambda item: (-item[1], item[0]))
+        ),
+    )
+
+
+def _judge(tolerance: Tolerance, share: float) -> HealthStatus:
+    if share >= tolerance.failure:
+        return HealthStatus.FAILURE
+    above = share > tolerance.degraded or (tolerance.degraded > 0 and share == tolerance.degraded)
+    return HealthStatus.DEGRADED if above else HealthStatus.HEALTHY
+
+
+def _tidy(value: float) -> float:
+    return float(f"{value:.9g}")
+
+
+def judge_traffic(
+    direction: str, counts: Mapping[tuple[str, str], float], tolerances: tuple[Tolerance, ...] = DEFAULTS
+) -> tuple[Reason, ...]:
+    """Reasons from request counts by (protocol, code)."""
+    by_flag = {(protocol, code, ""): count for (protocol, code), count in counts.items()}
+    return reasons_of(check_traffic(direction, by_flag, tolerances))
+
+
+def reasons_of(checks: Iterable[Check]) -> tuple[Reason, ...]:
+    """The checks that found too many errors."""
+    return tuple(
+        Reason(
+            code=one.name,
+            direction=one.direction,
+            status=one.status,
+            value=one.share or 0.0,
+            threshold=one.failure if one.status is HealthStatus.FAILURE else one.degraded,
+            pattern=one.code if one.name == "configured" else "",
+        )
+        for one in checks
+        if one.status in (HealthStatus.DEGRADED, HealthStatus.FAILURE)
+    )
 
 
 def judge_workload(workload: RegistryWorkload) -> tuple[Reason, ...]:
@@ -76,6 +143,18 @@ def judge_workload(workload: RegistryWorkload) -> tuple[Reason, ...]:
     else:
         return ()
     return (Reason("replicas", "workload", status, float(available), float(desired)),)
+
+
+def check_replicas(workload: RegistryWorkload) -> ReplicaCheck:
+    """The same, also where nothing is missing."""
+    found = judge_workload(workload)
+    return ReplicaCheck(
+        workload.namespace,
+        workload.name,
+        workload.desired_replicas,
+        workload.available_replicas,
+        found[0].status if found else HealthStatus.HEALTHY,
+    )
 
 
 def conclude(reasons: Iterable[Reason], *, traffic: bool) -> Health:

@@ -58,8 +58,9 @@ class GraphOptions(msgspec.Struct, frozen=True):
 class Reason(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """Why a health status was given: the measured value beside the threshold that it passed.
 
-    `code` is http5xx, http4xx, grpc, noResponse or replicas; `direction` is inbound, outbound, edge or workload. Ratios
-    are 0 to 1; for replicas, `value` is what is available and `threshold` what is wanted.
+    `code` is http5xx, http4xx, grpc, noResponse, replicas, or configured (of the codes in `pattern`); `direction` is
+    inbound, outbound, edge or workload. Ratios are 0 to 1; for replicas, `value` is what is
+    available and `threshold` what is wanted.
     """
 
     code: str
@@ -67,6 +68,7 @@ class Reason(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     status: HealthStatus
     value: float
     threshold: float
+    pattern: str = ""
 
 
 class Health(msgspec.Struct, frozen=True, rename="camel"):

@@ -6,6 +6,8 @@ from functools import cached_property
 
 import msgspec
 
+from kaiki.graph.tolerances import Tolerances
+
 
 class RegistryWorkload(msgspec.Struct, frozen=True, rename="camel"):
     """One workload: what its pods' owner wants and has. `sidecar` is true when every running pod has a proxy.
@@ -54,6 +56,7 @@ class Registry(msgspec.Struct, frozen=True, dict=True):
     workloads: tuple[RegistryWorkload, ...] = ()
     services: tuple[RegistryService, ...] = ()
     configs: tuple[RegistryConfig, ...] = ()
+    tolerances: Tolerances = Tolerances()
 
     @cached_property
     def workload_index(self) -> dict[tuple[str, str], RegistryWorkload]:

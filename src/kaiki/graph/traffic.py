@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kaiki.graph.health import classify
 from kaiki.graph.histogram import observation_count, quantiles
 from kaiki.graph.model import Traffic
 from kaiki.graph.records import Flow
+from kaiki.graph.tolerances import classify
 
 QUIET = Traffic(
     requests_per_second=0.0,
@@ -26,6 +26,15 @@ def outcome_counts(flows: Mapping[str, Flow]) -> dict[tuple[str, str], float]:
         for (code, _), count in flow.codes.items():
             counts[protocol, code] = counts.get((protocol, code), 0.0) + count
     return counts
+
+
+def flagged_counts(flows: Mapping[str, Flow]) -> dict[tuple[str, str, str], float]:
+    """Request counts by (protocol, response code, flags), from flows by protocol."""
+    return {
+        (protocol, code, flags): count
+        for protocol, flow in flows.items()
+        for (code, flags), count in flow.codes.items()
+    }
 
 
 def measure_flow(flows: Mapping[str, Flow], duration_seconds: int) -> Traffic:

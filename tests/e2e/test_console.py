@@ -466,6 +466,44 @@ def test_what_a_proxy_has_in_force(busy: Mesh, page: Page) -> None:
     assert "outbound|9080||reviews" in text and "private_key" not in text
 
 
+TOLERANT = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "kiali", "namespace": "istio-system"},
+    "data": {
+        "config.yaml": "health_config: {rate: [{namespace: default, kind: workload, name: productpage-.*,"
+        " tolerance: [{code: 5XX, degraded: 90, failure: 95, protocol: http, direction: .*}]}]}"
+    },
+}
+
+
+def test_why_it_is_red_and_with_other_tolerances_green(busy: Mesh, page: Page) -> None:
+    address = f"{busy.environment['KAIKI_CONSOLE_URL']}/graph?namespaces=default&node={PRODUCTPAGE}"
+    busy.kubectl("apply", "-f", "-", given=json.dumps(DETAILS_ABORT))
+    try:
+        page.goto(address)
+        page.get_by_role("button", name="productpage v1: Failure: why?").click()
+        dialog = page.get_by_role("dialog")
+        row = dialog.get_by_role("row").filter(has_text="Server errors (5xx) outbound")
+        expect(row).to_contain_text("Failure")
+        expect(row).to_contain_text("from 10%")
+        expect(row).to_contain_text("default")
+        expect(dialog).to_contain_text("Errors by code")
+        expect(dialog.get_by_role("link", name="All of them in the request log")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+
+        busy.kubectl("apply", "-f", "-", given=json.dumps(TOLERANT))
+        page.goto(address)
+        page.get_by_role("button", name="productpage v1: Healthy: why?").click()
+        row = page.get_by_role("dialog").get_by_role("row").filter(has_text="Codes 5XX outbound")
+        expect(row).to_contain_text("configuration")
+        expect(row).to_contain_text("from 95%")
+    finally:
+        busy.kubectl("delete", "configmap", "-n", "istio-system", "kiali", "--ignore-not-found")
+        busy.kubectl("delete", "virtualservice", "details-abort")
+
+
 def test_korean(busy: Mesh, browser: Browser) -> None:
     context = browser.new_context(locale="ko-KR")
     page = context.new_page()

@@ -13,6 +13,8 @@ export type Traffic = Schemas["Traffic"];
 export type Health = Schemas["Health"];
 export type HealthStatus = Schemas["HealthStatus"];
 export type Reason = Schemas["Reason"];
+export type HealthDetails = Schemas["HealthDetails"];
+export type HealthCheck = Schemas["HealthCheck"];
 export type Plot = Schemas["Plot"];
 export type Namespaces = Schemas["Namespaces"];
 export type Workloads = Schemas["Workloads"];
@@ -150,6 +152,18 @@ export const deleteObject = ({ apiVersion, kind, namespace, name }: Place, resou
 export const fetchChanges = (filters: Record<string, string | number | undefined>, signal?: AbortSignal): Promise<Schemas["ConfigChanges"]> =>
   get("/api/changes", filters, signal);
 export const fetchChange = (id: string, signal?: AbortSignal): Promise<ChangeDetails> => get(`/api/changes/${id}`, {}, signal);
+
+interface HealthQuery {
+  at: number | null;
+  durationSeconds: number;
+  graphType?: string;
+  services?: boolean;
+  namespaces?: readonly string[];
+}
+
+/** Why a node or an edge has its health, in the graph that is drawn so. */
+export const fetchHealth = (kind: "node" | "edge", id: string, { at, durationSeconds, namespaces, graphType, services }: HealthQuery, signal?: AbortSignal): Promise<HealthDetails> =>
+  get("/api/health", { [kind]: id, duration: `${durationSeconds}s`, at: at ?? undefined, graphType, services, namespaces: namespaces?.join(",") }, signal);
 
 export const fetchRequests = (filters: Record<string, string | number | undefined>, signal?: AbortSignal): Promise<LoggedRequests> =>
   get("/api/requests", filters, signal);

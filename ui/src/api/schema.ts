@@ -470,84 +470,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/workloads/{namespace}/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One workload: health, traffic, pods, state of its proxies */
-        get: {
-            parameters: {
-                query?: {
-                    /** @description The window. Default 60s. */
-                    duration?: string;
-                };
-                header?: never;
-                path: {
-                    namespace: string;
-                    name: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description The answer. `node` is null without the metrics store, `proxies` without the control plane. */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["WorkloadDetails"];
-                    };
-                };
-                /** @description A parameter is wrong. */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Failure"];
-                    };
-                };
-                /** @description Not logged in. */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Failure"];
-                    };
-                };
-                /** @description Not there. */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Failure"];
-                    };
-                };
-                /** @description The metrics store does not answer. */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Failure"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/logs": {
         parameters: {
             query?: never;
@@ -2034,6 +1956,93 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Why a node or an edge has its health: every tolerance held against the numbers */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description A node's id; this or an edge. */
+                    node?: string;
+                    /** @description An edge's id. */
+                    edge?: string;
+                    /** @description The graph's type the id is of. By default told from the id. */
+                    graphType?: string;
+                    /** @description Whether the graph has service nodes. */
+                    services?: string;
+                    /** @description Comma-separated; absent or empty means all. */
+                    namespaces?: string;
+                    /** @description The window. Default 60s. */
+                    duration?: string;
+                    /** @description Its end. Default now. */
+                    at?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["HealthDetails"];
+                    };
+                };
+                /** @description A parameter is wrong. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Not logged in. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description No such node or edge at that time. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The metrics store does not answer. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2183,8 +2192,9 @@ export interface components {
          * Reason
          * @description Why a health status was given: the measured value beside the threshold that it passed.
          *
-         *         `code` is http5xx, http4xx, grpc, noResponse or replicas; `direction` is inbound, outbound, edge or workload. Ratios
-         *         are 0 to 1; for replicas, `value` is what is available and `threshold` what is wanted.
+         *         `code` is http5xx, http4xx, grpc, noResponse, replicas, or configured (of the codes in `pattern`); `direction` is
+         *         inbound, outbound, edge or workload. Ratios are 0 to 1; for replicas, `value` is what is
+         *         available and `threshold` what is wanted.
          */
         Reason: {
             code: string;
@@ -2192,6 +2202,7 @@ export interface components {
             status: components["schemas"]["HealthStatus"];
             value: number;
             threshold: number;
+            pattern?: string;
         };
         /**
          * RegistryWorkload
@@ -2316,20 +2327,6 @@ export interface components {
             containers: components["schemas"]["Container"][];
             /** @description Ports that are open on the pod's loopback only, so that nobody else reaches them. */
             loopbackPorts: number[];
-        };
-        ProxyState: {
-            pod: string;
-            synced: boolean;
-            rejected: {
-                name: string;
-                reason: string;
-            }[];
-        };
-        WorkloadDetails: {
-            workload: components["schemas"]["RegistryWorkload"];
-            node: components["schemas"]["Node"] | null;
-            pods: components["schemas"]["Pod"][];
-            proxies: components["schemas"]["ProxyState"][] | null;
         };
         Me: {
             user: string | null;
@@ -2992,6 +2989,61 @@ export interface components {
             explanation: components["schemas"]["Explanation"] | null;
             /** @description Why the request cannot be walked through today's configuration; empty if it can, or if it came in. */
             unknown: string;
+        };
+        /**
+         * Check
+         * @description One tolerance held against the numbers. `name` is that of the default, or `configured`; `code`, `protocol` and
+         *         `applies_to` are its patterns, `direction` what was looked at. Shares are 0 to 1; `share` is null without requests.
+         */
+        HealthCheck: {
+            name: string;
+            source: string;
+            code: string;
+            protocol: string;
+            appliesTo: string;
+            direction: string;
+            degraded: number;
+            failure: number;
+            status: components["schemas"]["HealthStatus"];
+            requests: number;
+            errors: number;
+            share: number | null;
+            outcomes: components["schemas"]["Outcome"][];
+        };
+        /**
+         * Outcome
+         * @description So many requests that ended with this code, for this reason of Envoy's (`-`: none).
+         */
+        Outcome: {
+            protocol: string;
+            code: string;
+            flags: string;
+            count: number;
+        };
+        /**
+         * ReplicaCheck
+         * @description The replicas of one workload, wanted and there.
+         */
+        ReplicaCheck: {
+            namespace: string;
+            name: string;
+            desired: number;
+            available: number;
+            status: components["schemas"]["HealthStatus"];
+        };
+        HealthDetails: {
+            id: string;
+            timestamp: number;
+            durationSeconds: number;
+            health: components["schemas"]["Health"];
+            checks: components["schemas"]["HealthCheck"][];
+            replicas: components["schemas"]["ReplicaCheck"][];
+            workloads: {
+                namespace: string;
+                name: string;
+            }[];
+            traceServices: string[];
+            warnings: components["schemas"]["Warning"][];
         };
     };
     responses: never;

@@ -1,6 +1,7 @@
 /** Every text of the UI, in both languages. The type makes a missing translation a compile error. */
 
 import { enExplain, koExplain } from "./explainTexts";
+import { enHealth, koHealth } from "./healthTexts";
 import { enPages, koPages } from "./pageTexts";
 import { enProxy, koProxy } from "./proxyTexts";
 
@@ -8,6 +9,7 @@ export const en = {
   ...enPages,
   ...enExplain,
   ...enProxy,
+  ...enHealth,
   graph: "Graph",
   workloads: "Workloads",
   services: "Services",
@@ -373,6 +375,7 @@ export const ko: Record<TextKey, string> = {
   ...koPages,
   ...koExplain,
   ...koProxy,
+  ...koHealth,
   graph: "그래프",
   workloads: "워크로드",
   services: "서비스",

@@ -5,9 +5,9 @@ import { Link, useParams } from "react-router";
 import { fetchDetails, type SubjectDetails, type SubjectKind } from "../../api/pages";
 import { useText } from "../../app/language";
 import "../../app/pages.css";
-import { HealthLabel } from "../../shared/health";
 import { Icon } from "../../shared/icons";
 import { DataState, Freshness } from "../../shared/states";
+import { HealthButton, HealthScopeContext } from "../health/HealthButton";
 import { TimeMenu } from "../graph/TimeMenu";
 import { detailsAddress } from "../overview/words";
 import { ConfigTab } from "./ConfigTab";
@@ -35,6 +35,7 @@ export default function DetailPage({ kind }: { kind: SubjectKind }) {
     document.title = `${name} · Kaiki`;
   }, [name]);
   return (
+    <HealthScopeContext value={{ at: data?.timestamp ?? at, durationSeconds, graphType: kind }}>
     <div className="list-page">
       <header className="list-head detail-head">
         <div className="detail-title">
@@ -43,7 +44,7 @@ export default function DetailPage({ kind }: { kind: SubjectKind }) {
           </p>
           <h1>
             {name} {data !== undefined && kind === "workload" && data.workloads[0]?.version !== undefined && data.workloads[0].version !== "" && <span className="pill">{data.workloads[0].version}</span>}{" "}
-            {data?.node !== undefined && data.node !== null && <HealthLabel status={data.node.health.status} measured={data.measured} />}
+            {data?.node !== undefined && data.node !== null && <HealthButton status={data.node.health.status} measured={data.measured} kind="node" id={data.node.id} name={name} />}
           </h1>
         </div>
         <div className="list-tools">
@@ -77,6 +78,7 @@ export default function DetailPage({ kind }: { kind: SubjectKind }) {
         </div>
       )}
     </div>
+    </HealthScopeContext>
   );
 }
 

@@ -10,7 +10,7 @@ import type { DetailAddress } from "./useDetailAddress";
 
 const ROOT_NAMESPACE = "istio-system";
 
-export function TrafficTab({ data: { node, measured, kind, namespace }, address: { at, durationSeconds } }: { data: SubjectDetails; address: DetailAddress }) {
+export function TrafficTab({ data: { node, measured, kind, namespace, name }, address: { at, durationSeconds } }: { data: SubjectDetails; address: DetailAddress }) {
   const t = useText();
   // Objects of other namespaces seldom matter here, and in a large mesh there is always one that changes.
   const marked = useMemo(() => [namespace, ROOT_NAMESPACE], [namespace]);
@@ -18,7 +18,7 @@ export function TrafficTab({ data: { node, measured, kind, namespace }, address:
   const directions = kind === "service" && node.type === "service" ? (["inbound"] as const) : (["inbound", "outbound"] as const);
   return (
     <>
-      <Verdict health={node.health} traffic={[node.traffic.inbound, node.traffic.outbound]} />
+      <Verdict health={node.health} traffic={[node.traffic.inbound, node.traffic.outbound]} kind="node" id={node.id} name={name} />
       <div className="columns">
         {directions.map((direction) => {
           const traffic = node.traffic[direction];

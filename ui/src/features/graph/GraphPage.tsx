@@ -9,6 +9,7 @@ import { focusOn, hideFound, tryFind } from "../../domain/shown";
 import { FailureBanner } from "../../shared/failure";
 import { FirstVisit } from "./FirstVisit";
 import { GraphCanvas } from "./GraphCanvas";
+import { HealthScopeContext } from "../health/HealthButton";
 import { GraphTable } from "./GraphTable";
 import { Legend } from "./Legend";
 import { ComparisonSummary } from "./ComparisonSummary";
@@ -86,6 +87,7 @@ export function GraphPage() {
           </button>
         </p>
       )}
+      <HealthScopeContext value={{ at: graph?.timestamp ?? at, durationSeconds, graphType: graph?.graphType ?? graphType, services, namespaces }}>
       <div className={`stage${failure !== null ? " stale" : ""}`}>
         <Stage graph={graph} failed={failure !== null} pending={layout === null && address.view === "graph"}>
           {graph !== undefined && whole?.nodes.length === 0 && <FirstVisit address={address} change={change} />}
@@ -105,6 +107,7 @@ export function GraphPage() {
           </Suspense>
         )}
       </div>
+      </HealthScopeContext>
       {graph !== undefined && (
         <footer className="status">
           <span>{t("summary.nodes", { nodes: graph.nodes.length, edges: graph.edges.length })}</span>

@@ -4,7 +4,7 @@ import { useText } from "../../app/language";
 import type { Selection } from "../../domain/address";
 import { formatMilliseconds, formatShare } from "../../domain/format";
 import type { Finder } from "../../domain/find";
-import { HealthLabel } from "../../shared/health";
+import { HealthButton } from "../health/HealthButton";
 import { changeText, mainKind } from "./changes";
 import { bytesText, fullName, rateText } from "./words";
 
@@ -48,7 +48,7 @@ export function GraphTable({ graph, finder, selection, onSelect }: Properties) {
           {edges.map((edge) => (
             <tr key={edge.id} className={selection?.id === edge.id ? "selected" : ""}>
               <td>
-                <HealthLabel status={edge.health.status} />
+                <HealthButton status={edge.health.status} kind="edge" id={edge.id} name={[nodes.get(edge.source), nodes.get(edge.target)].map((node) => (node === undefined ? "" : fullName(node, t))).join(" → ")} />
               </td>
               <td>
                 <NodeLink node={nodes.get(edge.source)} onSelect={onSelect} />
@@ -73,7 +73,7 @@ export function GraphTable({ graph, finder, selection, onSelect }: Properties) {
           {lonely.map((node) => (
             <tr key={node.id}>
               <td>
-                <HealthLabel status={node.health.status} />
+                <HealthButton status={node.health.status} kind="node" id={node.id} name={fullName(node, t)} />
               </td>
               <td>
                 <NodeLink node={node} onSelect={onSelect} />

@@ -97,7 +97,7 @@ function NodeDetails({ graph, node, onSelect, until, focus, change }: NodeProper
         )}
       </header>
       <Nearer node={node} focus={focus} change={change} />
-      <Verdict health={node.health} traffic={[inbound, outbound]} />
+      <Verdict health={node.health} traffic={[inbound, outbound]} kind="node" id={node.id} name={fullName(node, t)} />
       <Explanation node={node} graph={graph} />
       {node.badges.length > 0 && (
         <ul className="badges">
@@ -179,7 +179,7 @@ function EdgeDetails({ graph, edge, onSelect, until }: EdgeProperties) {
           {link(source)} <Icon name="arrow" size={18} /> {link(target)}
         </h2>
       </header>
-      <Verdict health={edge.health} traffic={[edge]} />
+      <Verdict health={edge.health} traffic={[edge]} kind="edge" id={edge.id} name={[source, target].map((node) => (node === undefined ? "" : fullName(node, t))).join(" → ")} />
       {target !== undefined && <Explanation node={target} graph={graph} />}
       {source?.type === "unknown" && <Explanation node={source} graph={graph} />}
       <p className={`security${ratio === null ? " unsure" : ratio < 1 ? " open" : ""}`}>

@@ -4,10 +4,9 @@ import type { Summary } from "../../api/pages";
 import { useText } from "../../app/language";
 import { formatMilliseconds, formatShare } from "../../domain/format";
 import type { ListAddress } from "../../domain/list";
-import { HealthLabel } from "../../shared/health";
 import { Icon } from "../../shared/icons";
 import { injectionText } from "./columns";
-import { FindingCell, MutualTlsCell, RateCell } from "./words";
+import { FindingCell, HealthCell, MutualTlsCell, RateCell } from "./words";
 
 const ORDER = ["failure", "degraded", "notReady", "healthy", "idle"] as const;
 
@@ -34,7 +33,7 @@ function NamespaceCard({ item, address, measured }: { item: Summary; address: Li
         <h2>
           <Link to={`/workloads?namespace=${name}${time}`}>{item.name}</Link>
         </h2>
-        <HealthLabel status={item.health.status} measured={measured} />
+        <HealthCell item={item} by="namespace" measured={measured} />
       </header>
       <dl className="numbers">
         <div>

@@ -11,6 +11,7 @@ import { Choice } from "../../shared/Choice";
 import { Icon } from "../../shared/icons";
 import { SortTable } from "../../shared/SortTable";
 import { DataState, Freshness } from "../../shared/states";
+import { HealthScopeContext } from "../health/HealthButton";
 import { TimeMenu } from "../graph/TimeMenu";
 import { useColumns } from "./columns";
 import { EmptyMesh } from "./EmptyMesh";
@@ -95,7 +96,9 @@ export default function SummaryPage({ by }: { by: ListKind }) {
           {cards ? (
             <NamespaceCards items={sortBy(shown, severity, true)} address={address} measured={data.measured} />
           ) : shown.length > 0 ? (
-            <ListTable by={by} items={shown} measured={data.measured} title={title} sort={address.sort} onSort={(sort) => change({ sort })} />
+            <HealthScopeContext value={{ at: data.timestamp, durationSeconds: data.durationSeconds, graphType: by }}>
+              <ListTable by={by} items={shown} measured={data.measured} title={title} sort={address.sort} onSort={(sort) => change({ sort })} />
+            </HealthScopeContext>
           ) : null}
           {shown.length === 0 && !(empty && data.items.length === 0) && (
             <p className="page-note">

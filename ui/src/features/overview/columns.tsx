@@ -4,9 +4,8 @@ import { Link } from "react-router";
 import type { ListKind, Summary } from "../../api/pages";
 import { useText, type Translate } from "../../app/language";
 import { severity } from "../../domain/list";
-import { HealthLabel } from "../../shared/health";
 import type { Column } from "../../shared/SortTable";
-import { detailsAddress, ErrorCell, FindingCell, InjectionCell, LatencyCell, MutualTlsCell, RateCell } from "./words";
+import { detailsAddress, ErrorCell, FindingCell, HealthCell, InjectionCell, LatencyCell, MutualTlsCell, RateCell } from "./words";
 
 export function useColumns(by: ListKind, measured: boolean): Column<Summary>[] {
   const t = useText();
@@ -14,7 +13,7 @@ export function useColumns(by: ListKind, measured: boolean): Column<Summary>[] {
 }
 
 function columnsOf(by: ListKind, measured: boolean, t: Translate): Column<Summary>[] {
-  const health: Column<Summary> = { key: "health", label: t("health"), value: severity, number: false, cell: (item) => <HealthLabel status={item.health.status} measured={measured} /> };
+  const health: Column<Summary> = { key: "health", label: t("health"), value: severity, number: false, cell: (item) => <HealthCell item={item} by={by} measured={measured} /> };
   const name: Column<Summary> = {
     key: "name",
     label: t("name"),

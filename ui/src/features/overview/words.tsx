@@ -3,8 +3,10 @@ import { Link } from "react-router";
 import type { ListKind, Rates, Summary } from "../../api/pages";
 import { useText } from "../../app/language";
 import { formatBytes, formatMilliseconds, formatShare } from "../../domain/format";
+import { HealthLabel } from "../../shared/health";
 import { Icon } from "../../shared/icons";
 import { rateText } from "../graph/words";
+import { HealthButton } from "../health/HealthButton";
 
 export const detailsAddress = (kind: string, namespace: string, name: string) =>
   `/${kind === "service" ? "services" : kind === "app" ? "apps" : "workloads"}/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`;
@@ -20,6 +22,17 @@ export function RateCell({ rates }: { rates: Rates | null }) {
 export function ErrorCell({ rates }: { rates: Rates | null }) {
   const share = rates?.errorRatio ?? null;
   return <span className={share === null ? "soft" : share > 0 ? "bad" : undefined}>{formatShare(share)}</span>;
+}
+
+/** A namespace is as its worst app: that is where the reasons are. */
+export function HealthCell({ item, by, measured }: { item: Summary; by: ListKind; measured: boolean }) {
+  if (by !== "namespace") return <HealthButton status={item.health.status} measured={measured} kind="node" id={item.id} name={item.name} />;
+  const worst = measured && item.health.status !== "idle" ? `&health=${item.health.status}` : "";
+  return (
+    <Link className="health-link" to={`/apps?namespace=${encodeURIComponent(item.name)}${worst}`}>
+      <HealthLabel status={item.health.status} measured={measured} />
+    </Link>
+  );
 }
 
 export function LatencyCell({ value }: { value: number | null | undefined }) {

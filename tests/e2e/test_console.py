@@ -478,14 +478,14 @@ TOLERANT = {
 
 
 def test_why_it_is_red_and_with_other_tolerances_green(busy: Mesh, page: Page) -> None:
-    address = f"{busy.environment['KAIKI_CONSOLE_URL']}/graph?namespaces=default&node={PRODUCTPAGE}"
+    address = f"{busy.environment['KAIKI_CONSOLE_URL']}/graph?namespaces=default&duration=30&node={PRODUCTPAGE}"
     busy.kubectl("apply", "-f", "-", given=json.dumps(DETAILS_ABORT))
     try:
         page.goto(address)
-        page.get_by_role("button", name="productpage v1: Failure: why?").click()
+        page.get_by_role("button", name="productpage v1: failing: why?").click()
         dialog = page.get_by_role("dialog")
         row = dialog.get_by_role("row").filter(has_text="Server errors (5xx) outbound")
-        expect(row).to_contain_text("Failure")
+        expect(row).to_contain_text("Failing")
         expect(row).to_contain_text("from 10%")
         expect(row).to_contain_text("default")
         expect(dialog).to_contain_text("Errors by code")
@@ -495,7 +495,7 @@ def test_why_it_is_red_and_with_other_tolerances_green(busy: Mesh, page: Page) -
 
         busy.kubectl("apply", "-f", "-", given=json.dumps(TOLERANT))
         page.goto(address)
-        page.get_by_role("button", name="productpage v1: Healthy: why?").click()
+        page.get_by_role("button", name="productpage v1: healthy: why?").click()
         row = page.get_by_role("dialog").get_by_role("row").filter(has_text="Codes 5XX outbound")
         expect(row).to_contain_text("configuration")
         expect(row).to_contain_text("from 95%")

@@ -15,7 +15,7 @@ export const enHealth = {
   "toleranceSource.configuration": "configuration",
   "toleranceSource.annotation": "annotation",
   degradedFrom: "Degraded",
-  failureFrom: "Failure",
+  failureFrom: "Failing",
   aboveShare: "above {share}",
   fromShare: "from {share}",
   measuredShare: "Measured",

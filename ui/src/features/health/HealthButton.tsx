@@ -37,7 +37,7 @@ export function HealthButton({ status, measured = true, kind, id, name }: Proper
     if (open) dialog.current?.showModal();
   }, [open]);
   if (!measured) return <HealthLabel status={status} measured={measured} />;
-  const health = t(`health.${status}`);
+  const health = t(`health.${status}`).toLowerCase();
   return (
     <>
       <button type="button" className="health-button" aria-haspopup="dialog" aria-label={`${name}: ${t("whyHealth", { health })}`} title={t("whyHealth", { health })} onClick={() => setOpened(scope)}>

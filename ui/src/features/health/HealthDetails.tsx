@@ -6,6 +6,7 @@ import { fetchTraces } from "../../api/pages";
 import { useLanguage, useText, type Translate } from "../../app/language";
 import type { TextKey } from "../../app/texts";
 import { formatMilliseconds, formatMoment, formatNumber, formatShare } from "../../domain/format";
+import { sortBy } from "../../domain/list";
 import { summarizeTrace } from "../../domain/traces";
 import { FailureBanner } from "../../shared/failure";
 import { HealthLabel } from "../../shared/health";
@@ -14,6 +15,7 @@ import { explainFlags } from "../graph/Numbers";
 import type { HealthScope } from "./HealthButton";
 
 const SAMPLES = 5;
+const WORST_FIRST: readonly string[] = ["failure", "degraded", "notReady", "healthy", "idle"];
 const LOOKED_AT_TRACES = 60;
 const LEAST_SAMPLE_SECONDS = 600;
 
@@ -22,7 +24,7 @@ export default function HealthDetails({ kind, id, scope }: { kind: "node" | "edg
   const { data, error } = useQuery({ queryKey: ["health", kind, id, scope], queryFn: ({ signal }) => fetchHealth(kind, id, scope, signal), retry: false });
   if (error !== null) return <FailureBanner error={error} />;
   if (data === undefined) return <Loading />;
-  const checked = data.checks.filter((check) => check.share !== null);
+  const checked = sortBy(data.checks.filter((check) => check.share !== null), (check) => WORST_FIRST.indexOf(check.status), false);
   return (
     <div className="health-details">
       {data.warnings.map((warning) => (

@@ -169,6 +169,17 @@ def test_virtual_hosts_follow_their_table_whenever_it_comes(
     assert proxy.has == changed.hosts
 
 
+def test_a_table_that_goes_answers_until_it_has_gone(connected: tuple[_Proxy, TableSplitter, Memo, Split]) -> None:
+    proxy, splitter, memo, split = connected
+    without = splitter.split(split, {"80": split.whole["80"]})
+    said = _said(proxy.take(without))
+    assert not [one for one in said if one[0] == "VirtualHost"], "its listener may still be in use"
+    again = splitter.split(without, {**split.whole, "81": _table("81", {"b": "x"}, memo)})
+    proxy.tables.add("81")
+    assert ("VirtualHost", [], ("81/a",)) in [(kind, [], gone) for kind, _, gone in _said(proxy.take(again))]
+    assert proxy.has == again.hosts
+
+
 def test_a_proxy_that_comes_back_gets_what_differs(connected: tuple[_Proxy, TableSplitter, Memo, Split]) -> None:
     _, splitter, memo, split = connected
     changed = splitter.split(split, {"80": _table("80", {"a": "x", "b": "y"}, memo), "81": split.whole["81"]})

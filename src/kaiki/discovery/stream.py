@@ -73,9 +73,23 @@ class HostWatch(Watch):
     """Virtual hosts: of them all, a proxy can use those of the `tables` it has."""
 
     tables: set[str] = field(default_factory=set)
+    _present: Target = field(default_factory=dict)
+
+    def follow(self, tables: Target) -> None:
+        """The tables the proxy should have. Those of one that goes are not taken away by themselves: until nobody
+        comes by its listener any more they answer as before, and then Envoy forgets them with their table."""
+        if tables is not self._present:
+            came = tables.keys() - self._present.keys()
+            self._present = tables
+            self._open.update(name for name in self.held if table_name(name) in came)
 
     def is_wanted(self, name: str) -> bool:
         return table_name(name) in self.tables
+
+    def _is_due(self, name: str, target: Target) -> bool:
+        if name not in target and table_name(name) not in self._present:
+            return False
+        return Watch._is_due(self, name, target)
 
     def _changed(self, target: Target) -> Iterable[str]:
         return self.differences(self._base, target)
@@ -139,6 +153,8 @@ class Stream:
         """The next response, which is then under way; None when nothing can be said now."""
         for type_url in self._types():
             watch, target = self.watches[type_url], targets.get(type_url, _NOTHING)
+            if isinstance(watch, HostWatch):
+                watch.follow(targets.get(ROUTE_TYPE, _NOTHING))
             if watch.pending is not None or self._must_wait(type_url, targets, moment):
                 continue
             may_remove = type_url not in _REMOVED_LAST or (moment.settled and self._nothing_refers(targets))

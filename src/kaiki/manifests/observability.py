@@ -84,8 +84,11 @@ def _store_volume(settings: InstallSettings) -> Object:
     return {"name": STORE_VOLUME, "hostPath": {"path": settings.metrics_folder, "type": "DirectoryOrCreate"}}
 
 
-def console_manifests(settings: InstallSettings) -> list[Object]:
-    """The console. It reads; the token that opens it is the one Secret it may see."""
+def console_manifests(settings: InstallSettings, with_volume: bool = True) -> list[Object]:
+    """The console. It reads; the token that opens it is the one Secret it may see.
+
+    Without its volume it cannot ask the control plane what proxies have been told, and says so.
+    """
     labels = {**CONSOLE_LABELS, "app": "kiali"}
     own_store = f"http://prometheus.{settings.namespace}:9090"
     own_traces = f"http://tracing.{settings.namespace}/jaeger"
@@ -108,7 +111,8 @@ def console_manifests(settings: InstallSettings) -> list[Object]:
     # With it the console asks the control plane what proxies have been told; it opens nothing else.
     token = {"audience": "kaiki-debug", "expirationSeconds": 3600, "path": "kaiki-debug"}
     volume = {"name": "debug-token", "projected": {"sources": [{"serviceAccountToken": token}]}}
-    container["volumeMounts"] = [{"name": "debug-token", "mountPath": TOKENS_PATH, "readOnly": True}]
+    if with_volume:
+        container["volumeMounts"] = [{"name": "debug-token", "mountPath": TOKENS_PATH, "readOnly": True}]
     rules = [
         rule("", ["services", "pods", "pods/log", "namespaces", "endpoints", "nodes", "configmaps"], READ),
         rule("apps", ["deployments", "replicasets", "statefulsets", "daemonsets"], READ),
@@ -120,5 +124,5 @@ def console_manifests(settings: InstallSettings) -> list[Object]:
         *cluster_rights("kiali", settings, labels, rules),
         *own_namespace_rights("kiali", settings, labels, [rule("", ["secrets"], ["get"], [CONSOLE_SECRET])]),
         service("kiali", settings, labels, CONSOLE_LABELS, [("http", 20001, 20001)]),
-        deployment("kiali", settings, container, labels, CONSOLE_LABELS, volumes=[volume]),
+        deployment("kiali", settings, container, labels, CONSOLE_LABELS, volumes=[volume] if with_volume else []),
     ]

@@ -172,12 +172,42 @@ def test_virtual_hosts_follow_their_table_whenever_it_comes(
 def test_a_table_that_goes_answers_until_it_has_gone(connected: tuple[_Proxy, TableSplitter, Memo, Split]) -> None:
     proxy, splitter, memo, split = connected
     without = splitter.split(split, {"80": split.whole["80"]})
-    said = _said(proxy.take(without))
-    assert not [one for one in said if one[0] == "VirtualHost"], "its listener may still be in use"
-    again = splitter.split(without, {**split.whole, "81": _table("81", {"b": "x"}, memo)})
-    proxy.tables.add("81")
-    assert ("VirtualHost", [], ("81/a",)) in [(kind, [], gone) for kind, _, gone in _said(proxy.take(again))]
+    assert _said(proxy.take(without)) == [("RouteConfiguration", [], ("81",))], "its listener may still be in use"
+    assert proxy.has == split.hosts
+    again = splitter.split(without, {**split.whole, "81": _table("81", {"b": "x", "c": "x"}, memo)})
+    # What the table no longer has goes with what comes: the domain may be the same.
+    assert _said(proxy.take(again)) == [
+        ("RouteConfiguration", ["81"], ()),
+        ("VirtualHost", ["81/b", "81/c"], ("81/a",)),
+    ]
     assert proxy.has == again.hosts
+
+
+def test_a_table_that_has_gone_comes_back_whole(connected: tuple[_Proxy, TableSplitter, Memo, Split]) -> None:
+    proxy, splitter, _, split = connected
+    without = splitter.split(split, {"80": split.whole["80"]})
+    proxy.take(without)
+    proxy.drop("81")
+    assert proxy.take(without) == [] and proxy.has == without.hosts
+    proxy.ask(ROUTE_TYPE, "81")
+    proxy.take(split)
+    assert proxy.has == split.hosts
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(_TABLES, st.booleans()), max_size=8))
+def test_whatever_comes_and_goes_a_table_has_its_virtual_hosts(steps: list[tuple[dict[str, Hosts], bool]]) -> None:
+    """A proxy keeps a table that goes for as long as a connection may use it, which may end before it comes back."""
+    splitter, memo, proxy, split = TableSplitter(), Memo(), _Proxy(), EMPTY
+    proxy.ask(VIRTUAL_HOST_TYPE)
+    for tables, drained in steps:
+        split = splitter.split(split, {name: _table(name, hosts, memo) for name, hosts in tables.items()})
+        proxy.ask(ROUTE_TYPE, *sorted(tables.keys() - proxy.tables))
+        proxy.take(split)
+        assert {name: item for name, item in proxy.has.items() if table_name(name) in tables} == split.hosts
+        if drained and (gone := proxy.tables - tables.keys()):
+            proxy.drop(*sorted(gone))
+            assert proxy.take(split) == []
 
 
 def test_a_proxy_that_comes_back_gets_what_differs(connected: tuple[_Proxy, TableSplitter, Memo, Split]) -> None:

@@ -7,6 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -122,7 +124,8 @@ def test_a_process_of_the_users_own_joins_the_mesh(mesh: Mesh, tmp_path: Path) -
     script.write_text(GUEST)
     arguments = ["run", "guest", "--port", "8000", "--version", "v7", "--", sys.executable, str(script)]
     command = [sys.executable, "-m", "kaiki", *arguments]
-    with subprocess.Popen(command, env=mesh.environment, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+    mesh.kubectl("apply", "-f", "samples/bookinfo/networking/bookinfo-gateway-v1alpha3.yaml")
+    with running(command, mesh) as process:
         assert process.stdout is not None
         lines = iter(process.stdout)
         assert "http://guest.default:8000" in next(lines)
@@ -135,6 +138,16 @@ def test_a_process_of_the_users_own_joins_the_mesh(mesh: Mesh, tmp_path: Path) -
         assert process.wait(timeout=60) == 0, rest
     assert "guest" not in mesh.kubectl("get", "deployments,services")
     mesh.kubectl("delete", "virtualservice", "guest")
+
+
+@contextmanager
+def running(command: list[str], mesh: Mesh) -> Iterator[subprocess.Popen[str]]:
+    """A process that is ended whatever becomes of the test."""
+    with subprocess.Popen(command, env=mesh.environment, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
 
 
 def route_to_guest() -> dict[str, object]:

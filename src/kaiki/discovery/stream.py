@@ -151,10 +151,11 @@ class Stream:
 
     def next(self, targets: Targets, moment: Moment = Moment()) -> DiscoveryResponse | None:
         """The next response, which is then under way; None when nothing can be said now."""
+        hosts = self.watches.get(VIRTUAL_HOST_TYPE)
+        if isinstance(hosts, HostWatch):
+            hosts.follow(targets.get(ROUTE_TYPE, _NOTHING))
         for type_url in self._types():
             watch, target = self.watches[type_url], targets.get(type_url, _NOTHING)
-            if isinstance(watch, HostWatch):
-                watch.follow(targets.get(ROUTE_TYPE, _NOTHING))
             if watch.pending is not None or self._must_wait(type_url, targets, moment):
                 continue
             may_remove = type_url not in _REMOVED_LAST or (moment.settled and self._nothing_refers(targets))
@@ -190,7 +191,6 @@ class Stream:
         has said which endpoints it asks for."""
         if response.type_url == ROUTE_TYPE:
             self._send_hosts({table.name for table in response.resources}, targets.get(VIRTUAL_HOST_TYPE, _NOTHING))
-            self._forget_tables(response.removed)
         if response.type_url != CLUSTER_TYPE:
             return
         names = [cluster.name for cluster in response.resources]
@@ -210,7 +210,8 @@ class Stream:
                     watch.force(name)
 
     def _forget_tables(self, tables: Iterable[str]) -> None:
-        """What a proxy has of a table it drops it has no more."""
+        """What a proxy has of a table it drops it has no more. It drops one with the last listener that uses it, and
+        says so; that the table is taken away from it changes nothing."""
         gone = {*tables} & self._tables
         watch = self.watches.get(VIRTUAL_HOST_TYPE)
         if gone and watch is not None:

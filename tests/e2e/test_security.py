@@ -118,8 +118,13 @@ def allow(name: str, *rules: dict[str, Any], namespace: str = "inside", **spec: 
 
 
 def settles(mesh: Mesh, expected: str, *asked: str) -> None:
-    """Wait until curl inside gets this answer."""
-    wait_until(lambda: answer(mesh, "inside", *asked) == expected, f"{asked} is answered {expected}")
+    """Wait until curl inside gets this answer three times in a row. A request on a connection from before the change
+    is judged as before; with its answer the connection is closed, and each of the proxy's two threads has one."""
+
+    def settled() -> bool:
+        return all(answer(mesh, "inside", *asked) == expected for _ in range(3))
+
+    wait_until(settled, f"{asked} is answered {expected}")
 
 
 @pytest.fixture

@@ -16,7 +16,15 @@ from hypothesis import strategies as st
 
 from kaiki.apiserver.catalog import BUILT_IN
 from kaiki.apiserver.selectors import parse_selector
-from kaiki.apiserver.store import RING_LENGTH, RevisionExpired, RevisionMismatch, Store, StoreDamaged, check_database
+from kaiki.apiserver.store import (
+    RING_LENGTH,
+    Record,
+    RevisionExpired,
+    RevisionMismatch,
+    Store,
+    StoreDamaged,
+    check_database,
+)
 from kaiki.apiserver.watch import WatchOptions, watch
 
 PODS = next(kind for kind in BUILT_IN if kind.plural == "pods")
@@ -211,3 +219,13 @@ def test_the_file_shrinks_after_its_objects(tmp_path: Path, old: bool) -> None:
     again = Store(path)
     assert again.revision == first + 6000
     again.close()
+
+
+def test_owners_are_cut_out_of_the_object_and_not_out_of_what_it_describes() -> None:
+    """`managedFields` of a template are the template's business, also where the object itself has none."""
+    template = {"metadata": {"labels": {}, "managedFields": [{"manager": "template"}]}}
+    for own in ({}, {"managedFields": [{"manager": "me"}]}):
+        metadata = {"name": "a", "finalizers": ["example.test/kept"], **own, "resourceVersion": "7"}
+        value = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": metadata, "template": template}
+        read = orjson.loads(Record("default", "a", 7, orjson.dumps(value), {}).body_without_owners())
+        assert read == {**value, "metadata": {key: item for key, item in metadata.items() if key != "managedFields"}}

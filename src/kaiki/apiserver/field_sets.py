@@ -186,11 +186,6 @@ def elements(value: list[Any], schema: Schema | None, kind: str) -> dict[str, An
 
 def compare(old: Object, new: Object, schema: Schema | None) -> tuple[Fields, Fields]:
     """The fields that are new or different in `new`, and those that it no longer has."""
-    changed, removed = _compared_maps(old, new, schema)
-    return changed, removed
-
-
-def _compared_maps(old: Object, new: Object, schema: Schema | None) -> tuple[Fields, Fields]:
     changed: Fields = {}
     removed: Fields = {}
     for key, item in new.items():
@@ -207,7 +202,7 @@ def _compared_maps(old: Object, new: Object, schema: Schema | None) -> tuple[Fie
 def _note(step: str, before: Any, item: Any, schema: Schema | None, changed: Fields, removed: Fields) -> None:
     """Put what differs between two values of one field into the sets."""
     if isinstance(before, dict) and isinstance(item, dict) and not _is_atomic(schema):
-        more, less = _compared_maps(before, item, schema)
+        more, less = compare(before, item, schema)
     elif (
         isinstance(before, list)
         and isinstance(item, list)

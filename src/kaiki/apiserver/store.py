@@ -95,7 +95,7 @@ class Record:
     def body_without_owners(self) -> bytes:
         """The JSON without `managedFields`, which are written last but for the revision, and cut out unread."""
         end = self.body.find(b'],"resourceVersion":"%d"' % self.revision)
-        start = self.body.find(b',"managedFields":[') if end >= 0 else -1
+        start = self.body.find(b',"managedFields":[', 0, end) if end >= 0 else -1
         return self.body if start < 0 else self.body[:start] + self.body[end + 1 :]
 
 

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 from kaiki.console.errors import UnknownObject
 from kaiki.console.workloads import (
-    ROOT_NAMESPACE,
     SETTINGS_KEY,
     SETTINGS_NAME,
     describe_configs,
@@ -23,6 +22,7 @@ from kaiki.kube import resource
 from kaiki.kube.cache import Cache, CacheEvent, drop_managed_fields, running
 from kaiki.kube.client import KubeClient
 from kaiki.kube.errors import KubeError
+from kaiki.model.well_known import ROOT_NAMESPACE
 
 Object = dict[str, Any]
 

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from kaiki.console.control_plane import ControlPlaneClient
 from kaiki.console.errors import ProxyUnavailable, UnknownObject
 from kaiki.console.inventory import Inventory
-from kaiki.console.workloads import PROXY_CONTAINER, ROOT_NAMESPACE, has_proxy, is_ready, owner_of
+from kaiki.console.workloads import PROXY_CONTAINER, has_proxy, is_ready, owner_of
+from kaiki.model.well_known import ROOT_NAMESPACE
 
 Object = dict[str, Any]
 _FINISHED = ("Succeeded", "Failed")

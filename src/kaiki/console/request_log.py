@@ -21,10 +21,11 @@ from kaiki.console.errors import BadRequest, UnknownObject
 from kaiki.console.inventory import Inventory
 from kaiki.console.response_flags import LANGUAGES, REASONS, explain_flag, explain_flags
 from kaiki.console.responsible import Place, find_responsible
-from kaiki.console.workloads import PROXY_CONTAINER, ROOT_NAMESPACE, has_proxy, owner_of
+from kaiki.console.workloads import PROXY_CONTAINER, has_proxy, is_gateway, owner_of
 from kaiki.kube.client import KubeClient
 from kaiki.kube.errors import KubeError
 from kaiki.kube.resource import CONFIG_MAPS
+from kaiki.model.well_known import ROOT_NAMESPACE
 
 MOST_PODS = 60
 MOST_LINES = 3000
@@ -148,8 +149,7 @@ def place_of(pod: Object) -> Place:
     """Where a pod's proxy wrote its log."""
     metadata = pod["metadata"]
     labels = metadata.get("labels") or {}
-    gateway = labels.get("istio", "").endswith("gateway") or "gateway.networking.k8s.io/gateway-name" in labels
-    return Place(metadata.get("namespace", ""), labels, gateway, pod.get("status", {}).get("podIP", ""))
+    return Place(metadata.get("namespace", ""), labels, is_gateway(labels), pod.get("status", {}).get("podIP", ""))
 
 
 def reasons_of(entry: LogEntry, language: str) -> list[dict[str, str]]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from kaiki.console.access_log import LogEntry
 from kaiki.console.response_flags import LANGUAGES
-from kaiki.console.workloads import ROOT_NAMESPACE
+from kaiki.model.well_known import GATEWAY_NAME_LABEL, ROOT_NAMESPACE
 
 Object = Mapping[str, Any]
 _POLICY = re.compile(r"ns\[([^\]]*)\]-policy\[([^\]]*)\]-rule\[(\d+)\]")
@@ -237,7 +237,7 @@ class _Mesh:
 
     def _http_routes(self, host: str) -> list[Object]:
         """Gateway API routes for the host that are bound to this gateway, or to the mesh."""
-        gateway = self._place.labels.get("gateway.networking.k8s.io/gateway-name", "")
+        gateway = self._place.labels.get(GATEWAY_NAME_LABEL, "")
         found = []
         for obj in self._by_kind.get("HTTPRoute", ()):
             spec = obj.get("spec") or {}

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from kaiki.console.workloads import ROOT_NAMESPACE, place_of, resolve_host
+from kaiki.console.workloads import place_of, resolve_host
 from kaiki.graph import RegistryWorkload
+from kaiki.model.well_known import GATEWAY_NAME_LABEL, ROOT_NAMESPACE
 
 Object = dict[str, Any]
 Place = tuple[str, str]
@@ -29,7 +30,6 @@ _BY_SELECTOR = frozenset(
     }
 )
 _ROUTES = frozenset({"HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute"})
-_GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,15 +141,12 @@ def _of_route(item: Object, spec: Object, subject: Subject) -> str:
     if backends & subject.services:
         return "destination"
     gateways = {_reference(item, parent) for parent in spec.get("parentRefs") or ()}
-    own = {(one.namespace, one.labels[_GATEWAY_NAME]) for one in subject.workloads if _GATEWAY_NAME in one.labels}
-    return "gateway" if gateways & own else ""
+    return "gateway" if gateways & _gateways(subject) else ""
 
 
 def _of_gateway(item: Object, spec: Object, subject: Subject) -> str:
     if str(item.get("apiVersion", "")).startswith("gateway.networking.k8s.io/"):
-        namespace, name = place_of(item)
-        own = any(one.namespace == namespace and one.labels.get(_GATEWAY_NAME) == name for one in subject.workloads)
-        return "selector" if own else ""
+        return "selector" if place_of(item) in _gateways(subject) else ""
     chosen = spec.get("selector") or {}
     return "selector" if chosen and any(chosen.items() <= one.labels.items() for one in subject.workloads) else ""
 
@@ -160,7 +157,7 @@ def _of_policy(item: Object, spec: Object, subject: Subject) -> str:
     if targets:
         own = {_reference(item, target) for target in targets if target.get("kind") == "Service"}
         gateways = {_reference(item, target)[1] for target in targets if target.get("kind") == "Gateway"}
-        chosen = any(one.labels.get(_GATEWAY_NAME) in gateways for one in subject.workloads)
+        chosen = any(one.labels.get(GATEWAY_NAME_LABEL) in gateways for one in subject.workloads)
         return "selector" if own & subject.services or (chosen and namespace == subject.namespace) else ""
     selector = spec.get("selector") or spec.get("workloadSelector") or {}
     labels = selector.get("matchLabels") or selector.get("labels")
@@ -175,6 +172,13 @@ def _selects(item: Object, labels: dict[str, str], subject: Subject) -> bool:
     namespace = place_of(item)[0]
     scoped = namespace in (ROOT_NAMESPACE, subject.namespace)
     return scoped and any(labels.items() <= one.labels.items() for one in subject.workloads)
+
+
+def _gateways(subject: Subject) -> set[Place]:
+    """The Gateway API's Gateways that the subject's workloads were deployed for."""
+    return {
+        (one.namespace, one.labels[GATEWAY_NAME_LABEL]) for one in subject.workloads if GATEWAY_NAME_LABEL in one.labels
+    }
 
 
 def _reference(item: Object, reference: Object) -> Place:

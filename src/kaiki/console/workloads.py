@@ -9,12 +9,12 @@ from typing import Any
 from kaiki.graph import RegistryConfig, RegistryService, RegistryWorkload
 from kaiki.graph.tolerances import ANNOTATION, Tolerance, Tolerances, read_annotation, read_rules
 from kaiki.model.identity import workload_labels
+from kaiki.model.well_known import GATEWAY_NAME_LABEL, ROOT_NAMESPACE
 from kaiki.model.workload import REACHABLE_CONDITION
 
 Object = dict[str, Any]
 
 PROXY_CONTAINER = "istio-proxy"
-ROOT_NAMESPACE = "istio-system"
 SETTINGS_NAME, SETTINGS_KEY = "kiali", "config.yaml"
 """The ConfigMap in the root namespace with the console's own settings, and its key: where Kiali has them."""
 
@@ -65,14 +65,14 @@ def _describe(
         desired_replicas=desired,
         available_replicas=available,
         sidecar=pods.with_proxy == pods.count,
-        gateway=_is_gateway(labels),
+        gateway=is_gateway(labels),
         infrastructure=namespace == ROOT_NAMESPACE,
     )
 
 
-def _is_gateway(labels: dict[str, str]) -> bool:
+def is_gateway(labels: dict[str, str]) -> bool:
     """Istio's own gateways carry `istio: …gateway`; those made for Gateway API carry the gateway's name."""
-    return labels.get("istio", "").endswith("gateway") or "gateway.networking.k8s.io/gateway-name" in labels
+    return labels.get("istio", "").endswith("gateway") or GATEWAY_NAME_LABEL in labels
 
 
 def _group_pods(pods: Iterable[Object]) -> dict[tuple[str, str], _Pods]:

@@ -13,7 +13,6 @@ import base64
 from typing import Any
 
 from kaiki.discovery.session import Session
-from kaiki.model.finding import ObjectRef
 from kaiki.model.proxy import SECRET_TYPE, Resource
 
 Object = dict[str, Any]
@@ -30,21 +29,18 @@ def describe_configuration(session: Session) -> Object:
             else:
                 held = session.stream.held_version(type_url, name)
                 state = "acknowledged" if held == item.version else "waiting"
+            touched = session.configs.touched(session.proxy, item)
             resources.append(
                 {
                     "type": type_url,
                     "name": name,
                     "version": item.version,
                     "state": state,
-                    "touched": [[one.kind, one.namespace, one.name] for one in _touched(session, item)],
+                    "touched": [[one.kind, one.namespace, one.name] for one in touched],
                     "body": base64.b64encode(_shown(session, item)).decode("ascii"),
                 }
             )
     return session.describe() | {"resources": resources}
-
-
-def _touched(session: Session, item: Resource) -> tuple[ObjectRef, ...]:
-    return session.configs.touched(session.proxy, item)
 
 
 def _shown(session: Session, item: Resource) -> bytes:

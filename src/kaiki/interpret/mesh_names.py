@@ -16,8 +16,7 @@ from kaiki.interpret.hosts import is_visible
 from kaiki.model.service import Service
 from kaiki.model.sidecar import OWN_NAMESPACE, Sidecar
 from kaiki.model.snapshot import MeshSnapshot
-
-ROOT_NAMESPACE = "istio-system"
+from kaiki.model.well_known import ROOT_NAMESPACE
 
 
 def mesh_names(snapshot: MeshSnapshot) -> str:

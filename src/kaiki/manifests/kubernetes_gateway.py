@@ -10,9 +10,8 @@ from kaiki.manifests.gateway import gateway_container, gateway_volumes
 from kaiki.manifests.objects import Object, deployment, service, service_account
 from kaiki.manifests.settings import InstallSettings
 from kaiki.model.deployment import GatewayDeployment
+from kaiki.model.well_known import GATEWAY_CLASS_LABEL, GATEWAY_NAME_LABEL
 
-GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
-GATEWAY_CLASS_NAME = "gateway.networking.k8s.io/gateway-class-name"
 EXTERNAL_NAMES = "external-dns.alpha.kubernetes.io/hostname"
 RENDERED = "kaiki.io/rendered"
 """An annotation with a hash of what was applied, so that nothing is applied twice."""
@@ -26,8 +25,8 @@ _TAKEN = {15000, 15001, 15006, 15020, 15021, 15090}
 def kubernetes_gateway_manifests(wanted: GatewayDeployment, settings: InstallSettings) -> list[Object]:
     """Account, service, deployment; each is owned by the Gateway and goes with it."""
     settings = replace(settings, namespace=wanted.namespace)
-    selector = {GATEWAY_NAME: wanted.gateway}
-    labels = {**dict(wanted.labels), **selector, GATEWAY_CLASS_NAME: wanted.class_name}
+    selector = {GATEWAY_NAME_LABEL: wanted.gateway}
+    labels = {**dict(wanted.labels), **selector, GATEWAY_CLASS_LABEL: wanted.class_name}
     pod_labels = {
         **labels,
         "istio.io/rev": settings.revision,

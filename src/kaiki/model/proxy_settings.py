@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kaiki.model.finding import ObjectRef
-
-ROOT_NAMESPACE = "istio-system"
+from kaiki.model.well_known import ROOT_NAMESPACE
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,11 @@ from kaiki.kube.resource import (
     ResourceType,
 )
 from kaiki.model.deployment import GatewayDeployment
+from kaiki.model.well_known import GATEWAY_NAME_LABEL
 from kaiki.reconcile.keyed import KeyedWork
 
 logger = logging.getLogger(__name__)
 
-GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 RENDERED = "kaiki.io/rendered"
 FIELD_MANAGER = "kaiki-gateway"
 CLASS_NAME = "istio"
@@ -48,7 +48,7 @@ class GatewayDeployments:
     def caches(self) -> list[Cache]:
         """What has to be kept up to date while this runs."""
         self._classes = Cache(self._client, GATEWAY_CLASSES)
-        self._caches = {one.kind: Cache(self._client, one, label_selector=GATEWAY_NAME) for one in DEPLOYED}
+        self._caches = {one.kind: Cache(self._client, one, label_selector=GATEWAY_NAME_LABEL) for one in DEPLOYED}
         return [self._classes, *self._caches.values()]
 
     def start(self) -> None:
@@ -145,4 +145,4 @@ def _rendered(obj: Object) -> str:
 
 def _key(obj: Object) -> str:
     metadata = obj["metadata"]
-    return f"{metadata.get('namespace')}/{(metadata.get('labels') or {}).get(GATEWAY_NAME, '')}"
+    return f"{metadata.get('namespace')}/{(metadata.get('labels') or {}).get(GATEWAY_NAME_LABEL, '')}"

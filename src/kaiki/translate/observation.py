@@ -25,13 +25,14 @@ from kaiki.model.policy.telemetry import (
     service_host,
 )
 from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, Proxy, Resource
+from kaiki.model.well_known import ROOT_NAMESPACE
 from kaiki.translate import cluster_names, clusters
 from kaiki.translate.encode import by_name, pack, resource
 from kaiki.translate.endpoints import load_assignment
 from kaiki.translate.features.access_log import access_log
 from kaiki.translate.features.telemetry_overrides import overridden
 from kaiki.translate.features.tracing import set_tracing
-from kaiki.translate.scope import ROOT_NAMESPACE, Scope
+from kaiki.translate.scope import Scope
 from kaiki.translate.telemetry_plan import NOTHING_SPECIAL, SidePlan, TelemetryPlan, telemetry_plan
 
 _MOST_PLANS = 1000

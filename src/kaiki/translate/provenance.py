@@ -20,13 +20,13 @@ from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_
 from kaiki.model.proxy_settings import chosen_rules
 from kaiki.model.service import Service
 from kaiki.model.snapshot import MeshSnapshot
+from kaiki.model.well_known import ROOT_NAMESPACE
 from kaiki.model.workload import ProxyKind
 from kaiki.model.workload_entry import WorkloadEntry
 from kaiki.translate.gateway import bound_servers
 from kaiki.translate.gateway_listeners import listener_name
 from kaiki.translate.gateway_routes import BoundServer, plain_table_name
 from kaiki.translate.origins import origins_of
-from kaiki.translate.scope import ROOT_NAMESPACE
 from kaiki.translate.sidecar_scope import sidecar_of
 from kaiki.translate.telemetry_plan import applicable
 

@@ -29,12 +29,12 @@ from kaiki.model.route import MESH_GATEWAY, Destination, Forward, VirtualService
 from kaiki.model.service import Endpoint, Protocol, Resolution, Service, ServicePort
 from kaiki.model.sidecar import Sidecar
 from kaiki.model.snapshot import MeshSnapshot
+from kaiki.model.well_known import ROOT_NAMESPACE
 from kaiki.translate import cluster_names
 from kaiki.translate.clusters import OutboundCluster, SecretState
 from kaiki.translate.endpoints import select
 from kaiki.translate.features.localities import Place, has_shares, place_of
 from kaiki.translate.features.tcp_settings import NO_TCP_SETTINGS, TcpSettings, tcp_settings
-from kaiki.translate.sidecar_scope import ROOT_NAMESPACE as ROOT_NAMESPACE
 
 NO_POLICY = TrafficPolicy()
 

@@ -8,9 +8,9 @@ from kaiki.model.memo import Memo
 from kaiki.model.proxy import Proxy
 from kaiki.model.sidecar import OWN_NAMESPACE, EgressHost, EgressListener, Sidecar
 from kaiki.model.snapshot import MeshSnapshot
+from kaiki.model.well_known import ROOT_NAMESPACE
 from kaiki.model.workload import ProxyKind
 
-ROOT_NAMESPACE = "istio-system"
 SidecarsByNamespace = dict[str, tuple[Sidecar, ...]]
 
 

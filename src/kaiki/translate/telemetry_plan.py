@@ -23,9 +23,9 @@ from kaiki.model.policy.telemetry import (
     TracingDefaults,
     TracingRule,
 )
+from kaiki.model.well_known import GATEWAY_NAME_LABEL
 
 PROMETHEUS = "prometheus"
-_GATEWAY_LABEL = "gateway.networking.k8s.io/gateway-name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def applicable(
     for space in dict.fromkeys((root_namespace, namespace)):
         general = (one for one in policies if one.source.namespace == space and one.is_general)
         yield from _first(general)
-    pairs, gateway = set(labels), dict(labels).get(_GATEWAY_LABEL)
+    pairs, gateway = set(labels), dict(labels).get(GATEWAY_NAME_LABEL)
     special = (
         one
         for one in policies

@@ -11,6 +11,7 @@ from envoy.config.core.v3 import base_pb2
 from kaiki.console.effective.rows import Origin
 from kaiki.console.workloads import place_of
 from kaiki.kube.resource import KNOWN_TYPES
+from kaiki.model.well_known import GATEWAY_NAME_LABEL
 from kaiki.translate.simulation.origin import origin, origin_of_path
 
 Object = dict[str, Any]
@@ -19,7 +20,6 @@ MOST_ORIGINS = 12
 
 _MESH_GROUPS = ("networking.istio.io", "security.istio.io", "telemetry.istio.io", "gateway.networking.k8s.io")
 _VERSIONS = {item.kind: item.api_version for item in reversed(KNOWN_TYPES) if item.group in _MESH_GROUPS}
-_GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 _GATEWAY_SECRET = re.compile(r"kubernetes(?:-gateway)?://(?:([^/]+)/)?(.+?)(?:-cacert)?$")
 
 
@@ -96,7 +96,7 @@ class Origins:
                 chosen = (spec["selector"] or {}).items() <= labels.items()
                 numbers = [(one.get("port") or {}).get("number") for one in spec.get("servers") or ()]
             else:
-                chosen = bool(labels) and labels.get(_GATEWAY_NAME) == place[1]
+                chosen = bool(labels) and labels.get(GATEWAY_NAME_LABEL) == place[1]
                 numbers = [one.get("port") for one in spec.get("listeners") or ()]
             member = "servers" if "selector" in spec else "listeners"
             for position, number in enumerate(numbers if chosen else ()):

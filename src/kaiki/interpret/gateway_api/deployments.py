@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from kaiki.interpret.gateway_api.entrances import Pods
 from kaiki.interpret.gateway_api.listeners import Listener
-from kaiki.interpret.gateway_api.objects import GATEWAY_NAME_LABEL, Object, Problem
+from kaiki.interpret.gateway_api.objects import Object, Problem
 from kaiki.model.deployment import GatewayDeployment
+from kaiki.model.well_known import GATEWAY_NAME_LABEL
 from kaiki.model.workload import ProxyKind, WorkloadInstance
 from kaiki.resources import core
 

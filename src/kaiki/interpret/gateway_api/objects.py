@@ -20,7 +20,6 @@ KUBERNETES_GATEWAY = "KubernetesGateway"
 TRUST_BUNDLE = "TrustBundle"
 """The kind, among the inputs, of ConfigMaps with roots that some object names."""
 CLASS_NAME = "istio"
-GATEWAY_NAME_LABEL = "gateway.networking.k8s.io/gateway-name"
 
 KINDS = (
     "GatewayClass",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kaiki.model.finding import Finding, Severity
-from kaiki.model.policy.peer import ROOT_NAMESPACE, PeerPolicy
+from kaiki.model.policy.peer import PeerPolicy
 from kaiki.model.snapshot import MeshSnapshot
+from kaiki.model.well_known import ROOT_NAMESPACE
 from kaiki.model.workload import ProxyKind, WorkloadInstance
 
 

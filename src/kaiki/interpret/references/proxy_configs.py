@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from kaiki.model.finding import Finding, Severity
 from kaiki.model.proxy_settings import ProxyConfigRule
 from kaiki.model.snapshot import MeshSnapshot
+from kaiki.model.well_known import ROOT_NAMESPACE
 
 IMAGE_TYPES = ("", "default", "distroless", "debug")
-_ROOT_NAMESPACE = "istio-system"
 
 
 def proxy_config_findings(snapshot: MeshSnapshot, item: ProxyConfigRule) -> Iterator[Finding]:
@@ -18,8 +18,8 @@ def proxy_config_findings(snapshot: MeshSnapshot, item: ProxyConfigRule) -> Iter
         message = f"{item.settings.image_type!r} is not a type of the proxy's image."
         hint = "Known are default, distroless and debug."
         yield Finding("KAI2303", Severity.WARNING, item.source, "spec.image.imageType", message, hint)
-    if item.selector and item.source.namespace == _ROOT_NAMESPACE:
-        message = f"a selector picks pods of namespace {_ROOT_NAMESPACE} only."
+    if item.selector and item.source.namespace == ROOT_NAMESPACE:
+        message = f"a selector picks pods of namespace {ROOT_NAMESPACE} only."
         hint = "Leave it out to mean the whole mesh."
         yield Finding("KAI2302", Severity.WARNING, item.source, "spec.selector", message, hint)
     for other in snapshot.proxy_configs:

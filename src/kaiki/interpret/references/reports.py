@@ -8,8 +8,7 @@ from kaiki.interpret.telemetry_providers import METRICS_PROVIDER
 from kaiki.model.finding import Finding, ObjectRef, Severity
 from kaiki.model.policy.telemetry import LogProvider, TelemetryPolicy, Tracer, TracerKind, service_host
 from kaiki.model.snapshot import MeshSnapshot
-
-ROOT_NAMESPACE = "istio-system"
+from kaiki.model.well_known import ROOT_NAMESPACE
 
 
 def telemetry_findings(snapshot: MeshSnapshot, policy: TelemetryPolicy) -> Iterator[Finding]:

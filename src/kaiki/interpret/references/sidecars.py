@@ -18,9 +18,8 @@ from kaiki.model.sidecar import (
     endpoint_problem,
 )
 from kaiki.model.snapshot import MeshSnapshot
+from kaiki.model.well_known import ROOT_NAMESPACE
 from kaiki.model.workload import ProxyKind, WorkloadInstance
-
-ROOT_NAMESPACE = "istio-system"
 
 
 def sidecar_findings(snapshot: MeshSnapshot, item: Sidecar) -> Iterator[Finding]:

@@ -11,10 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kaiki.model.finding import ObjectRef
-
-ROOT_NAMESPACE = "istio-system"
-GATEWAY_NAME_LABEL = "gateway.networking.k8s.io/gateway-name"
-GATEWAY_CLASS_LABEL = "gateway.networking.k8s.io/gateway-class-name"
+from kaiki.model.well_known import GATEWAY_CLASS_LABEL, GATEWAY_NAME_LABEL, ROOT_NAMESPACE
 
 
 class AccessAction(StrEnum):

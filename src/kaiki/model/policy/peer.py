@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kaiki.model.finding import ObjectRef
-
-ROOT_NAMESPACE = "istio-system"
+from kaiki.model.well_known import ROOT_NAMESPACE
 
 
 class MutualTlsMode(StrEnum):

@@ -16,16 +16,15 @@ from kaiki.model.envoy_filter import EnvoyFilter, EnvoyPatch, PatchMatch, PatchO
 from kaiki.model.finding import ObjectRef
 from kaiki.model.memo import Memo
 from kaiki.model.proxy import CLUSTER_TYPE, EXTENSION_TYPE, LISTENER_TYPE, ROUTE_TYPE, Proxy, Resource
+from kaiki.model.well_known import GATEWAY_NAME_LABEL, ROOT_NAMESPACE
 from kaiki.model.workload import ProxyKind
 from kaiki.translate.encode import by_name, resource
 from kaiki.translate.patches.listeners import listener_fits, patch_listener
 from kaiki.translate.patches.routes import patch_table
 from kaiki.translate.patches.values import BadValue, merge, parse
-from kaiki.translate.scope import ROOT_NAMESPACE
 
 COMPATIBLE_VERSION = "1.28.0"
 """The version of Istio whose generated names proxies follow; `proxyVersion` is compared with it."""
-_GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 _OF_ROUTES = (PatchTarget.ROUTE_CONFIGURATION, PatchTarget.VIRTUAL_HOST, PatchTarget.HTTP_ROUTE)
 Resources = dict[str, dict[str, Resource]]
 
@@ -51,7 +50,7 @@ def chosen_filters(filters: Iterable[EnvoyFilter], proxy: Proxy) -> tuple[EnvoyF
         if item.source.namespace not in (ROOT_NAMESPACE, proxy.namespace):
             return False
         if item.gateways:
-            return item.source.namespace == proxy.namespace and labels.get(_GATEWAY_NAME) in item.gateways
+            return item.source.namespace == proxy.namespace and labels.get(GATEWAY_NAME_LABEL) in item.gateways
         return set(item.selector) <= set(proxy.labels)
 
     return tuple(

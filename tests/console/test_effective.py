@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from kaiki.authority.authority import CertificateAuthority, new_root
+from kaiki.console.effective.origins import Origins
 from kaiki.console.effective.raw import REDACTED, dump, redact
 from kaiki.console.effective.reading import SORTS, ReadProxy, read_proxy
 from kaiki.console.effective.rows import Origin
@@ -173,6 +174,19 @@ def test_listeners_lead_to_the_objects_behind_them() -> None:
     (front,) = edge.find("listeners", "8080", "")
     gateway = Origin("Gateway", "default", "front", "networking.istio.io/v1", "spec.servers[0]")
     assert front.origins[0] == gateway, "plain HTTP is shared by Gateways and bears no mark"
+
+
+def test_a_gateway_of_the_same_name_elsewhere_is_another() -> None:
+    def gateway(namespace: str) -> dict[str, Any]:
+        place = {"name": "front", "namespace": namespace}
+        kinds = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway"}
+        return {**kinds, "metadata": place, "spec": {"listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]}}
+
+    labels = {"gateway.networking.k8s.io/gateway-name": "front"}
+    pod = {"metadata": {"name": "front-1", "namespace": "here", "labels": labels}}
+    configs = [gateway("elsewhere"), gateway("here")]
+    assert [one.namespace for one in Origins([], configs, pod).gateways_at(80)] == ["here"]
+    assert not [*Origins([], configs).gateways_at(80)]
 
 
 def test_a_thousand_clusters_are_searched_and_paged() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kaiki.graph import GraphOptions, GraphType, Registry, Sample, TrafficSeries, build_graph, traffic_queries
 from kaiki.graph.histogram import quantile
+from kaiki.graph.traffic import tidy
 
 NAMES = st.sampled_from(["a", "b", "c", "unknown"])
 REQUESTS = st.builds(
@@ -77,6 +78,11 @@ def test_quantile_interpolates_inside_a_bucket() -> None:
     assert quantile({10.0: 0.0, math.inf: 5.0}, 0.5) == 10
     assert quantile({}, 0.5) is None
     assert quantile({10.0: 0.0, math.inf: 0.0}, 0.5) is None
+
+
+def test_a_store_may_answer_numbers_that_are_none() -> None:
+    assert tidy(math.inf) == math.inf and math.isnan(tidy(math.nan))
+    assert [tidy(value) for value in (3.0, 0.1 + 0.2, 1e-12, -2e12)] == [3.0, 0.3, 1e-12, -2e12]
 
 
 def test_the_number_of_queries_is_constant() -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from kaiki.console.metrics import MetricsClient, Range
 from kaiki.console.selectors import Matchers, write_selector
-from kaiki.graph.health import classify
 from kaiki.graph.histogram import quantile
+from kaiki.graph.tolerances import classify
 
 _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _OUTCOMES = {None: "success", "http4xx": "clientError"}

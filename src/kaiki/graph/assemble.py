@@ -72,9 +72,9 @@ def examine(series: TrafficSeries, registry: Registry, options: GraphOptions, wa
         health = _finish_node(draft, node, own, options.duration_seconds, registry).health
         return Examination(node.id, health, tuple(checks), judged, tuple(own))
     for key, flow in draft.edges.items():
-        edge = _finish_edge(key, flow, options.duration_seconds, _tolerances_at(draft.nodes[key[1]], members, registry))
+        tolerances = _tolerances_at(draft.nodes[key[1]], members, registry)
+        edge = _finish_edge(key, flow, options.duration_seconds, tolerances)
         if edge.id == wanted:
-            tolerances = _tolerances_at(draft.nodes[key[1]], members, registry)
             found_checks = check_traffic("edge", flagged_counts({key[2]: flow}), tolerances)
             return Examination(edge.id, edge.health, found_checks, (), tuple(members.get(key[1], ())))
     return None

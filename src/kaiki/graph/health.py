@@ -8,9 +8,9 @@ import msgspec
 
 from kaiki.graph.model import Health, HealthStatus, Reason
 from kaiki.graph.registry import RegistryWorkload
-from kaiki.graph.tolerances import DEFAULTS, Tolerance, classify
+from kaiki.graph.tolerances import DEFAULTS, Tolerance
+from kaiki.graph.traffic import tidy
 
-__all__ = ["Check", "Examination", "check_traffic", "classify", "conclude", "judge_traffic", "judge_workload"]
 _ORDER = list(HealthStatus)
 
 
@@ -76,7 +76,7 @@ def check_traffic(direction: str, counts: Outcomes, tolerances: tuple[Tolerance,
 def _check(tolerance: Tolerance, direction: str, counts: Outcomes, total: float) -> Check:
     found = {key: count for key, count in counts.items() if count > 0 and tolerance.counts(key[0], key[1])}
     errors = sum(found.values())
-    share = float(f"{errors / total:.9g}") if total > 0 else None
+    share = tidy(errors / total) if total > 0 else None
     return Check(
         name=tolerance.name,
         source=tolerance.source,
@@ -87,11 +87,11 @@ def _check(tolerance: Tolerance, direction: str, counts: Outcomes, total: float)
         degraded=tolerance.degraded,
         failure=tolerance.failure,
         status=HealthStatus.IDLE if share is None else _judge(tolerance, share),
-        requests=_tidy(total),
-        errors=_tidy(errors),
+        requests=tidy(total),
+        errors=tidy(errors),
         share=share,
         outcomes=tuple(
-            Outcome(*key, _tidy(count)) for key, count in sorted(found.items(), key=lambda item: (-item[1], item[0]))
+            Outcome(*key, tidy(count)) for key, count in sorted(found.items(), key=lambda item: (-item[1], item[0]))
         ),
     )
 
@@ -101,10 +101,6 @@ def _judge(tolerance: Tolerance, share: float) -> HealthStatus:
         return HealthStatus.FAILURE
     above = share > tolerance.degraded or (tolerance.degraded > 0 and share == tolerance.degraded)
     return HealthStatus.DEGRADED if above else HealthStatus.HEALTHY
-
-
-def _tidy(value: float) -> float:
-    return float(f"{value:.9g}")
 
 
 def judge_traffic(

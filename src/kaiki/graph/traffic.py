@@ -46,13 +46,13 @@ def measure_flow(flows: Mapping[str, Flow], duration_seconds: int) -> Traffic:
     errors = sum(count for (protocol, code), count in outcome_counts(flows).items() if classify(protocol, code))
     observed = observation_count(total.buckets)
     p50, p90, p95, p99 = (
-        None if value is None else _tidy(value) for value in quantiles(total.buckets, (0.5, 0.9, 0.95, 0.99))
+        None if value is None else tidy(value) for value in quantiles(total.buckets, (0.5, 0.9, 0.95, 0.99))
     )
     secured = total.mutual_tls + total.plaintext
     return Traffic(
-        requests_per_second=_tidy(requests / duration_seconds),
-        request_count=_tidy(requests),
-        error_count=_tidy(errors),
+        requests_per_second=tidy(requests / duration_seconds),
+        request_count=tidy(requests),
+        error_count=tidy(errors),
         error_ratio=_share(errors, requests),
         response_codes=_response_codes(total),
         average_milliseconds=_share(total.duration_milliseconds, observed),
@@ -60,9 +60,9 @@ def measure_flow(flows: Mapping[str, Flow], duration_seconds: int) -> Traffic:
         p90_milliseconds=p90,
         p95_milliseconds=p95,
         p99_milliseconds=p99,
-        bytes_sent_per_second=_tidy(total.bytes_sent / duration_seconds),
-        bytes_received_per_second=_tidy(total.bytes_received / duration_seconds),
-        connections_opened=_tidy(total.connections),
+        bytes_sent_per_second=tidy(total.bytes_sent / duration_seconds),
+        bytes_received_per_second=tidy(total.bytes_received / duration_seconds),
+        connections_opened=tidy(total.connections),
         mtls_ratio=_share(total.mutual_tls, secured),
     )
 
@@ -79,7 +79,7 @@ def _together(flows: Mapping[str, Flow]) -> Flow:
 def _response_codes(flow: Flow) -> dict[str, dict[str, float]]:
     codes: dict[str, dict[str, float]] = {}
     for (code, flags), count in sorted(flow.codes.items()):
-        codes.setdefault(code, {})[flags] = _tidy(count)
+        codes.setdefault(code, {})[flags] = tidy(count)
     return codes
 
 
@@ -87,16 +87,16 @@ def count_hosts(flow: Flow) -> dict[str, dict[str, float]]:
     """Requests by response code and host."""
     hosts: dict[str, dict[str, float]] = {}
     for (code, host), count in sorted(flow.hosts.items()):
-        hosts.setdefault(code, {})[host] = _tidy(count)
+        hosts.setdefault(code, {})[host] = tidy(count)
     return hosts
 
 
 def _share(part: float, whole: float) -> float | None:
-    return _tidy(part / whole) if whole > 0 else None
+    return tidy(part / whole) if whole > 0 else None
 
 
-def _tidy(value: float) -> float:
+def tidy(value: float) -> float:
     """Nine significant digits: hides the noise of adding floats in another order, never a small value."""
-    if value == int(value) and abs(value) < 1e9:
+    if abs(value) < 1e9 and value == int(value):
         return float(value)
     return float(f"{value:.9g}")

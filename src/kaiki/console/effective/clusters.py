@@ -10,9 +10,9 @@ from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 
 from kaiki.console.effective.origins import Origins, first, of_workload
 from kaiki.console.effective.resources import ToldResource
-from kaiki.console.effective.routes import seconds_of
 from kaiki.console.effective.rows import ClusterRow, Ejection, EndpointRow, Limits
 from kaiki.console.effective.tls import of_cluster
+from kaiki.translate.decode import seconds_of
 
 _NO_LIMIT = 2**32 - 1
 _HEALTHY = ("HEALTHY", "UNKNOWN")

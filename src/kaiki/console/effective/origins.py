@@ -87,7 +87,9 @@ class Origins:
 
     def gateways_at(self, port: int) -> Iterable[Origin]:
         """The Gateways with a server at a port of this pod: listeners of plain HTTP are shared and bear no mark."""
-        labels = ((self._pod or {}).get("metadata") or {}).get("labels") or {}
+        if self._pod is None:
+            return
+        labels, namespace = self._pod["metadata"].get("labels") or {}, place_of(self._pod)[0]
         for item in self._configs:
             if item.get("kind") != "Gateway":
                 continue
@@ -96,7 +98,7 @@ class Origins:
                 chosen = (spec["selector"] or {}).items() <= labels.items()
                 numbers = [(one.get("port") or {}).get("number") for one in spec.get("servers") or ()]
             else:
-                chosen = bool(labels) and labels.get(GATEWAY_NAME_LABEL) == place[1]
+                chosen = place == (namespace, labels.get(GATEWAY_NAME_LABEL))
                 numbers = [one.get("port") for one in spec.get("listeners") or ()]
             member = "servers" if "selector" in spec else "listeners"
             for position, number in enumerate(numbers if chosen else ()):

@@ -6,16 +6,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from envoy.config.route.v3 import route_components_pb2, route_pb2
-from google.protobuf import duration_pb2
 
 from kaiki.console.effective.origins import Origins, first
 from kaiki.console.effective.resources import ToldResource
 from kaiki.console.effective.rows import Condition, Origin, Retries, RouteRow, Target
 from kaiki.model.proxy import ROUTE_TYPE
+from kaiki.translate.decode import percent_of, redirect_code, seconds_of
 
 _DEFAULT_TIMEOUT_SECONDS = 15.0
 """Envoy's own, of a route that names none."""
-_REDIRECT_CODES = {0: 301, 1: 302, 2: 303, 3: 307, 4: 308}
 
 
 def as_table(told: ToldResource) -> ToldResource:
@@ -91,7 +90,7 @@ def _does(route: route_components_pb2.Route) -> tuple[str, str]:
             port = f":{to.port_redirect}" if to.port_redirect else ""
             place = f"{scheme}://" if scheme else ""
             path = to.path_redirect or to.prefix_rewrite
-            return "redirect", f"{_REDIRECT_CODES[to.response_code]} {place}{to.host_redirect}{port}{path}".strip()
+            return "redirect", f"{redirect_code(to)} {place}{to.host_redirect}{port}{path}".strip()
         case "direct_response":
             return "answer", str(route.direct_response.status)
     return "other", str(route.WhichOneof("action") or "")
@@ -112,8 +111,7 @@ def _mirrors(action: route_components_pb2.RouteAction) -> Iterable[Target]:
     for item in action.request_mirror_policies:
         share = 100.0
         if item.HasField("runtime_fraction"):
-            value = item.runtime_fraction.default_value
-            share = value.numerator / (100, 10_000, 1_000_000)[value.denominator] * 100
+            share = percent_of(item.runtime_fraction.default_value)
         yield Target(item.cluster, share)
 
 
@@ -146,11 +144,6 @@ def _features(route: route_components_pb2.Route) -> Iterable[str]:
         yield "responseHeaders"
 
 
-def seconds_of(value: duration_pb2.Duration) -> float:
-    """A protobuf duration as a number."""
-    return float(value.seconds + value.nanos / 1e9)
-
-
 def _conditions(match: route_components_pb2.RouteMatch) -> Iterable[Condition]:
     match match.WhichOneof("path_specifier"):
         case "prefix":
@@ -168,8 +161,7 @@ def _conditions(match: route_components_pb2.RouteMatch) -> Iterable[Condition]:
     for parameter in match.query_parameters:
         yield Condition("query", f"{parameter.name} {_text(parameter.string_match)}".strip())
     if match.HasField("runtime_fraction"):
-        value = match.runtime_fraction.default_value
-        yield Condition("share", f"{value.numerator / (100, 10_000, 1_000_000)[value.denominator] * 100:g} %")
+        yield Condition("share", f"{percent_of(match.runtime_fraction.default_value):g} %")
 
 
 def _said(header: route_components_pb2.HeaderMatcher) -> str:

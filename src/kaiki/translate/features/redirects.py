@@ -16,7 +16,6 @@ _CODES = {
     307: route_components_pb2.RedirectAction.TEMPORARY_REDIRECT,
     308: route_components_pb2.RedirectAction.PERMANENT_REDIRECT,
 }
-REDIRECT_CODES = frozenset(_CODES)
 _WHOLE_PATH = "^.*$"
 _PREFIXES = (MatchKind.PREFIX, MatchKind.PATH_PREFIX)
 

@@ -21,6 +21,7 @@ from google.protobuf.message import Message
 from kaiki.model.finding import ObjectRef
 from kaiki.model.proxy import CLUSTER_TYPE, ENDPOINT_TYPE, LISTENER_TYPE, ROUTE_TYPE, ProxyConfig
 from kaiki.translate import cluster_names
+from kaiki.translate.decode import percent_of, redirect_code, seconds_of
 from kaiki.translate.features.access import HTTP_FILTER, NETWORK_FILTER
 from kaiki.translate.features.faults import FAULT_FILTER
 from kaiki.translate.simulation.authorization import Decision, decide
@@ -177,18 +178,18 @@ class _Walk:
         if (status := self._fault(route)) is not None:
             return self._end(Verdict.ANSWERED, status)
         if route.HasField("redirect"):
-            return self._redirected(_location(route, self._request), _REDIRECT_CODES[route.redirect.response_code])
+            return self._redirected(_location(route, self._request), redirect_code(route.redirect))
         if route.HasField("direct_response"):
             return self._end(Verdict.ANSWERED, route.direct_response.status)
         action = route.route
         shares = [(action.cluster, 1)] if action.cluster else []
         shares += [(item.name, item.weight.value) for item in action.weighted_clusters.clusters]
         mirrors = tuple(
-            (item.cluster, _percent(item.runtime_fraction.default_value) if item.HasField("runtime_fraction") else 100)
-            for item in action.request_mirror_policies
+            (one.cluster, percent_of(one.runtime_fraction.default_value) if one.HasField("runtime_fraction") else 100)
+            for one in action.request_mirror_policies
         )
         retries = action.retry_policy.num_retries.value if action.HasField("retry_policy") else 0
-        seconds = action.timeout.seconds + action.timeout.nanos / 1e9
+        seconds = seconds_of(action.timeout)
         authority = action.host_rewrite_literal or self._request.host
         return self._forward(shares, authority, _rewritten(route, self._request.path), mirrors, seconds, retries)
 
@@ -204,15 +205,15 @@ class _Walk:
 
         fault = fault_pb2.HTTPFault.FromString(route.typed_per_filter_config[FAULT_FILTER].value)
         if fault.HasField("delay"):
-            seconds = fault.delay.fixed_delay.seconds + fault.delay.fixed_delay.nanos / 1e9
+            seconds = seconds_of(fault.delay.fixed_delay)
             self._step(
-                "filter", FAULT_FILTER, f"waits {seconds:g} s in {_percent(fault.delay.percentage):g} % of cases"
+                "filter", FAULT_FILTER, f"waits {seconds:g} s in {percent_of(fault.delay.percentage):g} % of cases"
             )
         if not fault.HasField("abort"):
             return None
         is_grpc = fault.abort.WhichOneof("error_type") == "grpc_status"
         status = 200 if is_grpc else fault.abort.http_status
-        share = _percent(fault.abort.percentage)
+        share = percent_of(fault.abort.percentage)
         what = f"gRPC status {fault.abort.grpc_status}" if is_grpc else str(status)
         self._step("filter", FAULT_FILTER, f"answers {what} in {share:g} % of cases")
         return status if share >= 100 else None
@@ -269,16 +270,8 @@ class _Walk:
         return endpoint_pb2.ClusterLoadAssignment.FromString(item.body if item else b"")
 
 
-_REDIRECT_CODES = {0: 301, 1: 302, 2: 303, 3: 307, 4: 308}
-
-
 def _unpack(item: listener_components_pb2.Filter | http.HttpFilter, kind: type[AnyMessage]) -> AnyMessage:
     return kind.FromString(item.typed_config.value)
-
-
-def _percent(fraction: object) -> float:
-    numerator, denominator = fraction.numerator, fraction.denominator  # type: ignore[attr-defined]
-    return float(100.0 * numerator / {0: 100, 1: 10_000, 2: 1_000_000}[denominator])
 
 
 def _endpoints(assignment: endpoint_pb2.ClusterLoadAssignment) -> Iterable[str]:

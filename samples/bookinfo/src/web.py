@@ -6,9 +6,9 @@ A mesh on a laptop runs six of these beside six proxies: each must start in a bl
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -177,24 +177,25 @@ class Server:
     def run(self, host: str, port: int) -> None:
         threading.stack_size(256 * 1024)
         listener = socket.create_server((host, port), backlog=512)
-
-        def stop(*_: object) -> None:
-            # Not by an exception: raised while a destructor runs, it would be swallowed, and the signal with it.
-            self.stopping = True
-            with contextlib.suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)
-
+        listener.setblocking(False)
+        # The interpreter writes to this pair the moment a signal comes. A handler alone may run too late: one that comes
+        # between the last instruction and the wait for a connection would be looked at after that connection.
+        signals, told = socket.socketpair()
+        told.setblocking(False)
+        signal.set_wakeup_fd(told.fileno())
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, stop)
+            signal.signal(number, lambda *_: None)
         print(f"{self.name} serves {host}:{listener.getsockname()[1]}", flush=True)
-        while not self.stopping:
+        while True:
+            ready, _, _ = select.select([listener, signals], [], [])
+            if signals in ready:
+                break
             try:
                 connection, _ = listener.accept()
-            except OSError:
-                if self.stopping:
-                    break
-                raise
+            except (BlockingIOError, ConnectionAbortedError):
+                continue  # Its client has given up.
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+        self.stopping = True
         listener.close()
         with self.idle:
             self.idle.wait_for(lambda: self.busy == 0, self.grace_seconds)

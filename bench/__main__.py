@@ -21,6 +21,7 @@ BENCHMARKS = {
     "kubernetes": "what the embedded Kubernetes API costs (30 s)",
     "discovery": "what the control plane costs: first snapshot, one change, growth (1 min)",
     "promql": "how long queries take (15 s)",
+    "graph_api": "how fast the graph of a large mesh is told (1 min)",
     "console": "how soon a large graph can be used; needs Chromium (1 min)",
 }
 

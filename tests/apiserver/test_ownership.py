@@ -161,6 +161,21 @@ async def test_the_scale_can_be_applied(api: Any) -> None:
     assert 'conflict with "me" with subresource "scale": .spec.replicas' in refusal[1]["message"]
 
 
+async def test_the_status_of_a_definition_is_the_servers(api: Any) -> None:
+    names = {"plural": "boats", "kind": "Boat", "singular": "boat", "listKind": "BoatList"}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+    boats = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
+    boats |= {"metadata": {"name": "boats.sea.example"}}
+    boats |= {"spec": {"group": "sea.example", "scope": "Namespaced", "names": names, "versions": [version]}}
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/boats.sea.example"
+    for _ in range(2):
+        _, made = await api.patch(f"{path}?fieldManager=me", boats, APPLY)
+        found = owners(made)
+        assert set(found) == {("me", "Apply", ""), ("kube-apiserver", "Update", "status")}
+        fields = found["kube-apiserver", "Update", "status"]["fieldsV1"]["f:status"]
+        assert {"f:acceptedNames", "f:conditions", "f:storedVersions"} == set(fields)
+
+
 async def test_our_own_watches_leave_the_entries_out(api: Any) -> None:
     note = {"note": '],"resourceVersion":"1"', "other": ',"managedFields":[{"x'}
     value = config_map(a="1") | {"metadata": {"name": "a", "annotations": note}}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import pytest
 import yaml
 
 from kaiki.app.proxies import render_bootstrap
@@ -11,6 +13,7 @@ from kaiki.app.proxy_settings import injection_of, with_image_type
 from kaiki.inject.pod import inject_pod
 from kaiki.inject.settings import InjectionSettings
 from kaiki.interpret.interpretation import interpret
+from kaiki.interpret.mesh_config import MESH_CONFIG
 from kaiki.model.snapshot import MeshSnapshot
 
 SETTINGS = InjectionSettings(version="1", render_bootstrap=render_bootstrap)
@@ -122,3 +125,34 @@ spec: {clusterIP: 10.96.0.8, ports: [{name: http, port: 80}]}
     attempts = {name: item.http[0].retries.attempts for name, item in made.items() if item.http[0].retries}
     assert attempts == {"silent": 7, "saying": 1}
     assert snapshot.destination_policies["web.shop.svc.cluster.local"][0].export_to == ("other",)
+
+
+def test_what_is_redirected_is_said_for_all_and_otherwise_by_a_pod() -> None:
+    proxy = {"includeIPRanges": "10.96.0.0/16", "excludeOutboundPorts": 3306, "includeInboundPorts": "*"}
+    made = interpret({MESH_CONFIG: _values(json.dumps({"global": {"proxy": proxy}}))})
+    assert not made.findings
+
+    def redirected(**annotations: str) -> list[str]:
+        pod = _pod()
+        pod["metadata"]["labels"]["sidecar.istio.io/inject"] = "true"
+        pod["metadata"]["annotations"] = {f"traffic.sidecar.istio.io/{key}": text for key, text in annotations.items()}
+        injected = inject_pod(pod, {}, injection_of(pod, made.snapshot, SETTINGS))
+        assert injected is not None
+        return list(injected["spec"]["initContainers"][0]["args"])
+
+    usual = redirected()
+    assert "--include-outbound-ip-ranges=10.96.0.0/16" in usual
+    assert "--exclude-outbound-ports=15012,3306" in usual
+    assert not any(one.startswith("--include-inbound-ports") for one in usual)
+    assert "--include-outbound-ip-ranges=10.1.0.0/16" in redirected(includeOutboundIPRanges="10.1.0.0/16")
+
+
+@pytest.mark.parametrize("values", ['{"global": {"proxy": {"privileged": true}}}', '{"global": []}', "["])
+def test_values_that_nobody_knows_are_found(values: str) -> None:
+    made = interpret({MESH_CONFIG: _values(values)})
+    assert [(one.code, one.path) for one in made.findings] == [("KAI0601", "data.values")]
+
+
+def _values(text: str) -> dict[str, Any]:
+    metadata = {"name": "istio", "namespace": "istio-system"}
+    return {"kind": "ConfigMap", "metadata": metadata, "data": {"values": text}}

@@ -8,13 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from kaiki.app.guest import Guest, deployment, escape
 from kaiki.app.home import Home, HomeError
+from kaiki.app.installation import local_settings, remember_console
+from kaiki.cli.console_settings import console_options
 from kaiki.cli.install import Choices, parse_settings
 from kaiki.cli.main import COMMANDS, INTERNAL
 from kaiki.cli.status import summarise_pods
+from kaiki.manifests.settings import ConsoleOptions, OidcOptions
 
 
 def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -65,6 +69,54 @@ def test_settings_are_parsed() -> None:
     )
     mesh = {"accessLogFile": "/dev/stdout", "outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}
     assert asked == Choices("default", True, mesh)
+
+
+def test_settings_of_the_console_are_parsed() -> None:
+    issuer = "https://id.example.org"
+    given = (f"console.oidc.issuer={issuer}", "console.oidc.clientId=kaiki", "console.oidc.groups=readers,writers")
+    asked = parse_settings((*given, "console.externalUrl=https://mesh.example.org", "console.sessionHours=8"))
+    options = console_options(asked.console, read_only=False)
+    assert options.oidc == OidcOptions(issuer, "kaiki", groups=("readers", "writers"))
+    assert (options.external_url, options.session_hours) == ("https://mesh.example.org", 8)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("console.oidc.isuer=x", "console.oidc.issuer"),
+        ("console.oidc.clientId=kaiki", "belong together"),
+        ("console.oidc.identity=root", "token or impersonate"),
+        ("console.externalUrl=https://a.example/kaiki", "without a path"),
+    ],
+)
+def test_half_a_login_is_refused_before_anything_is_installed(given: str, told: str) -> None:
+    with pytest.raises(click.UsageError, match=told):
+        console_options(parse_settings((given,)).console, read_only=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--oidc-issuer=https://id.example.org"], "belong together"),
+        (["--oidc-issuer=http://id.example.org", "--oidc-client-id=kaiki"], "no https address"),
+        (["--external-url=https://mesh.example.org/kaiki"], "paths are not kept"),
+    ],
+)
+def test_half_a_login_starts_no_console(tmp_path: Path, given: list[str], told: str) -> None:
+    done = run(tmp_path, "console", *given)
+    assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+
+
+def test_what_was_closed_stays_closed_at_the_next_start(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.prepare()
+    assert local_settings(home).console == ConsoleOptions()
+    chosen = ConsoleOptions(read_only=True, oidc=OidcOptions("https://id.example.org", "kaiki", groups=("readers",)))
+    remember_console(home, chosen)
+    assert local_settings(home).console == chosen
+    home.console_options.write_text("{")
+    with pytest.raises(HomeError, match="kaiki install"):
+        local_settings(home)
 
 
 def test_a_home_that_cannot_be_written_names_the_variable() -> None:

@@ -21,6 +21,7 @@ from aiohttp import web
 from kaiki.console.server import running
 from kaiki.console.settings import ConsoleSettings
 from kaiki.kube.config import KubeConfig
+from kaiki.model.journal import JOURNAL_NAME, ChangeEntry, encode_entry
 
 BOUNDS = (1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000)
 GATEWAY = ("istio-system", "istio-ingressgateway", "istio-ingressgateway", "latest")
@@ -56,7 +57,7 @@ def side(name: str, place: tuple[str, str, str, str]) -> dict[str, str]:
     }
 
 
-def rows() -> Iterator[tuple[str, dict[str, str], float]]:
+def rows(faulty: bool = True) -> Iterator[tuple[str, dict[str, str], float]]:
     """(metric, labels, rate per second) of every series, as both proxies report them."""
     for source, destination, service, rate, milliseconds, errors in CALLS:
         for reporter in ("source", "destination"):
@@ -68,6 +69,7 @@ def rows() -> Iterator[tuple[str, dict[str, str], float]]:
                 "connection_security_policy": "mutual_tls" if reporter == "destination" else "unknown",
                 "grpc_response_status": "",
             }
+            errors = errors if faulty else 0.0
             for code, flags, share in (("200", "-", 1 - errors), ("503", "FI", errors)):
                 if share:
                     outcome = {"response_code": code, "response_flags": flags}
@@ -77,6 +79,8 @@ def rows() -> Iterator[tuple[str, dict[str, str], float]]:
                 bucket = labels | {"le": "+Inf" if bound == math.inf else str(bound)}
                 yield "istio_request_duration_milliseconds_bucket", bucket, rate * share
             yield "istio_request_duration_milliseconds_sum", labels, rate * milliseconds
+            yield "istio_request_bytes_sum", labels, rate * 450
+            yield "istio_response_bytes_sum", labels, rate * 2100
     yield from tcp_rows()
 
 
@@ -98,6 +102,7 @@ class FakePrometheus:
     def __init__(self) -> None:
         self.up = True
         self.quiet = False
+        self.faulty_since = 0.0
         self.queries: list[str] = []
         self.finding: dict[str, Any] | None = None
 
@@ -123,7 +128,7 @@ class FakePrometheus:
     async def instant(self, request: web.Request) -> web.Response:
         query, form = await self._read(request)
         at = float(str(form["time"]))
-        result = [{"metric": labels, "value": [at, repr(value)]} for labels, value in self.evaluate(query)]
+        result = [{"metric": labels, "value": [at, repr(value)]} for labels, value in self.evaluate(query, at)]
         return self._answer("vector", result)
 
     async def range(self, request: web.Request) -> web.Response:
@@ -132,18 +137,24 @@ class FakePrometheus:
         times = [start + index * step for index in range(int((end - start) / step) + 1)]
         result = [
             {"metric": labels, "values": [[at, repr(value * self._wave(at))] for at in times]}
-            for labels, value in self.evaluate(query)
+            for labels, value in self.evaluate(query, start)
         ]
         return self._answer("matrix", result)
 
-    def evaluate(self, query: str) -> list[tuple[dict[str, str], float]]:
+    def evaluate(self, query: str, at: float) -> list[tuple[dict[str, str], float]]:
+        if named := re.findall(r'label_replace\((.*?), "(\w+)", "(\w+)", "", ""\)', query):
+            return [
+                (labels | {label: name}, value)
+                for inner, label, name in named
+                for labels, value in self.evaluate(inner, at)
+            ]
         grouping = re.match(r"sum(?: by \(([^)]*)\))?", query)
         assert grouping is not None, query
         names = [name.strip() for name in (grouping[1] or "").split(",") if name.strip()]
         sums: dict[tuple[str, ...], float] = {}
         for function, metric, matchers, seconds in re.findall(r"(increase|rate)\((\w+)(?:{(.*?)})?\[(\d+)s\]\)", query):
             wanted = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', matchers))
-            for name, labels, rate in () if self.quiet else rows():
+            for name, labels, rate in () if self.quiet else rows(at >= self.faulty_since):
                 if name == metric and wanted.items() <= labels.items():
                     key = tuple(labels.get(label, "") for label in names)
                     sums[key] = sums.get(key, 0.0) + rate * (int(seconds) if function == "increase" else 1)
@@ -167,6 +178,26 @@ class FakePrometheus:
 def metadata(name: str, namespace: str = "", **more: Any) -> dict[str, Any]:
     return {"name": name, "resourceVersion": "1", "uid": f"{namespace}/{name}"} | (
         {"namespace": namespace} | more if namespace else more
+    )
+
+
+def fault_applied(at: float) -> ChangeEntry:
+    """What makes some requests to reviews fail."""
+    known: dict[str, Any] = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService"}
+    known["metadata"] = {"name": "reviews", "namespace": "default"}
+    route = {"route": [{"destination": {"host": "reviews"}}]}
+    fault = {"fault": {"abort": {"httpStatus": 503, "percentage": {"value": 14}}}}
+    return ChangeEntry(
+        id=f"{at * 1000:.0f}-1",
+        time=at,
+        author="kubernetes-admin",
+        operation="update",
+        api_version="networking.istio.io/v1",
+        kind="VirtualService",
+        namespace="default",
+        name="reviews",
+        before=known | {"spec": {"hosts": ["reviews"], "http": [route]}},
+        after=known | {"spec": {"hosts": ["reviews"], "http": [fault | route]}},
     )
 
 
@@ -261,6 +292,12 @@ class FakeKubernetes:
 
     def __init__(self, encoded_token: str = "") -> None:
         self.collections = kubernetes_objects(encoded_token)
+        self.forbidden: set[str] = set()
+
+    def note(self, *changes: ChangeEntry) -> None:
+        """Put changes into the journal."""
+        data = {change.id: encode_entry(change) for change in changes}
+        self.collections["configmaps"] = [{"metadata": metadata(JOURNAL_NAME, "istio-system"), "data": data}]
 
     def application(self) -> web.Application:
         application = web.Application()
@@ -278,6 +315,9 @@ class FakeKubernetes:
             return web.Response(text="".join(lines[-int(request.query.get("tailLines", "10")) :]))
         if "namespaces" in parts[:-2]:
             *_, plural, name = parts
+            if plural in self.forbidden:
+                refused = {"kind": "Status", "code": 403, "reason": "Forbidden", "message": f"{plural} are forbidden"}
+                return web.json_response(refused, status=403)
             found = [item for item in self.collections.get(plural, []) if item["metadata"]["name"] == name]
             return web.json_response(found[0]) if found else self._missing()
         plural = parts[-1] if "gateway.networking.k8s.io" not in parts else f"gateway-api-{parts[-1]}"
@@ -377,7 +417,7 @@ class FakeControlPlane:
             "proxy_type": "router" if "gateway" in pod else "sidecar",
             "synced": not pod.startswith("mongodb"),
             "rejected": [REJECTED] if refuses else [],
-            "last_rejection": REJECTED if refuses else None,
+            "last_rejection": REJECTED | {"at": "2026-01-02T03:04:05+00:00"} if refuses else None,
             "proxy_version": "1.40.0",
             "certificate": {
                 "identity": f"spiffe://cluster.local/ns/{namespace}/sa/{pod.split('-')[0]}",
@@ -476,6 +516,7 @@ async def main() -> None:
     parser.add_argument("--no-traces", action="store_true", help="a trace store that nobody sends to")
     parser.add_argument("--no-mesh", action="store_true", help="nothing is deployed yet")
     parser.add_argument("--many", type=int, default=0, help="add a chain of this many more workloads")
+    parser.add_argument("--fault-age", type=float, default=0, help="the fault was applied so many seconds ago")
     arguments = parser.parse_args()
     prometheus = FakePrometheus()
     prometheus.up, prometheus.quiet = arguments.state != "down", arguments.state == "quiet"
@@ -484,6 +525,9 @@ async def main() -> None:
         target = workload(f"app{index}", "v1", f"team-{index % 7}")
         CALLS.append((source, target, f"app{index}", 1.0 + index % 9, 5 + index % 40, 0.0))
     kubernetes, traces = FakeKubernetes(), FakeTraces()
+    if arguments.fault_age:
+        prometheus.faulty_since = time.time() - arguments.fault_age
+        kubernetes.note(fault_applied(prometheus.faulty_since))
     if arguments.no_traces:
         traces.services, kubernetes.collections["telemetries"] = [], []
     if arguments.no_mesh:

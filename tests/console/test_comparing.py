@@ -13,10 +13,17 @@ from kaiki.console.errors import BadRequest
 from kaiki.console.explaining_logged import read_question
 from kaiki.model.finding import ObjectRef
 from kaiki.model.journal import ChangeEntry
-from kaiki.translate.simulation import Outcome, Share, Step, Verdict
+from kaiki.translate.simulation import Code, Outcome, Share, Step, Verdict
 
 V1, V2 = (f"outbound|9080|{subset}|reviews.default.svc.cluster.local" for subset in ("v1", "v2"))
-RULE = Step("route", "all", "prefix /", ObjectRef("VirtualService", "default", "reviews"), "spec.http[0]")
+RULE = Step(
+    "route",
+    "all",
+    Code.ROUTE_TAKEN,
+    {"conditions": "/*"},
+    ObjectRef("VirtualService", "default", "reviews"),
+    "spec.http[0]",
+)
 NOW = Outcome(Verdict.FORWARDED, (RULE,), 0, (Share(V1, 1, ("10.0.0.1:9080",)),), timeout_seconds=2.0, retries=2)
 ENTRY = LogEntry(
     time=100.0,
@@ -75,10 +82,10 @@ def test_a_change_since_that_sends_it_elsewhere_is_named() -> None:
 
 
 def test_a_header_the_log_does_not_hold_is_no_change() -> None:
-    jason = Step("route", "jason", "prefix /, header end-user: header end-user is missing")
+    jason = Step("route", "jason", Code.ROUTE_WANTS_HEADER, {"conditions": "/*, end-user:", "header": "end-user"})
     then = replace(ENTRY, upstream_cluster=V2, route_name="jason")
     found = compare(then, replace(NOW, passed_over=(jason,)), ())[-1]
-    assert (found.code, found.parameters) == ("byCondition", {"route": "jason", "condition": "header end-user"})
+    assert (found.code, found.parameters) == ("byCondition", {"route": "jason", "condition": "end-user:"})
 
 
 @pytest.mark.parametrize(

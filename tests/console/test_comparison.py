@@ -49,6 +49,8 @@ def test_draws_both_and_names_what_came_and_went() -> None:
     gone, new = compared.comparison.edges.values()
     assert gone.after is None
     assert new.before is None
+    failing = compare([], [edge("d", errors=0.5)]).comparison.edges["a>d|http"]
+    assert failing.kinds == ("failing", "new")
 
 
 @pytest.mark.parametrize(

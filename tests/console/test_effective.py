@@ -139,6 +139,15 @@ RULE = Origin("DestinationRule", "default", "limits", "networking.istio.io/v1")
 SERVICE = Origin("Service", "default", "reviews")
 
 
+def test_keys_that_check_tokens_are_shown_without_what_signs_them() -> None:
+    keys = {"keys": [{"kty": "oct", "kid": "one", "k": "c2hhcmVk"}, {"kty": "RSA", "n": "public", "d": "private"}]}
+    shown = redact({"local_jwks": {"inline_string": json.dumps(keys)}})["local_jwks"]["inline_string"]
+    assert [key.get("k", key.get("d")) for key in json.loads(shown)["keys"]] == [REDACTED, REDACTED]
+    assert "one" in shown and "public" in shown
+    assert redact({"inline_string": '{"keys": [{"k": "c2hhcmVk"'}) == {"inline_string": REDACTED}
+    assert redact({"inline_string": "-- a script"}) == {"inline_string": "-- a script"}
+
+
 def test_a_route_says_what_it_takes_what_it_does_and_who_wrote_it() -> None:
     client, _ = read(MESH)
     first, second = (row for row in client.find("routes", "canary", "table") if row.table == "9080")
@@ -148,7 +157,7 @@ def test_a_route_says_what_it_takes_what_it_does_and_who_wrote_it() -> None:
     assert first.timeout_seconds == 2
     assert (first.retries.count, first.retries.try_seconds) == (4, 0.5)
     assert first.features == ("fault", "requestHeaders")
-    written = Origin("VirtualService", "default", "canary", "networking.istio.io/v1", "spec.http[0]")
+    written = Origin("VirtualService", "default", "canary", "networking.istio.io/v1", "spec.http[0].match[0]")
     assert first.origins == (written, SERVICE, RULE)
     assert (second.does, second.says) == ("redirect", "301 /new")
 

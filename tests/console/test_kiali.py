@@ -103,6 +103,16 @@ async def test_boxes_hold_the_versions_of_an_app(console: Any) -> None:
     assert {node["version"] for node in nodes.values() if node.get("parent") == app["id"]} == {"v1", "v2", "v3"}
 
 
+async def test_throughput_is_of_responses_or_of_requests(console: Any) -> None:
+    for asked, bytes_each in (("", 2100), ("&throughputType=request", 450)):
+        console.prometheus.queries.clear()
+        nodes, edges = parts(await console.ask(GRAPH + "&graphType=workload" + asked))
+        details = named(nodes, workload="details-v1")
+        assert [edge["throughput"] for edge in edges if edge["target"] == details["id"]] == [str(8 * bytes_each)]
+        assert all("throughput" not in edge for edge in edges if edge["traffic"]["protocol"] == "tcp")
+    assert "throughputType" in (await console.ask(GRAPH + "&throughputType=both", status=400))["error"]["message"]
+
+
 async def test_only_the_appenders_that_were_asked_for(console: Any) -> None:
     _, edges = parts(await console.ask(GRAPH + "&appenders=deadNode"))
     assert not any({"isMTLS", "responseTime", "throughput"} & edge.keys() for edge in edges)

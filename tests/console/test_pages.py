@@ -150,6 +150,7 @@ async def test_the_details_of_a_workload(console: Console) -> None:
         "1.40.0",
         "no such filter",
     )
+    assert proxy["lastRejection"]["at"] == "2026-01-02T03:04:05+00:00" and "at" not in proxy["rejected"][0]
     assert proxy["certificate"]["identity"].startswith("spiffe://")
     assert found["traced"] and found["traceServices"] == ["ratings.default"]
     reasons = {(item["kind"], item["name"]): item["reason"] for item in found["configs"]}
@@ -234,6 +235,7 @@ async def test_followed_logs_go_on(console: Console) -> None:
         ("/api/details/service/istio-system/istio-ingressgateway", "SubjectDetails"),
         ("/api/heat?node=workload:default/reviews-v3", "Heat"),
         ("/api/mesh", "Mesh"),
+        ("/api/names", "Names"),
         ("/api/distribution", "Distribution"),
         ("/api/proxies/default/ratings-v1-abc-1/config?part=clusters&sort=-name", "ProxyConfiguration"),
     ],
@@ -242,6 +244,17 @@ async def test_answers_are_as_the_document_says(console: Console, path: str, sch
     document = await console.ask("/api/openapi.json")
     whole = {"$ref": f"#/components/schemas/{schema}", "components": document["components"]}
     jsonschema_rs.validator_for(whole).validate(await console.ask(path))
+
+
+async def test_everything_that_has_a_page_is_named(console: Console) -> None:
+    names = await console.ask("/api/names")
+    assert "default" in names["namespaces"]
+    reviews = {"namespace": "default", "name": "reviews"}
+    assert reviews in names["apps"] and reviews in names["services"]
+    assert {"namespace": "default", "name": "reviews-v3"} in names["workloads"]
+    objects = {(one["kind"], one["namespace"], one["name"]) for one in names["objects"]}
+    assert ("VirtualService", "default", "reviews") in objects
+    assert not any(kind == "Secret" for kind, _, _ in objects)
 
 
 async def test_a_proxys_configuration(console: Console) -> None:

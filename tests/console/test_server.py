@@ -46,10 +46,11 @@ fake_mesh = load_fake_mesh()
 class Console:
     """A running console, with a client that has the token (`ask`) and one that has nothing (`client`)."""
 
-    def __init__(self, url: str, client: aiohttp.ClientSession, prometheus: Any) -> None:
+    def __init__(self, url: str, client: aiohttp.ClientSession, prometheus: Any, kubernetes: Any) -> None:
         self.url = url
         self.client = client
         self.prometheus = prometheus
+        self.kubernetes = kubernetes
 
     async def ask(self, path: str, status: int = 200) -> Any:
         headers = {"Authorization": f"Bearer {TOKEN}"}
@@ -84,7 +85,7 @@ async def started(*, kubernetes: bool = True, **settings: Any) -> AsyncIterator[
         ) as (host, port),
         aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client,
     ):
-        yield Console(f"http://{host}:{port}", client, prometheus)
+        yield Console(f"http://{host}:{port}", client, prometheus, api)
 
 
 @pytest.fixture
@@ -140,7 +141,7 @@ async def test_nothing_listens_at_the_store() -> None:
         ),
         aiohttp.ClientSession() as client,
     ):
-        answer = await Console(f"http://{host}:{port}", client, None).ask("/api/graph", status=503)
+        answer = await Console(f"http://{host}:{port}", client, None, None).ask("/api/graph", status=503)
         assert "cannot be reached" in answer["error"]["message"]
 
 
@@ -165,12 +166,65 @@ async def test_wrong_parameters_are_named(console: Console, query: str) -> None:
 async def test_compares_with_an_earlier_time(console: Console) -> None:
     answer = await console.ask("/api/graph/compare?at=1700000600&baseline=5m&duration=60s")
     assert answer["timestamp"] == 1_700_000_600
-    assert answer["comparison"] == {"baseline": 1_700_000_300, "nodes": {}, "edges": {}}
+    nothing: dict[str, Any] = {"nodes": {}, "edges": {}, "beside": {}, "changes": []}
+    assert answer["comparison"] == {"baseline": 1_700_000_300, **nothing}
     assert len(console.prometheus.queries) == 12
     absolute = await console.ask("/api/graph/compare?at=1700000600&baseline=1700000300&duration=60s")
     assert absolute == answer
     for baseline in ("", "1700000600", "1700000601", "x", "0s"):
         await console.ask(f"/api/graph/compare?at=1700000600&baseline={baseline}", status=400)
+
+
+async def test_a_comparison_names_the_changes_beside_its_edges(console: Console) -> None:
+    await console.wait_for_kubernetes()
+    console.prometheus.faulty_since = 1_700_000_400.0
+    console.kubernetes.note(*(fake_mesh.fault_applied(at) for at in (1_700_000_200.0, 1_700_000_400.0)))
+    comparison = (await console.ask("/api/graph/compare?at=1700000600&baseline=5m&duration=60s"))["comparison"]
+    (change,) = comparison["changes"]
+    assert (change["kind"], change["name"], change["author"]) == ("VirtualService", "reviews", "kubernetes-admin")
+    failing = {name for name, found in comparison["edges"].items() if "failing" in found["kinds"]}
+    faulty, later = (
+        f"workload:default/{ends}|http"
+        for ends in (
+            "productpage-v1>workload:default/reviews-v3",
+            "reviews-v3>workload:default/ratings-v1",
+        )
+    )
+    assert failing == {faulty, later}
+    assert comparison["beside"] == {faulty: [{"change": change["id"], "reason": "host"}]}
+    details = await console.ask(f"/api/changes/{change['id']}")
+    assert "abort:" in details["after"] and "abort:" not in details["before"]
+
+
+async def test_an_unreadable_journal_is_told_beside_the_comparison(console: Console) -> None:
+    await console.wait_for_kubernetes()
+    console.kubernetes.forbidden.add("configmaps")
+    answer = await console.ask("/api/graph/compare?at=1700000600&baseline=5m&duration=60s")
+    assert [warning["code"] for warning in answer["warnings"]] == ["journalUnreadable"]
+    assert answer["comparison"]["changes"] == []
+
+
+async def test_two_versions_side_by_side(console: Console) -> None:
+    await console.wait_for_kubernetes()
+    answer = await console.ask("/api/versions/default/reviews?at=1700000600")
+    assert (answer["versions"], answer["baseline"], answer["version"]) == (["v1", "v2", "v3"], "v1", "v3")
+    assert answer["change"]["kinds"] == ["failing", "slower"]
+    assert [call["node"]["id"] for call in answer["callers"]] == ["app:default/productpage@v1"]
+    (ratings,) = answer["calls"]
+    assert (ratings["node"]["app"], ratings["change"]["kinds"], ratings["before"]) == (
+        "ratings",
+        ["failing", "new"],
+        None,
+    )
+    assert len(console.prometheus.queries) == 6
+    chosen = await console.ask("/api/versions/default/reviews?at=1700000600&baseline=v3&version=v2")
+    assert (chosen["change"]["kinds"], chosen["calls"][0]["change"]["kinds"]) == (
+        ["faster", "recovered"],
+        ["recovered"],
+    )
+    refused = await console.ask("/api/versions/default/reviews?version=v9", status=404)
+    assert "v9" in refused["error"]["message"] and "v1, v2, v3" in refused["error"]["hint"]
+    await console.ask("/api/versions/default/nobody", status=404)
 
 
 async def test_time_as_rfc3339(console: Console) -> None:
@@ -217,7 +271,7 @@ async def test_nothing_answers_strangers(console: Console) -> None:
     async with console.client.get(
         console.url + "/graph", headers={"Accept": "text/html"}, allow_redirects=False
     ) as answer:
-        assert (answer.status, answer.headers["Location"]) == (303, "/login")
+        assert (answer.status, answer.headers["Location"]) == (303, "/login?to=%2Fgraph")
     for path in ("/healthz", "/kiali/healthz"):
         async with console.client.get(console.url + path, headers={"Host": "10.0.0.1:20001"}) as answer:
             assert answer.status == 200

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,9 @@ async def test_what_envoy_refuses_is_named_and_the_rest_goes_on(
         )
         await plane.wait_until_synced()
         await eventually(lambda: plane.proxies()[0]["rejected"] == [])
+        last = plane.proxies()[0]["last_rejection"]
+        assert last["name"] in ("unusable", "invalid")
+        assert datetime.fromisoformat(last["at"]) <= datetime.now(UTC)
         assert (await fetch(plane, port, "/a"))[0] == "backend"
 
 

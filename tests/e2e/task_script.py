@@ -15,7 +15,7 @@ CHECK = re.compile(r"^(?P<kind>[>!=%]) (?P<text>.*)$")
 COUNT = re.compile(r"^(\d+)\.\.(\d+) (.*)$")
 HEREDOC = re.compile(r"<<-?\s*\\?['\"]?(\w+)")
 COMMAND_SECONDS = 120
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = 110.0
 
 
 class TaskFailed(AssertionError):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from load import SteadyLoad
@@ -48,7 +49,20 @@ DETAILS_ABORT = {
         ],
     },
 }
-
+DETAILS_DELAY = {
+    "apiVersion": "networking.istio.io/v1",
+    "kind": "VirtualService",
+    "metadata": {"name": "details-delay", "namespace": "default"},
+    "spec": {
+        "hosts": ["details"],
+        "http": [
+            {
+                "fault": {"delay": {"percentage": {"value": 100}, "fixedDelay": "0.3s"}},
+                "route": [{"destination": {"host": "details"}}],
+            }
+        ],
+    },
+}
 
 ACCESS_LOG = {
     "apiVersion": "telemetry.istio.io/v1",
@@ -114,6 +128,7 @@ LOOKED_AT = (
     ("/workloads", "tbody tr"),
     ("/services", "tbody tr"),
     ("/apps/default/productpage", ".direction .plot canvas"),
+    ("/apps/default/reviews/versions", "tbody tr"),
     ("/workloads/default/reviews-v2?tab=pods", "table"),
     ("/workloads/default/reviews-v2?tab=logs", "[role=log]"),
     ("/workloads/default/reviews-v2?tab=config", "main section"),
@@ -196,6 +211,19 @@ def test_graph_and_table_show_bookinfo(busy: Mesh, page: Page) -> None:
         assert f"{source}>{target}" in rows
 
 
+def test_edges_of_requests_tell_their_bytes(busy: Mesh, page: Page) -> None:
+    (details,) = [edge for edge in busy.graph("300s")["edges"] if ">workload:default/details-v1" in edge["id"]]
+    # GET /details/0 is some hundred bytes with its headers, and the answer is a JSON object of about as much.
+    for name in ("bytesReceivedPerSecond", "bytesSentPerSecond"):
+        assert 50 < details[name] / details["requestsPerSecond"] < 10_000
+    show(page, busy, "&label=bytes&find=bytes+>+0b/s")
+    page.wait_for_selector("[data-edge]")
+    expect(page.locator('[data-edge$=">workload:default/details-v1|http"]')).to_have_attribute(
+        "aria-label", re.compile("B/s")
+    )
+    expect(page.locator(".find output")).not_to_have_text("0 found")
+
+
 def test_find_hide_and_focus(busy: Mesh, page: Page) -> None:
     page.goto(busy.environment["KAIKI_CONSOLE_URL"] + "/graph?namespaces=default")
     find = page.get_by_role("combobox", name="Find")
@@ -246,6 +274,70 @@ def test_a_fault_shows_by_itself(busy: Mesh, page: Page) -> None:
         assert page.evaluate("window.notReloaded") is True
     finally:
         busy.kubectl("delete", "virtualservice", "details-abort")
+
+
+def test_a_comparison_names_the_change_beside_the_edge_that_became_slower(busy: Mesh, page: Page) -> None:
+    details = f"{PRODUCTPAGE}>workload:default/details-v1|http"
+    begun = time.time() - 1
+    busy.kubectl("apply", "-f", "-", given=json.dumps(DETAILS_DELAY))
+
+    def compared() -> dict[str, Any]:
+        answer = busy.console(f"/api/graph/compare?duration=15s&baseline={begun}")
+        found: dict[str, Any] = answer["comparison"] | {"at": answer["timestamp"]}
+        return found
+
+    def told() -> bool:
+        comparison = compared()
+        return "slower" in comparison["edges"].get(details, {"kinds": []})["kinds"] and details in comparison["beside"]
+
+    try:
+        wait_until(told, "the edge to details is slower, and a change beside it", 60)
+        at = int(compared()["at"])
+        times = f"&duration=15&at={at}&compare={at - int(begun)}"
+        page.goto(f"{busy.environment['KAIKI_CONSOLE_URL']}/graph?namespaces=default{times}")
+        expect(page.locator(".comparison")).to_contain_text("VirtualService details-delay created")
+        page.locator(f'.edge-change-slower[data-edge="{details}"]').focus()
+        page.keyboard.press("Enter")
+        beside = page.locator(".comparison-section")
+        expect(beside).to_contain_text("names it as a host")
+        mark = page.get_by_role("link", name="VirtualService default/details-delay created by").first
+        mark.focus()
+        expect(page.locator(".change-told:visible")).to_contain_text("details-delay")
+        assert not axe_violations(page)
+        beside.get_by_role("link", name="VirtualService details-delay").click()
+        expect(page.locator(".diff")).to_contain_text("fixedDelay")
+    finally:
+        busy.kubectl("delete", "virtualservice", "details-delay")
+
+
+def test_the_past_is_replayed_until_it_is_live_again(busy: Mesh, page: Page) -> None:
+    past = int(time.time())  # All of Bookinfo's edges are known by now.
+    show(page, busy, f"&at={past}&with={past - 5}")
+    expect(page.get_by_role("group", name="Replay")).to_be_visible()
+    expect(page.locator(".comparison-counts")).to_contain_text("Compared with")
+    assert drawn_edges(page) >= BOOKINFO_EDGES
+    slider = page.get_by_role("slider", name="Replay")
+    for step in (5, 10):
+        page.get_by_role("button", name="5 s earlier").click()
+        expect(slider).to_have_value(str(past - step))
+    page.get_by_role("button", name="Play").click()
+    expect(page.locator(".live")).to_be_visible(timeout=PATIENCE_MILLISECONDS)
+    expect(page.get_by_role("group", name="Replay")).to_have_count(0)
+    assert "at=" not in page.url and "with=" in page.url
+
+
+def test_two_versions_are_compared(busy: Mesh, page: Page) -> None:
+    page.goto(busy.environment["KAIKI_CONSOLE_URL"] + "/apps/default/reviews")
+    page.get_by_role("link", name="Compare versions").click()
+    page.get_by_label("Compared").select_option("v2")
+    calls = page.get_by_role("region", name="What they call").locator("tbody tr")
+    expect(calls).to_contain_text(["ratings v1"])
+    expect(calls.first).to_contain_text("no such call")
+    expect(calls.first).to_contain_text("only v2")
+    numbers = page.get_by_role("region", name="Inbound")
+    expect(numbers.get_by_role("row", name=re.compile("^p95 .* ms .* ms"))).to_be_visible()
+    expect(numbers.get_by_role("row", name=re.compile("^Code 200.* 100% 100%"))).to_be_visible()
+    assert "version=v2" in page.url
 
 
 def test_a_failed_request_is_found_with_its_reason_and_the_object_responsible(busy: Mesh, page: Page) -> None:
@@ -318,13 +410,26 @@ def test_config_is_checked_tried_changed_and_returned_to(busy: Mesh, browser: Br
         page.get_by_role("button", name="Save").click()
         wait_until(lambda: "7s" in busy.kubectl("get", "virtualservice", "details-edited", "-o", "json"), "saved", 30)
 
+        expect(page.get_by_role("button", name="Save")).to_be_disabled()
+        busy.kubectl("label", "virtualservice", "details-edited", "touched=meanwhile")
+        editor.press("Control+End")
+        page.keyboard.type("    name: mine")
+        page.get_by_role("button", name="Save", exact=True).click()
+        banner = page.get_by_role("alert")
+        expect(banner.locator(".diff-removed")).to_contain_text(
+            ["labels:", "touched: meanwhile"], timeout=PATIENCE_MILLISECONDS
+        )
+        expect(banner.locator(".diff-added")).to_contain_text("name: mine")
+        page.get_by_role("button", name="Save mine over it").click()
+        wait_until(lambda: "mine" in busy.kubectl("get", "virtualservice", "details-edited", "-o", "json"), "saved", 30)
+
         page.goto(f"{busy.environment['KAIKI_CONSOLE_URL']}/changes?name=details-edited")
-        expect(page.locator("tbody tr")).to_have_count(2, timeout=PATIENCE_MILLISECONDS)
-        page.locator("tbody .link").first.click()
+        expect(page.locator("tbody tr")).to_have_count(4, timeout=PATIENCE_MILLISECONDS)
+        page.locator("tbody .link").nth(2).click()
         expect(page.locator(".diff-added")).to_contain_text("timeout: 7s")
         page.get_by_role("button", name="Return to before").click()
         page.get_by_role("button", name="Yes, return to it").click()
-        expect(page.locator("tbody tr")).to_have_count(3, timeout=PATIENCE_MILLISECONDS)
+        expect(page.locator("tbody tr")).to_have_count(5, timeout=PATIENCE_MILLISECONDS)
         assert "7s" not in busy.kubectl("get", "virtualservice", "details-edited", "-o", "json")
         assert fault_status(busy) == 503
     finally:
@@ -349,6 +454,95 @@ def test_a_wizard_writes_yaml_that_is_reviewed_and_created(busy: Mesh, browser: 
         assert made["spec"]["http"][0]["timeout"] == "9s"
     finally:
         busy.kubectl("delete", "virtualservice", "ratings", "--ignore-not-found")
+        context.close()
+
+
+SHIFTED = """
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: own-name, namespace: default}
+spec: {host: reviews, subsets: [{name: stable, labels: {version: v1}}, {name: v2, labels: {version: v2}}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: old-routes, namespace: default, labels: {team: red}}
+spec:
+  hosts: [reviews]
+  http:
+  - timeout: 30s
+    route:
+    - {destination: {host: reviews, subset: stable}, weight: 75}
+    - {destination: {host: reviews, subset: v2}, weight: 25}
+"""
+
+
+def test_a_wizard_changes_what_is_there(busy: Mesh, browser: Browser) -> None:
+    busy.kubectl("apply", "-f", "-", given=SHIFTED)
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
+    page = context.new_page()
+
+    def routes() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(busy.kubectl("get", "virtualservices", "-o", "json"))["items"]
+        return [item for item in found if item["spec"]["hosts"] == ["reviews"]]
+
+    try:
+        page.goto(busy.kaiki("dashboard", "--no-open").split()[-1])
+        page.wait_for_url("**/graph*")
+        console = busy.environment["KAIKI_CONSOLE_URL"]
+        page.goto(f"{console}/config/wizard?service=default/reviews&wizard=shift")
+        expect(page.get_by_text("VirtualService default/old-routes")).to_be_visible(timeout=PATIENCE_MILLISECONDS)
+        expect(page.get_by_label("v1")).to_have_value("75", timeout=PATIENCE_MILLISECONDS)
+        page.get_by_label("v1").fill("25")
+        page.get_by_label("v3").fill("50")
+        page.get_by_role("button", name="Review and replace DestinationRule").click()
+        page.get_by_role("button", name="Save").click()
+        wait_until(lambda: '"v3"' in busy.kubectl("get", "destinationrule", "own-name", "-o", "json"), "the new subset")
+        page.goto(f"{console}/config/wizard?service=default/reviews&wizard=shift")
+        page.get_by_label("v1").fill("25")
+        page.get_by_label("v3").fill("50")
+        page.get_by_role("button", name="Review and replace VirtualService").click()
+        page.get_by_role("button", name="Save").click()
+        wait_until(lambda: len(routes()[0]["spec"]["http"][0]["route"]) == 3, "the new shares")
+        (made,) = routes()
+        (rule,) = made["spec"]["http"]
+        assert [(one["destination"]["subset"], one["weight"]) for one in rule["route"]] == [
+            ("stable", 25),
+            ("v2", 25),
+            ("v3", 50),
+        ]
+        assert (rule["timeout"], made["metadata"]["labels"]) == ("30s", {"team": "red"})
+    finally:
+        busy.kubectl("delete", "-f", "-", "--ignore-not-found", given=SHIFTED)
+        context.close()
+
+
+def test_a_wizard_says_who_may_call(busy: Mesh, browser: Browser) -> None:
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
+    page = context.new_page()
+    caller = "cluster.local/ns/default/sa/bookinfo-productpage"
+    try:
+        page.goto(busy.kaiki("dashboard", "--no-open").split()[-1])
+        page.wait_for_url("**/graph*")
+        address = f"{busy.environment['KAIKI_CONSOLE_URL']}/config/wizard?service=default/details&wizard=access"
+        page.goto(address)
+        page.get_by_label("Callers (principals)").fill(caller)
+        page.get_by_label("Methods").fill("GET")
+        page.get_by_role("button", name="Review and create AuthorizationPolicy").click()
+        expect(page.get_by_text("No problems found")).to_be_visible(timeout=PATIENCE_MILLISECONDS)
+        page.get_by_role("button", name="Create").click()
+        page.wait_for_url("**/config/object?**name=details*")
+        made = json.loads(busy.kubectl("get", "authorizationpolicy", "details", "-o", "json"))["spec"]
+        assert made["selector"]["matchLabels"] == {"app": "details"}
+        assert made["rules"] == [
+            {"from": [{"source": {"principals": [caller]}}], "to": [{"operation": {"methods": ["GET"]}}]}
+        ]
+        page.goto(address)
+        expect(page.get_by_label("Callers (principals)")).to_have_value(caller, timeout=PATIENCE_MILLISECONDS)
+        expect(page.get_by_role("button", name="Review and replace AuthorizationPolicy")).to_be_visible()
+    finally:
+        busy.kubectl("delete", "authorizationpolicy", "details", "--ignore-not-found")
         context.close()
 
 
@@ -548,7 +742,7 @@ def test_nothing_answers_strangers(busy: Mesh, browser: Browser) -> None:
     context = browser.new_context()
     page = context.new_page()
     page.goto(console + "/graph")
-    assert page.url == console + "/login"
+    assert page.url == console + "/login?to=%2Fgraph"
     context.close()
 
 

@@ -54,7 +54,14 @@ def test_what_is_explained_is_what_envoy_does(bookinfo: Mesh) -> None:
     assert (none["verdict"], none["status"]) == ("no route", status("/nothing"))
     assert len(none["passedOver"]) == 3  # type: ignore[arg-type]
     text = bookinfo.kaiki("explain", "request", "-n", "istio-system", "istio-ingressgateway", f"http://{HOST}/old")
-    assert "VirtualService default/explained spec.http[1]" in text and f"http://{HOST}/new" in text
+    assert f"http://{HOST}/new" in text
+    old = explain(bookinfo, "istio-ingressgateway", f"http://{HOST}/old")
+    (route,) = [step for step in old["steps"] if step["part"] == "route"]  # type: ignore[attr-defined]
+    place = urllib.parse.urlencode({key: route["object"][key] for key in ("apiVersion", "kind", "namespace", "name")})
+    shown = bookinfo.console(f"/api/config/object?{place}")["yaml"].splitlines()
+    assert (route["code"], route["field"]) == ("routeTaken", "spec.http[1].match[0]")
+    assert "uri:" in shown[route["line"] - 1] and "/old" in shown[route["line"]]
+    assert f"VirtualService default/explained spec.http[1].match[0], line {route['line']}" in text
     inner = explain(bookinfo, "productpage", "http://reviews:9080/reviews/1", namespace="default")
     assert inner["clusters"][0]["cluster"] == "outbound|9080||reviews.default.svc.cluster.local"  # type: ignore[index]
     assert inner["clusters"][0]["endpoints"]  # type: ignore[index]
@@ -127,6 +134,15 @@ kind: ProxyConfig
 metadata: {name: shaping, namespace: default}
 spec: {selector: {matchLabels: {app: details}}, environmentVariables: {SHAPED: "yes"}}
 ---
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: shaping, namespace: default}
+spec:
+  workloadSelector: {labels: {app: details}}
+  configPatches:
+  - applyTo: BOOTSTRAP
+    patch: {operation: MERGE, value: {stats_flush_interval: 3s}}
+---
 apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata: {name: shaping, namespace: default}
@@ -156,13 +172,22 @@ def test_every_kind_says_where_it_is_in_force(bookinfo: Mesh) -> None:
         ("grpcroute", 6),
     ):
         assert f"at {proxies} of {proxies} proxies" in bookinfo.kaiki("wait", f"{kind}/shaping")
-    with pytest.raises(CommandError, match="0 of 1 proxies have it, waiting for details-v1"):
-        bookinfo.kaiki("wait", "proxyconfig/shaping", "--timeout", "1")
+    for kind in ("proxyconfig", "envoyfilter"):
+        with pytest.raises(CommandError, match="0 of 1 proxies have it, waiting for details-v1"):
+            bookinfo.kaiki("wait", f"{kind}/shaping", "--timeout", "1")
+
+    def findings() -> str:
+        return json.dumps(bookinfo.objects("envoyfilter", "shaping")[0].get("status"))
+
+    wait_until(lambda: "1 of 1 proxies were started before" in findings(), "the proxy to be restarted is told of")
     bookinfo.kubectl("rollout", "restart", "deployment/details-v1")
-    assert "at 1 of 1 proxies" in bookinfo.kaiki("wait", "proxyconfig/shaping", "--timeout", "60")
+    for kind in ("proxyconfig", "envoyfilter"):
+        assert "at 1 of 1 proxies" in bookinfo.kaiki("wait", f"{kind}/shaping", "--timeout", "60")
+    wait_until(lambda: "KAI0705" not in findings(), "nothing is left to restart")
     (details,) = bookinfo.pods(selector="app=details")
     proxy = next(one for one in details["spec"]["initContainers"] if one["name"] == "istio-proxy")
     assert {"name": "SHAPED", "value": "yes"} in proxy["env"]
+    assert '"stats_flush_interval":"3s"' in proxy["args"][1]
     bookinfo.kubectl("delete", "-f", "-", given=SHAPING)
     wait_until(lambda: "shaping" not in bookinfo.kaiki("status"), "they are forgotten")
 

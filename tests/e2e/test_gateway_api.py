@@ -368,7 +368,8 @@ def test_tls_and_backends_of_another_namespace_wait_for_a_grant(front: Front) ->
         return status == 200 and json.loads(body)["version"] == "one"
 
     wait_until(answers, "the HTTPS listener answers")
-    assert front.conditions("httproute", "secure", "front")["ResolvedRefs"] == ("True", "ResolvedRefs")
+    resolved = ("True", "ResolvedRefs")
+    wait_until(lambda: front.conditions("httproute", "secure", "front")["ResolvedRefs"] == resolved, "it says so")
 
 
 def test_a_new_certificate_is_shown_without_a_restart(front: Front, tmp_path: Path) -> None:

@@ -49,6 +49,9 @@ def _expand_row(fields: dict[str, list[Sample]], row: dict[str, Any], reporter: 
     outcome = {"response_code": str(row.get("code", 200)), "response_flags": row.get("flags", "-")}
     outcome["grpc_response_status"] = str(row.get("grpc", ""))
     fields["requests"].append(Sample(secured | outcome, row["count"]))
+    for name in ("request_bytes", "response_bytes"):
+        if name in row:
+            fields[name].append(Sample(labels, row[name]))
     if "buckets" in row:
         for bound, count in zip(BOUNDS, row["buckets"], strict=True):
             fields["duration_buckets"].append(Sample(labels | {"le": bound}, count))

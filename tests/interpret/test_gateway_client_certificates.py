@@ -51,4 +51,11 @@ def test_simple_verifies_nobody() -> None:
 def test_what_is_no_mode_is_not_accepted() -> None:
     found = interpreted("EVERYBODY")
     assert not found.snapshot.gateways
-    assert "is EVERYBODY, not one of SIMPLE, MUTUAL, OPTIONAL_MUTUAL" in repr(found.gateway_api.statuses)
+    assert "is EVERYBODY, not one of SIMPLE, MUTUAL, OPTIONAL_MUTUAL, ISTIO_MUTUAL" in repr(found.gateway_api.statuses)
+
+
+def test_the_mesh_has_certificates_of_its_own() -> None:
+    found = interpreted("ISTIO_MUTUAL")
+    (server,) = [server for one in found.snapshot.gateways for server in one.servers]
+    assert server.tls is not None and server.tls.mode is ServerTlsMode.ISTIO_MUTUAL
+    assert not server.tls.secrets

@@ -10,9 +10,12 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from click.testing import CliRunner
 
 import kaiki
+from kaiki.cli.console import command as console_command
 from kaiki.manifests import InstallSettings, Platform, Profile, addon_manifests, install_manifests, write_yaml
+from kaiki.manifests.settings import ConsoleOptions, OidcOptions
 
 GOLDEN = Path(__file__).parent / "golden"
 ADDONS = Path(__file__).parents[2] / "samples" / "addons"
@@ -133,3 +136,28 @@ def is_part(small: Any, whole: Any) -> bool:
     if isinstance(small, list):
         return len(small) == len(whole) and all(map(is_part, small, whole))
     return bool(small == whole)
+
+
+def test_a_console_may_act_as_others_only_where_that_is_chosen() -> None:
+    def rights(**chosen: Any) -> list[Any]:
+        oidc = OidcOptions("https://id.example.org", "kaiki", **chosen)
+        objects = install_manifests(replace(CLUSTER, console=ConsoleOptions(oidc=oidc)))
+        rules = named(objects, "ClusterRole", "kiali-istio-system")["rules"]
+        return [rule for rule in rules if "impersonate" in rule["verbs"]]
+
+    assert rights() == []
+    assert [rule["resources"] for rule in rights(acts_by="impersonate")] == [["users"], ["groups"]]
+    limited = rights(acts_by="impersonate", groups=("readers",), groups_prefix="oidc:")
+    assert limited[1]["resourceNames"] == ["oidc:readers"]
+
+
+def test_a_console_with_accounts_is_told_all_of_it_and_no_secret() -> None:
+    oidc = OidcOptions(
+        "https://id.example.org", "kaiki", ca_key="ca.crt", scopes=("openid", "groups"), groups=("readers",)
+    )
+    console = ConsoleOptions(external_url="https://mesh.example.org", session_hours=8, oidc=oidc)
+    pod = named(install_manifests(replace(CLUSTER, console=console)), "Deployment", "kiali")["spec"]["template"]["spec"]
+    command = CliRunner().invoke(console_command, [*pod["containers"][0]["args"][1:], "--help"])
+    assert command.exit_code == 0, "the console knows every flag"
+    assert "--oidc-client-secret-file=/var/run/secrets/oidc/client-secret" in pod["containers"][0]["args"]
+    assert pod["volumes"] == [{"name": "oidc", "secret": {"secretName": "kaiki-console-oidc"}}]

@@ -277,20 +277,20 @@ def test_the_steps_name_the_rule_that_decided() -> None:
     policies = [_policy("let-in", rules=[ITEMS, {}]), _policy("refuse", rules=[FROM_CLIENT], action="DENY")]
     refused = _explained(policies, "one/client", Request("shop.one", 80))
     last = refused.steps[-1]
-    assert (last.part, last.source, last.field, last.says) == (
+    assert (last.part, last.source, last.field, last.code) == (
         "policy",
         ObjectRef("AuthorizationPolicy", "one", "refuse"),
         "spec.rules[0]",
-        "refuses it",
+        "policyDenies",
     )
     assert refused.steps[-2].name == "shop-v1-abc-0.one"
     passed = _explained(policies, "two/stranger", Request("shop.one", 80, "/elsewhere"))
-    assert (passed.steps[-1].field, passed.steps[-1].says) == ("spec.rules[1]", "lets it in")
+    assert (passed.steps[-1].field, passed.steps[-1].code) == ("spec.rules[1]", "policyAllows")
     nobody = _explained([_policy()], "two/stranger", Request("shop.one", 80))
-    assert (nobody.verdict, nobody.steps[-1].says) == (Verdict.REFUSED, "no rule lets it in")
+    assert (nobody.verdict, nobody.steps[-1].code) == (Verdict.REFUSED, "policyNoneAllows")
     tried = _policy(annotations={"istio.io/dry-run": "true"}, action="DENY", rules=[{}])
     would = _explained([tried], "one/client", Request("shop.one", 80))
-    assert (would.verdict, would.steps[-1].says) == (Verdict.FORWARDED, "would refuse it")
+    assert (would.verdict, would.steps[-1].code) == (Verdict.FORWARDED, "policyWouldDeny")
 
 
 def test_bytes_are_refused_without_a_status() -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import small_mesh
 import yaml
+from envoy.config.listener.v3 import listener_pb2
+from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as http
 
 from kaiki.interpret.interpretation import check_object, interpret
 from kaiki.model.memo import Memo
@@ -64,3 +66,40 @@ def test_types_nobody_knows() -> None:
     for name in ("own.Type", "envoy.extensions.filters.http.lua.v3.Nothing"):
         with pytest.raises(BadValue, match=name):
             message_type(f"type.googleapis.com/{name}")
+
+
+CLASSES = """
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: some, namespace: default}
+spec: {rules: [{to: [{operation: {methods: [GET]}}]}]}
+---
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: classes, namespace: default}
+spec:
+  configPatches:
+  - {applyTo: HTTP_FILTER, match: &in {context: SIDECAR_INBOUND}, patch: {operation: ADD, value: {name: last}}}
+  - {applyTo: HTTP_FILTER, match: *in, patch: {operation: ADD, filterClass: AUTHZ, value: {name: allowed}}}
+  - {applyTo: HTTP_FILTER, match: *in, patch: {operation: ADD, filterClass: AUTHN, value: {name: known}}}
+  - {applyTo: HTTP_FILTER, match: *in, patch: {operation: ADD, filterClass: STATS, value: {name: counted}}}
+"""
+
+
+@pytest.mark.parametrize("has_policy", [True, False])
+def test_a_filter_is_added_where_its_class_belongs(has_policy: bool) -> None:
+    documents = [*yaml.safe_load_all(CASE.read_text())]
+    documents = [one for one in documents if one["kind"] != "EnvoyFilter"]
+    documents += list(yaml.safe_load_all(CLASSES))[0 if has_policy else 1 :]
+    (proxy,) = small_mesh.proxies(documents)
+    config = generate(interpret(small_mesh.inputs(documents)).snapshot, proxy, Memo())
+    listener = listener_pb2.Listener.FromString(config.of(LISTENER_TYPE)["virtualInbound"].body)
+    chains = [chain for chain in listener.filter_chains if chain.filters[-1].name.endswith("http_connection_manager")]
+    assert chains
+    for chain in chains:
+        manager = http.HttpConnectionManager.FromString(chain.filters[-1].typed_config.value)
+        names = [item.name for item in manager.http_filters]
+        ours = ["known", "envoy.filters.http.rbac", "allowed"] if has_policy else ["known", "allowed"]
+        start = names.index("known")
+        assert names[start : start + len(ours)] == ours
+        assert names[-3:] == ["last", "counted", "envoy.filters.http.router"]

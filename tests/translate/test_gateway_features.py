@@ -159,7 +159,7 @@ def tls_ended() -> None:
     listeners = "[{name: tls, port: 443, protocol: TLS, hostname: a.org, tls: {certificateRefs: [{name: pair}]}}]"
     tried = Tried(kind="TLSRoute", listeners=listeners, hosts="[a.org]")
     outcome = tried.at(port=443, server_name="a.org", http=False)
-    assert _is_cart(outcome) and any(step.says == "TLS is ended here" for step in outcome.steps)
+    assert _is_cart(outcome) and any(step.code == "chainEndsTls" for step in outcome.steps)
 
 
 def tls_mixed() -> None:
@@ -167,7 +167,7 @@ def tls_mixed() -> None:
     passed = "{name: passes, port: 443, protocol: TLS, hostname: b.org, tls: {mode: Passthrough}}"
     tried = Tried(kind="TLSRoute", listeners=f"[{ended}, {passed}]", hosts="[a.org, b.org]")
     steps = {host: tried.at(port=443, server_name=host, http=False).steps for host in ("a.org", "b.org")}
-    assert {host: any(step.says == "TLS is ended here" for step in found) for host, found in steps.items()} == {"a.org": True, "b.org": False}  # fmt: skip
+    assert {host: any(step.code == "chainEndsTls" for step in found) for host, found in steps.items()} == {"a.org": True, "b.org": False}  # fmt: skip
 
 
 def tcp_route() -> None:

@@ -270,7 +270,7 @@ def started(said: str | None) -> bool:
     objects = dict(small_mesh.inputs(DOCUMENTS))
     key = "Pod", "default", "details-v1-abc-0"
     pod = objects[key]
-    objects[key] = {**pod, "metadata": {**pod["metadata"], "annotations": {"kaiki.io/proxy-configs": said}}}
+    objects[key] = {**pod, "metadata": {**pod["metadata"], "annotations": {"kaiki.io/started-with": said}}}
     proxy = next(one for one in small_mesh.proxies(DOCUMENTS) if one.name == "details-v1-abc-0")
     ((_, has_it),) = provenance(interpret(objects).snapshot, proxy, Memo()).started_by
     return has_it

@@ -51,7 +51,7 @@ def test_a_redirect_a_fixed_answer_and_a_rewrite() -> None:
 def test_steps_name_the_object_and_the_field() -> None:
     outcome = run("actions", Request("shop", 8080, "/down"))
     (route,) = [step for step in outcome.steps if step.part == "route"]
-    assert (route.source, route.field) == (ObjectRef("VirtualService", "default", "shop"), "spec.http[1]")
+    assert (route.source, route.field) == (ObjectRef("VirtualService", "default", "shop"), "spec.http[1].match[0]")
     assert [step.part for step in outcome.steps[:4]] == ["listener", "filter chain", "route table", "virtual host"]
 
 
@@ -61,7 +61,7 @@ def test_rules_of_delegates() -> None:
     assert added.cluster == "outbound|80||cart.team.svc.cluster.local"
     assert added.timeout_seconds == 2
     (route,) = [step for step in added.steps if step.part == "route"]
-    assert (route.source, route.field) == (ObjectRef("VirtualService", "team", "cart"), "spec.http[0]")
+    assert (route.source, route.field) == (ObjectRef("VirtualService", "team", "cart"), "spec.http[0].match[0]")
     assert run("delegates", Request("shop", 80, "/cart/x", headers=user)).path == "/x"
     assert run("delegates", Request("shop", 80, "/cart/x")).cluster == "outbound|80||shop.default.svc.cluster.local"
 

@@ -78,6 +78,7 @@ class Operations:
         preparation.prepare_new(request, value)
         if not applied:
             preparation.record_ownership(request, value, None)
+        preparation.record_own_status(request, value, None)
         request.name = value["metadata"].get("name") or ""
         self._check_namespace(request)
         if request.kind.plural == "pods" and "spec" in value:
@@ -137,6 +138,7 @@ class Operations:
                 new["metadata"].pop("managedFields", None)  # only a write to the object itself can change them
             self._prepare_update(request, old, new)
             preparation.record_ownership(request, new, old)
+            preparation.record_own_status(request, new, old)
             try:
                 return await self._finish_update(request, record, old, new)
             except RevisionMismatch:
@@ -226,6 +228,7 @@ class Operations:
             old = served_object(request.kind, record)
             new = preparation.read_object(request, produce(served_object(request.kind, record)))
             self._prepare_update(request, old, new)
+            preparation.record_own_status(request, new, old)
             if preparation.is_unchanged(old, new):
                 return record
             new = await self._admit(request, "UPDATE", new, old)

@@ -15,7 +15,7 @@ from kaiki.apiserver.defaults import apply_defaults
 from kaiki.apiserver.errors import ApiError, FieldErrors, bad_request
 from kaiki.apiserver.field_sets import blank
 from kaiki.apiserver.fields import apply_schema_defaults, read_fields, unknown_field_message
-from kaiki.apiserver.ownership import UPDATE, Manager, after_update, entries_to_keep, write_entries
+from kaiki.apiserver.ownership import UPDATE, Manager, after_update, entries_of, entries_to_keep, write_entries
 from kaiki.apiserver.pod_admission import quality_of_service
 from kaiki.apiserver.registry import definition_status
 from kaiki.apiserver.requests import ApiRequest, timestamp
@@ -200,11 +200,17 @@ def own_changes(
     """The entries after this manager has made `new` of `old` (None: created it)."""
     schema = schema_of(kind)
     before = blank(new, schema, kind.custom) if old is None else old
-    entries = after_update(entries, before, new, schema, manager, kind.has_status and not manager.subresource)
-    if kind.plural == "customresourcedefinitions" and not manager.subresource:
-        server = Manager(SERVER, UPDATE, kind.api_version, manager.time, "status")
-        entries = after_update(entries, {**new, "status": (old or {}).get("status") or {}}, new, schema, server)
-    return entries
+    return after_update(entries, before, new, schema, manager, kind.has_status and not manager.subresource)
+
+
+def record_own_status(request: ApiRequest, value: Object, old: Object | None) -> None:
+    """The server writes the status of definitions itself, with every write to them."""
+    kind = request.kind
+    if kind.plural != "customresourcedefinitions" or request.subresource or not (entries_of(value) or old is None):
+        return
+    server = Manager(SERVER, UPDATE, kind.api_version, timestamp(), "status")
+    before = {**value, "status": (old or {}).get("status") or {}}
+    write_entries(value, after_update(entries_of(value), before, value, schema_of(kind), server))
 
 
 def all_owned(kind: ResourceType, value: Object, name: str) -> list[Object]:

@@ -21,6 +21,7 @@ from typing import Any
 import kaiki
 from kaiki.admission.journal import Journal
 from kaiki.admission.server import Webhooks, WebhookServer
+from kaiki.app.bootstrap_patches import patched_gateway
 from kaiki.app.control_plane_metrics import count_events, measure_process, measure_snapshot
 from kaiki.app.proxies import gateway_arguments, render_bootstrap
 from kaiki.app.proxy_settings import injection_of
@@ -323,7 +324,8 @@ class ControlPlane:
     def _inject(self, pod: Mapping[str, Any], namespace_labels: Mapping[str, str]) -> Mapping[str, Any] | None:
         current = self._source.current
         snapshot = current.snapshot if current is not None else EMPTY_SNAPSHOT
-        return inject_pod(pod, namespace_labels, injection_of(pod, snapshot, self._injection))
+        injected = inject_pod(pod, namespace_labels, injection_of(pod, snapshot, self._injection))
+        return injected if injected is not None else patched_gateway(pod, snapshot)
 
     def _check(self, obj: Mapping[str, Any]) -> list[Finding]:
         current = self._source.current

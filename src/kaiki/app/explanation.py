@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from kaiki.console.preview import read_inputs
+from kaiki.console.preview import Inputs, read_inputs
 from kaiki.interpret.assumed import assume_secrets
-from kaiki.interpret.interpretation import Interpretation, interpret
+from kaiki.interpret.interpretation import interpret
 from kaiki.kube.client import KubeClient
+from kaiki.model.snapshot import MeshSnapshot
 
 
-async def read_mesh(client: KubeClient) -> Interpretation:
-    """The mesh as the API has it now. Secrets are not read: those that Gateways name count as good."""
-    return interpret(assume_secrets(await read_inputs(client)))
+async def read_mesh(client: KubeClient) -> tuple[MeshSnapshot, Inputs]:
+    """The mesh as the API has it now, and its objects. Secrets are not read: those that Gateways name count as good."""
+    inputs = await read_inputs(client)
+    return interpret(assume_secrets(inputs)).snapshot, inputs

@@ -62,6 +62,11 @@ class Home:
     def console_token(self) -> Path:
         return self.path / "pki" / "console.token"
 
+    @property
+    def console_options(self) -> Path:
+        """Who may use the console, as `kaiki install` was told last."""
+        return self.path / "console.json"
+
     def prepare(self) -> None:
         """Create the folders, readable by their owner only; raises HomeError where that is refused."""
         if len(os.fsencode(self.node_socket)) > SOCKET_PATH_LIMIT_BYTES:

@@ -25,26 +25,30 @@ def command() -> None:
 @click.option("-n", "--namespace", default="default", help="The namespace of SOURCE.")
 @click.option("-X", "--method", default="GET", help="The request's method.")
 @click.option("-H", "--header", "headers", multiple=True, help="A header, as 'name: value'.")
+@click.option("--language", type=click.Choice(["en", "ko"]), default="en", help="The language of the steps.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print.")
-def request(source: str, url: str, namespace: str, method: str, headers: tuple[str, ...], output: str) -> None:
+def request(
+    source: str, url: str, namespace: str, method: str, headers: tuple[str, ...], language: str, output: str
+) -> None:
     """Walk a request through the proxy of SOURCE (a pod, workload or app): each decision, and the object behind it.
 
     URL is what the client calls: http://reviews:9080/x, tcp://db:5432, tls://name:443. For a gateway, the port is the
-    one of its Service. Nothing is sent.
+    one of its Service. Nothing is sent. Lines are those of the object as the console's editor shows it.
     """
+    from kaiki.console.step_texts import tell_step
     from kaiki.translate.simulation.explanation import UnknownProxy
 
     asked = request_of(url, method, headers)
     try:
         with explained():
-            outcome = asyncio.run(_explain(namespace, source, asked))
+            outcome, lines = asyncio.run(_explain(namespace, source, asked))
     except UnknownProxy as error:
         raise click.ClickException(str(error)) from error
     if output == "json":
-        click.echo(json.dumps(dataclasses.asdict(outcome), indent=2))
+        click.echo(json.dumps(as_json(outcome, lines), indent=2))
         return
     for step in outcome.steps:
-        click.echo(str(step))
+        click.echo(describe(step, tell_step(step, language), lines.line_of(step)))
     click.echo(summary(outcome))
 
 
@@ -60,14 +64,30 @@ def request_of(url: str, method: str = "GET", headers: tuple[str, ...] = ()) -> 
 
 async def _explain(namespace: str, source: str, asked: Any) -> Any:
     from kaiki.app.explanation import read_mesh
+    from kaiki.console.step_lines import StepLines
     from kaiki.kube.client import KubeClient
     from kaiki.kube.config import load_config
     from kaiki.translate.simulation.explanation import explain_request, proxy_of
 
     require_running(current_home())
     async with KubeClient(load_config(current_home().kubeconfig)) as client:
-        snapshot = (await read_mesh(client)).snapshot
-    return explain_request(snapshot, proxy_of(snapshot, namespace, source), asked)
+        snapshot, inputs = await read_mesh(client)
+    return explain_request(snapshot, proxy_of(snapshot, namespace, source), asked), StepLines(inputs)
+
+
+def as_json(outcome: Any, lines: Any) -> dict[str, Any]:
+    """An outcome for programs: what it says, and the line of every step."""
+    found = dataclasses.asdict(outcome)
+    for key, steps in (("steps", outcome.steps), ("passed_over", outcome.passed_over)):
+        found[key] = [{**one, "line": lines.line_of(step)} for one, step in zip(found[key], steps, strict=True)]
+    return found
+
+
+def describe(step: Any, says: str, line: int) -> str:
+    """A step in one line: what decided, what it says, and the object, field and line behind it."""
+    place = f"{step.field}, line {line}" if step.field and line else step.field
+    origin = f"  ← {step.source} {place}".rstrip() if step.source else ""
+    return f"{step.part}: {step.name} ({says}){origin}" if step.name else f"{step.part}: {says}{origin}"
 
 
 def summary(outcome: Any) -> str:

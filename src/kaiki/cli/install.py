@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,9 @@ import click
 
 from kaiki.app.home import current_home
 from kaiki.app.machine import require_running
+from kaiki.cli.console_settings import PREFIX, check_console_setting, console_options
 from kaiki.cli.failure import explained
+from kaiki.model.proxy_settings import REDIRECTION
 
 if TYPE_CHECKING:
     from kaiki.manifests.settings import InstallSettings
@@ -51,6 +53,7 @@ tracing_url_option = click.option(
 
 
 _PROFILES = ("default", "demo", "minimal", "empty")
+_VALUES = "values.global.proxy."
 _EGRESS = "components.egressGateways[0]."
 _TRUTHS = {"true": True, "false": False}
 
@@ -62,6 +65,8 @@ class Choices:
     profile: str = "default"
     egress_gateway: bool = False
     mesh_config: dict[str, Any] = field(default_factory=dict)
+    console: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
 
 
 def parse_settings(values: tuple[str, ...]) -> Choices:
@@ -75,12 +80,17 @@ def parse_settings(values: tuple[str, ...]) -> Choices:
             choices.profile = text
         elif equals and key.startswith("meshConfig."):
             _put(choices.mesh_config, key.split(".")[1:], text)
+        elif equals and key.removeprefix(_VALUES) in REDIRECTION and key.startswith(_VALUES):
+            _put(choices.values, key.split(".")[1:], text)
+        elif equals and key.startswith(PREFIX):
+            name, read = check_console_setting(key.removeprefix(PREFIX), text)
+            choices.console[name] = read
         elif equals and key.startswith(_EGRESS):
             _choose_egress(choices, value, key.removeprefix(_EGRESS), text)
         else:
             raise click.UsageError(
-                f"--set {value}: known settings are profile=…, meshConfig.<field>=…, {_EGRESS}name=istio-egressgateway "
-                f"and {_EGRESS}enabled=true"
+                f"--set {value}: known settings are profile=…, meshConfig.<field>=…, console.<setting>=…, "
+                f"{_VALUES}<{'|'.join(REDIRECTION)}>=…, {_EGRESS}name=istio-egressgateway and {_EGRESS}enabled=true"
             )
     return choices
 
@@ -124,20 +134,31 @@ def command(
 ) -> None:
     """Install the control plane, gateway, metrics store and console (`kaiki up` has done this already).
 
-    Installing again over an installation changes only what differs.
+    Installing again over an installation changes only what differs. Login with accounts: --set console.oidc.issuer=…,
+    console.oidc.clientId=… and others (see `kaiki console --help`), with the client's secret in the Secret
+    kaiki-console-oidc of istio-system, key client-secret.
     """
     settings = parse_settings(values)
+    console = console_options(settings.console, read_only)
     home = current_home()
     with explained():
         require_running(home)
         profile = settings.profile
         if not skip_confirmation:
             click.confirm(f"Install the profile '{profile}' into the mesh of {home.path}?", abort=True)
-        from kaiki.app.installation import local_settings
+        from kaiki.app.installation import local_settings, remember_console
         from kaiki.manifests.settings import Profile
 
+        home.prepare()
+        remember_console(home, console)
         chosen = local_settings(
-            home, Profile(profile), metrics_url, tracing_url, settings.mesh_config, settings.egress_gateway
+            home,
+            Profile(profile),
+            metrics_url,
+            tracing_url,
+            settings.mesh_config,
+            settings.egress_gateway,
+            settings.values,
         )
-        asyncio.run(run_install(home.kubeconfig, replace(chosen, console_read_only=read_only)))
+        asyncio.run(run_install(home.kubeconfig, chosen))
     click.echo("✔ Installation complete")

@@ -16,6 +16,7 @@ COMMANDS = {
     "status": "Show what runs and where it can be reached.",
     "wait": "Wait until an object is in force at every proxy it is for.",
     "explain": "Say why a request goes where it goes.",
+    "proxy-config": "Show what an Envoy has: clusters, listeners, routes, endpoints, secrets.",
     "env": "Print the exports that point kubectl and scripts at the mesh.",
     "install": "Install the control plane, gateway, metrics store and console.",
     "dashboard": "Open the console in a browser.",
@@ -59,8 +60,14 @@ class LazyGroup(click.Group):
     epilog="KAIKI_HOME (default ~/.kaiki) keeps an instance's state; each home is a mesh of its own.",
 )
 @click.version_option(kaiki.__version__, prog_name="kaiki")
-def root() -> None:
+@click.option("-n", "--namespace", default="", help="The namespace, for commands that take one.")
+@click.pass_context
+def root(context: click.Context, namespace: str) -> None:
     """A service mesh with its monitor built in: Istio's APIs, Envoy's data plane, one command on a laptop."""
+    if namespace:
+        # As istioctl and kubectl have it: the option may stand before the command, and before that of a group.
+        said = {"namespace": namespace}
+        context.default_map = {name: {**said, "request": said} for name in COMMANDS}
 
 
 def main() -> int:

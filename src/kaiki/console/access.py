@@ -72,7 +72,7 @@ class Access:
         expiry, companion = self._codes.pop(code, (0.0, None))
         return (True, companion) if expiry > self._clock() else (False, None)
 
-    def open_session(self, response: web.StreamResponse) -> None:
+    def open_session(self, response: web.StreamResponse, *, secure: bool = False) -> None:
         """Set the session cookie. It is not for scripts (HttpOnly) and never sent from other sites (SameSite)."""
         expiry = int(self._clock()) + self._session_seconds
         response.set_cookie(
@@ -81,8 +81,13 @@ class Access:
             max_age=self._session_seconds,
             httponly=True,
             samesite="Strict",
+            secure=secure,
             path="/",
         )
+
+    def close_session(self, response: web.StreamResponse) -> None:
+        """Take the session cookie away."""
+        response.del_cookie(COOKIE, path="/", httponly=True)
 
     def _knows_session(self, cookie: str) -> bool:
         text, _, seal = cookie.partition(".")

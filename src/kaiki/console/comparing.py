@@ -100,9 +100,8 @@ def _today(entry: LogEntry, outcome: Outcome, changes: Iterable[ChangeEntry]) ->
 def _unknown_condition(entry: LogEntry, outcome: Outcome) -> str:
     """What the route that took the request asks for and the log does not tell: a header; else empty."""
     for step in outcome.passed_over:
-        failed = step.says.rpartition(": ")[2]
-        if step.name == entry.route_name and failed.startswith("header"):
-            return failed.rpartition(" is ")[0] or failed
+        if step.name == entry.route_name and "header" in step.parameters:
+            return f"{step.parameters['header']}:"
     return ""
 
 

@@ -5,12 +5,15 @@ The answer draws both: what is gone keeps its place in the drawing with the numb
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
 
-from kaiki.graph import Edge, Node, TrafficGraph
+from kaiki.console.beside import Beside, Touch
+from kaiki.graph import Edge, Node, Registry, TrafficGraph
 from kaiki.graph.model import Health, HealthStatus, Traffic
+from kaiki.model.journal import ChangeEntry
 
 # Less is within what the buckets of a histogram, or one request more in a short window, change by themselves.
 SLOWER_RATIO = 1.5
@@ -30,8 +33,8 @@ class Figures(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Change(msgspec.Struct, frozen=True, rename="camel"):
-    """`kinds`, sorted: new, gone, failing, recovered, slower, faster. `before` is None of what is new, `after` of what
-    is gone."""
+    """`kinds`, sorted: new, gone, failing, recovered, slower, faster; what is new may be failing. `before` is None of
+    what is new, `after` of what is gone."""
 
     kinds: tuple[str, ...]
     before: Figures | None
@@ -39,11 +42,15 @@ class Change(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Comparison(msgspec.Struct, frozen=True, rename="camel"):
-    """The changed nodes and edges by id, and the time they are compared with (Unix seconds)."""
+    """The changed nodes and edges by id, and the time they are compared with (Unix seconds).
+
+    `beside` has, by the id of a changed edge, the changes of the configuration made meanwhile that touch it.
+    """
 
     baseline: float
     nodes: dict[str, Change]
     edges: dict[str, Change]
+    beside: dict[str, tuple[Touch, ...]] = {}
 
 
 class ComparedGraph(TrafficGraph, frozen=True, rename="camel", kw_only=True):
@@ -52,26 +59,37 @@ class ComparedGraph(TrafficGraph, frozen=True, rename="camel", kw_only=True):
     comparison: Comparison
 
 
-def compare_graphs(before: TrafficGraph, after: TrafficGraph) -> ComparedGraph:
-    """The two graphs as one, and what differs."""
+def compare_graphs(
+    before: TrafficGraph, after: TrafficGraph, made: Sequence[ChangeEntry] = (), registry: Registry | None = None
+) -> ComparedGraph:
+    """The two graphs as one, what differs, and which of the changes `made` between them touch what differs."""
     old_nodes, new_nodes = _by_id(before.nodes), _by_id(after.nodes)
     old_edges, new_edges = _by_id(before.edges), _by_id(after.edges)
-    nodes = {
-        name: _change(_node_side(old_nodes.get(name)), _node_side(new_nodes.get(name)))
-        for name in old_nodes | new_nodes
-    }
-    edges = {
-        name: _change(_edge_side(old_edges.get(name)), _edge_side(new_edges.get(name)))
-        for name in old_edges | new_edges
-    }
+    all_nodes, all_edges = old_nodes | new_nodes, old_edges | new_edges
+    nodes = {name: change_of_nodes(old_nodes.get(name), new_nodes.get(name)) for name in all_nodes}
+    edges = _changed({name: change_of_edges(old_edges.get(name), new_edges.get(name)) for name in all_edges})
+    touching = Beside(made, all_nodes.values(), registry or Registry())
+    beside = {name: touching.of(all_edges[name]) for name in edges}
     return ComparedGraph(
         timestamp=after.timestamp,
         duration_seconds=after.duration_seconds,
         graph_type=after.graph_type,
-        nodes=tuple(node for _, node in sorted((old_nodes | new_nodes).items())),
-        edges=tuple(edge for _, edge in sorted((old_edges | new_edges).items())),
-        comparison=Comparison(before.timestamp, _changed(nodes), _changed(edges)),
+        nodes=tuple(node for _, node in sorted(all_nodes.items())),
+        edges=tuple(edge for _, edge in sorted(all_edges.items())),
+        comparison=Comparison(
+            before.timestamp, _changed(nodes), edges, {name: found for name, found in beside.items() if found}
+        ),
     )
+
+
+def change_of_nodes(before: Node | None, after: Node | None) -> Change:
+    """What differs between two nodes; without kinds where nothing does."""
+    return _change(_node_side(before), _node_side(after))
+
+
+def change_of_edges(before: Edge | None, after: Edge | None) -> Change:
+    """The same of two edges."""
+    return _change(_edge_side(before), _edge_side(after))
 
 
 _Side = tuple[Health, Traffic] | None
@@ -99,8 +117,10 @@ def _flows(traffic: Traffic) -> bool:
 
 def _change(before: _Side, after: _Side) -> Change:
     old, new = (_figures(side[1]) if side else None for side in (before, after))
-    if before is None or after is None:
-        return Change(("new",) if before is None else ("gone",), old, new)
+    if after is None:
+        return Change(("gone",) if before is not None else (), old, new)
+    if before is None:
+        return Change(("failing", "new") if after[0].status in _BAD else ("new",), old, new)
     kinds = {_judge_health(before, after), _judge_latency(before[1].p95_milliseconds, after[1].p95_milliseconds)}
     return Change(tuple(sorted(kind for kind in kinds if kind)), old, new)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
+
+from kaiki.console.debug_token import DebugToken
 
 _TIMEOUT = aiohttp.ClientTimeout(total=2.0)
 
@@ -15,8 +16,8 @@ _TIMEOUT = aiohttp.ClientTimeout(total=2.0)
 class ControlPlaneClient:
     """Asks one control plane's monitoring port."""
 
-    def __init__(self, url: str, token_file: Path | None = None) -> None:
-        self._token_file = token_file
+    def __init__(self, url: str, token: DebugToken | None = None) -> None:
+        self._token = token or DebugToken(None)
         self._url = url.rstrip("/")
         self._session: aiohttp.ClientSession | None = None
 
@@ -24,6 +25,11 @@ class ControlPlaneClient:
         """Drop connections."""
         if self._session is not None:
             await self._session.close()
+
+    @property
+    def token_problem(self) -> str:
+        """Why configurations are asked for without a token; empty when there is one."""
+        return self._token.problem
 
     @property
     def url(self) -> str:
@@ -40,7 +46,7 @@ class ControlPlaneClient:
         The status is 0 when it does not answer.
         """
         url = self._url_of(address) if address else self._url
-        headers = {"Authorization": f"Bearer {token}"} if (token := self._read_token()) else {}
+        headers = {"Authorization": f"Bearer {token}"} if (token := await self._token.read()) else {}
         try:
             page = self._open().get(f"{url}/debug/config_dump", params={"proxyID": proxy}, headers=headers)
             async with page as answer:
@@ -50,13 +56,6 @@ class ControlPlaneClient:
                 return 200, dict(orjson.loads(body))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             return 0, str(error) or type(error).__name__
-
-    def _read_token(self) -> str:
-        """Read each time: Kubernetes writes a new one before the old one ends."""
-        try:
-            return self._token_file.read_text().strip() if self._token_file is not None else ""
-        except OSError:
-            return ""
 
     def _url_of(self, address: str) -> str:
         parts = urlsplit(self._url)

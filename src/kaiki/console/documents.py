@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from kaiki.console.errors import BadRequest
@@ -99,14 +100,19 @@ def _as_json(value: Any) -> Any:
     return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
 
 
+def editable_metadata(metadata: Mapping[str, Any]) -> Object:
+    """Metadata as people edit it: without what the API server and kubectl fill in."""
+    kept = {key: value for key, value in metadata.items() if key not in (*_FILLED_IN, "resourceVersion", "annotations")}
+    annotations = {key: text for key, text in (metadata.get("annotations") or {}).items() if key != LAST_APPLIED}
+    return kept | ({"annotations": annotations} if annotations else {})
+
+
 def write_document(obj: Object, *, status: bool = False) -> str:
     """An object as people edit it: without what the API server fills in."""
     import yaml
 
-    metadata = {key: value for key, value in (obj.get("metadata") or {}).items() if key not in _FILLED_IN}
-    annotations = {key: text for key, text in (metadata.pop("annotations", None) or {}).items() if key != LAST_APPLIED}
-    version = metadata.pop("resourceVersion", None)
-    metadata |= {"annotations": annotations} if annotations else {}
+    metadata = editable_metadata(obj.get("metadata") or {})
+    version = (obj.get("metadata") or {}).get("resourceVersion")
     metadata |= {"resourceVersion": version} if version and status else {}
     order = {"apiVersion": obj.get("apiVersion"), "kind": obj.get("kind"), "metadata": metadata}
     rest = {key: value for key, value in obj.items() if key not in (*order, "status")}

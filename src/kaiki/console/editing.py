@@ -11,13 +11,13 @@ import time
 from typing import Any
 
 import msgspec
-import orjson
 from aiohttp import web
 
 from kaiki.console.answers import answer_json, read_flag
+from kaiki.console.bodies import read_body
 from kaiki.console.documents import LAST_APPLIED, Document, YamlProblem, write_document
 from kaiki.console.errors import BadRequest, Conflicting, ConsoleError, ReadOnly, Unacceptable, UnknownObject
-from kaiki.console.identity import HEADER, Identities, is_own_page
+from kaiki.console.identity import Identities
 from kaiki.console.preview import Effect, Inputs, read_inputs, tell_effect
 from kaiki.interpret.interpretation import check_object, interpret
 from kaiki.kube.client import KubeClient
@@ -63,41 +63,12 @@ class EditingHandlers:
     def routes(self) -> list[web.AbstractRouteDef]:
         """What to mount."""
         return [
-            web.get("/api/me", self.me),
-            web.post("/api/identity", self.identify),
-            web.delete("/api/identity", self.forget),
             web.get("/api/config/object", self.read),
             web.get("/api/config/schema", self.schema),
             web.post("/api/config/check", self.check),
             web.post("/api/config/save", self.save),
             web.post("/api/config/delete", self.delete),
         ]
-
-    async def me(self, request: web.Request) -> web.Response:
-        """Who the user is to the Kubernetes API; while `user` is null, nothing can be changed."""
-        token = self._identities.token_of(request)
-        try:
-            user = await self._identities.name_of(token) if token and self._client else None
-        except (KubeError, ConsoleError):
-            user = None
-        return answer_json({"user": user, "canChange": user is not None, "readOnly": self._identities.read_only})
-
-    async def identify(self, request: web.Request) -> web.Response:
-        """Take the user's Kubernetes token, once the API server has said whose it is."""
-        token = str((await _read_body(request)).get("token") or "").strip()
-        self._identities.require_changeable()
-        if self._client is None:
-            raise ReadOnly("No Kubernetes API is used, so there is nothing to change.")
-        answer = answer_json({"user": await self._identities.name_of(token), "canChange": True, "readOnly": False})
-        self._identities.keep(answer, token)
-        return answer
-
-    async def forget(self, request: web.Request) -> web.Response:
-        """Only look from now on."""
-        _require_own_page(request)
-        answer = answer_json({"user": None, "canChange": False, "readOnly": self._identities.read_only})
-        self._identities.forget(answer)
-        return answer
 
     async def read(self, request: web.Request) -> web.Response:
         """One object as YAML, its version, and what is found about it."""
@@ -118,11 +89,11 @@ class EditingHandlers:
 
     async def schema(self, request: web.Request) -> web.Response:
         """The OpenAPI schema of a kind, from its CustomResourceDefinition; for completion."""
-        kind = _kind(request.query.get("apiVersion", ""), request.query.get("kind", ""))
+        kind = mesh_kind(request.query.get("apiVersion", ""), request.query.get("kind", ""))
         name = f"{kind.plural}.{kind.group}"
-        definition = await self._reader().find(CUSTOM_RESOURCE_DEFINITIONS, name)
-        if definition is None:
-            raise UnknownObject(f"the definition {name} is not installed")
+        definition = await _found(
+            self._reader().find(CUSTOM_RESOURCE_DEFINITIONS, name), CUSTOM_RESOURCE_DEFINITIONS, "", name
+        )
         for version in definition["spec"]["versions"]:
             if version["name"] == kind.version:
                 return answer_json({"schema": (version.get("schema") or {}).get("openAPIV3Schema") or {}})
@@ -130,7 +101,7 @@ class EditingHandlers:
 
     async def check(self, request: web.Request) -> web.Response:
         """What is wrong with a text, and with `effect=true` what storing it would change. Nothing is stored."""
-        body = await _read_body(request)
+        body = await read_body(request)
         try:
             document = Document(str(body.get("yaml") or ""))
         except YamlProblem as problem:
@@ -138,14 +109,14 @@ class EditingHandlers:
         _kind_of(document)
         problems = await self._find(document)
         deleted = body.get("deleted") is True
-        if self._identities.token_of(request) and not deleted:
+        if self._identities.identity_of(request) and not deleted:
             problems += await self._try(request, document, str(body.get("resourceVersion") or ""))
         effect = await self._effect(document.object, deleted) if read_flag(request, "effect") else None
         return answer_json({"problems": _once(problems), "effect": effect})
 
     async def save(self, request: web.Request) -> web.Response:
         """Create the object, or (with `resourceVersion`) replace that very version, as the user."""
-        body = await _read_body(request)
+        body = await read_body(request)
         try:
             document = Document(str(body.get("yaml") or ""))
         except YamlProblem as problem:
@@ -161,7 +132,7 @@ class EditingHandlers:
 
     async def delete(self, request: web.Request) -> web.Response:
         """Delete one version of an object, as the user."""
-        body = await _read_body(request)
+        body = await read_body(request)
         kind, namespace, name = _locate({key: str(value) for key, value in body.items()})
         version = str(body.get("resourceVersion") or "") or None
         async with self._identities.client(request) as client:
@@ -194,7 +165,7 @@ class EditingHandlers:
                 return _causes(error, document)
             except KubeBadRequest as error:
                 return [_unread(error, document)]
-            except Conflict as error:
+            except (Conflict, Forbidden) as error:  # Nothing is wrong with the text.
                 return [Problem("Warning", str(_explain(error)), 1)]
             except KubeError as error:
                 return [Problem("Error", str(_explain(error)), 1)]
@@ -226,7 +197,7 @@ async def _found(asked: Any, kind: ResourceType, namespace: str, name: str) -> O
 
 async def _store(client: KubeClient, obj: Object, version: str, parameters: dict[str, str]) -> Object:
     obj = _with_namespace(obj)
-    kind, metadata = _kind(str(obj["apiVersion"]), str(obj["kind"])), obj["metadata"]
+    kind, metadata = mesh_kind(str(obj["apiVersion"]), str(obj["kind"])), obj["metadata"]
     namespace, name = metadata.get("namespace"), str(metadata["name"])
     call = f"save {kind.describe(namespace, name)}"
     if not version:
@@ -241,14 +212,15 @@ async def _store(client: KubeClient, obj: Object, version: str, parameters: dict
 
 
 def _with_namespace(obj: Object) -> Object:
-    kind = _kind(str(obj.get("apiVersion")), str(obj.get("kind")))
+    kind = mesh_kind(str(obj.get("apiVersion")), str(obj.get("kind")))
     metadata = dict(obj["metadata"])
     if kind.namespaced:
         metadata["namespace"] = str(metadata.get("namespace") or "default")
     return {**obj, "metadata": metadata}
 
 
-def _kind(api_version: str, kind: str) -> ResourceType:
+def mesh_kind(api_version: str, kind: str) -> ResourceType:
+    """The kind of a mesh object. Raises BadRequest for any other."""
     found = find_type(api_version, kind)
     if found is None or found.group not in GROUPS:
         raise BadRequest(
@@ -259,33 +231,15 @@ def _kind(api_version: str, kind: str) -> ResourceType:
 
 
 def _kind_of(document: Document) -> ResourceType:
-    return _kind(document.object["apiVersion"], document.object["kind"])
+    return mesh_kind(document.object["apiVersion"], document.object["kind"])
 
 
 def _locate(values: Any) -> tuple[ResourceType, str, str]:
-    kind = _kind(values.get("apiVersion", ""), values.get("kind", ""))
+    kind = mesh_kind(values.get("apiVersion", ""), values.get("kind", ""))
     name = values.get("name", "")
     if not name:
         raise BadRequest("name is missing")
     return kind, values.get("namespace", ""), name
-
-
-async def _read_body(request: web.Request) -> Object:
-    _require_own_page(request)
-    if request.content_type != "application/json":
-        raise BadRequest("the body must be application/json")
-    try:
-        body = orjson.loads(await request.read())
-    except orjson.JSONDecodeError as error:
-        raise BadRequest("the body is not JSON") from error
-    if not isinstance(body, dict):
-        raise BadRequest("the body must be a JSON object")
-    return body
-
-
-def _require_own_page(request: web.Request) -> None:
-    if not is_own_page(request):
-        raise ReadOnly("This request comes from another site.", f"Scripts send no Origin; see also {HEADER}.")
 
 
 def _problem(finding: Finding, document: Document) -> Problem:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 from aiohttp import web
 
 from kaiki.console.answers import answer_json
 from kaiki.console.errors import BadRequest, UnknownObject
-from kaiki.console.preview import read_inputs
+from kaiki.console.preview import Inputs, read_inputs
+from kaiki.console.step_lines import StepLines
 from kaiki.interpret.assumed import assume_secrets
 from kaiki.interpret.interpretation import interpret
 from kaiki.kube.client import KubeClient
@@ -38,13 +41,17 @@ class ExplainedObject(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ExplainedStep(msgspec.Struct, frozen=True, rename="camel"):
-    """One decision: `part` is listener, filter chain, route, cluster and so on."""
+    """One decision: `part` is listener, filter chain, route, cluster and so on; `code` says what was decided, with its
+    parameters; `line` is that of `field` in the object as the editor shows it (0: unknown).
+    """
 
     part: str
     name: str
-    says: str = ""
+    code: str
+    parameters: Mapping[str, str | int | float]
     object: ExplainedObject | None = None
     field: str = ""
+    line: int = 0
 
 
 class ExplainedShare(msgspec.Struct, frozen=True, rename="camel"):
@@ -72,12 +79,19 @@ class Explanation(msgspec.Struct, frozen=True, rename="camel"):
     retries: int = 0
 
 
+class KnownMesh(NamedTuple):
+    """The mesh, and the objects it was read from."""
+
+    snapshot: MeshSnapshot
+    inputs: Inputs
+
+
 class ExplainHandlers:
     """The operation that explains. Without a Kubernetes API there is nothing to explain."""
 
     def __init__(self, client: KubeClient | None) -> None:
         self._client = client
-        self._known: tuple[float, MeshSnapshot] | None = None
+        self._known: tuple[float, KnownMesh] | None = None
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """What to mount."""
@@ -89,18 +103,19 @@ class ExplainHandlers:
         if not source:
             raise BadRequest("source is missing", "Name a pod, a workload or an app with a proxy.")
         asked = _read_request(request)
-        snapshot = await self.snapshot()
+        mesh = await self.mesh()
 
         def work() -> Explanation:
-            proxy = proxy_of(snapshot, namespace, source)
-            return describe_outcome(f"{proxy.name}.{proxy.namespace}", explain_request(snapshot, proxy, asked))
+            proxy = proxy_of(mesh.snapshot, namespace, source)
+            outcome = explain_request(mesh.snapshot, proxy, asked)
+            return describe_outcome(f"{proxy.name}.{proxy.namespace}", outcome, StepLines(mesh.inputs))
 
         try:
             return answer_json(await asyncio.to_thread(work))
         except UnknownProxy as error:
             raise UnknownObject(str(error)) from error
 
-    async def snapshot(self) -> MeshSnapshot:
+    async def mesh(self) -> KnownMesh:
         """The mesh, a few seconds old at most. Raises UnknownObject when it cannot be read."""
         if self._client is None:
             raise UnknownObject("no Kubernetes API is used, so there is no mesh to explain")
@@ -110,7 +125,7 @@ class ExplainHandlers:
             except KubeError as error:
                 raise UnknownObject(f"the mesh cannot be read: {error}") from error
             snapshot = await asyncio.to_thread(lambda: interpret(assume_secrets(inputs)).snapshot)
-            self._known = time.monotonic(), snapshot
+            self._known = time.monotonic(), KnownMesh(snapshot, inputs)
         return self._known[1]
 
 
@@ -126,15 +141,15 @@ def _read_request(request: web.Request) -> Request:
         raise BadRequest(str(error), hint) from error
 
 
-def describe_outcome(proxy: str, outcome: Outcome) -> Explanation:
+def describe_outcome(proxy: str, outcome: Outcome, lines: StepLines) -> Explanation:
     """An outcome for an answer."""
     total = sum(share.weight for share in outcome.clusters) or 1
     return Explanation(
         verdict=outcome.verdict.value,
         status=outcome.status,
         proxy=proxy,
-        steps=tuple(map(_step, outcome.steps)),
-        passed_over=tuple(map(_step, outcome.passed_over)),
+        steps=tuple(_step(step, lines) for step in outcome.steps),
+        passed_over=tuple(_step(step, lines) for step in outcome.passed_over),
         clusters=tuple(
             ExplainedShare(share.cluster, 100 * share.weight / total, share.endpoints) for share in outcome.clusters
         ),
@@ -147,10 +162,10 @@ def describe_outcome(proxy: str, outcome: Outcome) -> Explanation:
     )
 
 
-def _step(step: Step) -> ExplainedStep:
+def _step(step: Step, lines: StepLines) -> ExplainedStep:
     source = step.source
     found = ExplainedObject(_api_version(source.kind), source.kind, source.namespace, source.name) if source else None
-    return ExplainedStep(step.part, step.name, step.says, found, step.field)
+    return ExplainedStep(step.part, step.name, step.code, step.parameters, found, step.field, lines.line_of(step))
 
 
 def _api_version(kind: str) -> str:

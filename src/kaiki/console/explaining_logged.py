@@ -15,13 +15,13 @@ from kaiki.console.answers import answer_json
 from kaiki.console.changes import ChangeHandlers, describe_change
 from kaiki.console.comparing import Remark, compare, read_span, request_of
 from kaiki.console.errors import BadRequest, UnknownObject
-from kaiki.console.explaining import Explanation, describe_outcome
+from kaiki.console.explaining import Explanation, KnownMesh, describe_outcome
 from kaiki.console.inventory import Inventory
 from kaiki.console.request_log import failed, place_of, reasons_of
 from kaiki.console.response_flags import LANGUAGES
 from kaiki.console.responsible import Place, find_responsible
+from kaiki.console.step_lines import StepLines
 from kaiki.model.memo import Memo
-from kaiki.model.snapshot import MeshSnapshot
 from kaiki.translate.generate import generate
 from kaiki.translate.simulation import Outcome
 from kaiki.translate.simulation.explanation import UnknownProxy, explain_request, proxy_of
@@ -57,12 +57,10 @@ class Logged:
 class LoggedHandlers:
     """The operation that explains what was logged."""
 
-    def __init__(
-        self, inventory: Inventory, changes: ChangeHandlers, snapshot: Callable[[], Awaitable[MeshSnapshot]]
-    ) -> None:
+    def __init__(self, inventory: Inventory, changes: ChangeHandlers, mesh: Callable[[], Awaitable[KnownMesh]]) -> None:
         self._inventory = inventory
         self._changes = changes
-        self._snapshot = snapshot
+        self._mesh = mesh
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """What to mount."""
@@ -109,12 +107,12 @@ class LoggedHandlers:
         return [one.as_json(asked.language) for one in find_responsible(asked.entry, place, objects)]
 
     async def _simulate(self, asked: Logged) -> tuple[Explanation, Outcome]:
-        snapshot = await self._snapshot()
-        return await asyncio.to_thread(simulate_logged, snapshot, asked)
+        return await asyncio.to_thread(simulate_logged, await self._mesh(), asked)
 
 
-def simulate_logged(snapshot: MeshSnapshot, asked: Logged) -> tuple[Explanation, Outcome]:
+def simulate_logged(mesh: KnownMesh, asked: Logged) -> tuple[Explanation, Outcome]:
     """The logged request through the proxy that logged it, or through another of its workload when that is gone."""
+    snapshot = mesh.snapshot
     try:
         proxy = proxy_of(snapshot, asked.namespace, asked.pod)
     except UnknownProxy as error:
@@ -129,7 +127,7 @@ def simulate_logged(snapshot: MeshSnapshot, asked: Logged) -> tuple[Explanation,
         outcome = simulate(generate(snapshot, proxy, Memo()), request)
     else:
         outcome = explain_request(snapshot, proxy, request)
-    return describe_outcome(f"{proxy.name}.{proxy.namespace}", outcome), outcome
+    return describe_outcome(f"{proxy.name}.{proxy.namespace}", outcome, StepLines(mesh.inputs)), outcome
 
 
 def read_question(body: bytes) -> Logged:

@@ -12,8 +12,11 @@ from aiohttp import web
 from msgspec import structs
 
 from kaiki.console.answers import answer_json, read_count, read_duration, read_earlier, read_flag, read_names, read_time
+from kaiki.console.beside import made_between
+from kaiki.console.changes import ChangeHandlers, describe_change
 from kaiki.console.comparison import compare_graphs
-from kaiki.console.errors import BadRequest
+from kaiki.console.documents import editable_metadata
+from kaiki.console.errors import BadRequest, UnknownObject
 from kaiki.console.inventory import Inventory
 from kaiki.console.metrics import MetricsClient, Range
 from kaiki.console.plots import plot
@@ -30,10 +33,13 @@ Object = dict[str, Any]
 class Handlers:
     """The API's operations over one metrics store and one inventory."""
 
-    def __init__(self, settings: ConsoleSettings, metrics: MetricsClient, inventory: Inventory) -> None:
+    def __init__(
+        self, settings: ConsoleSettings, metrics: MetricsClient, inventory: Inventory, changes: ChangeHandlers
+    ) -> None:
         self._settings = settings
         self._metrics = metrics
         self._inventory = inventory
+        self._changes = changes
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """What to mount."""
@@ -61,9 +67,16 @@ class Handlers:
         # Compared without what is idle: the cluster's present inventory tells nothing of an earlier time.
         moments = (structs.replace(read_options(request, moment), idle=False) for moment in (baseline, at))
         before, after = await asyncio.gather(*map(self._build, moments))
-        return answer_json(
-            msgspec.to_builtins(compare_graphs(before, after)) | {"warnings": warnings_of(self._inventory)}
-        )
+        warnings = warnings_of(self._inventory)
+        try:
+            made = made_between(await self._changes.entries(), baseline, at)
+        except UnknownObject as error:
+            made, warnings = [], [*warnings, {"code": "journalUnreadable", "message": str(error)}]
+        # In a thread: thousands of edges held against a hundred changes take a second.
+        graphs = await asyncio.to_thread(compare_graphs, before, after, made, self._inventory.registry())
+        compared = msgspec.to_builtins(graphs)
+        compared["comparison"]["changes"] = [describe_change(entry) for entry in made]
+        return answer_json(compared | {"warnings": warnings})
 
     async def _build(self, options: GraphOptions, most: int = 0) -> TrafficGraph:
         series = await self._metrics.traffic(options.duration_seconds, options.timestamp)
@@ -179,6 +192,7 @@ def _describe_config(item: Object) -> Object:
         "namespace": metadata.get("namespace", ""),
         "name": metadata["name"],
         "created": metadata.get("creationTimestamp", ""),
+        "metadata": editable_metadata(metadata),
         "spec": item.get("spec") or {},
         "status": item.get("status") or {},
     }

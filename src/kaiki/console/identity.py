@@ -1,28 +1,26 @@
 """Whose Kubernetes identity a change is made with: the user's own, never the console's, which may only read.
 
 `kaiki dashboard` hands the token of the user's kubeconfig over with the login link; in a shared installation people
-give one (`kubectl create token …`). It lives in a cookie that only the console can open (AES-GCM, keyed by the
-console's token), so that nothing is kept on the server and a restart forgets nobody. Without one, the console only
-shows.
+log in with OpenID Connect, or give one (`kubectl create token …`). It lives in a sealed cookie, so nothing is kept on
+the server and a restart forgets nobody. Without one, the console only shows.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import os
 import re
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
-from kaiki.console.access import Access
+from kaiki.console.cookies import Cookies
 from kaiki.console.errors import BadRequest, ReadOnly
+from kaiki.console.sealing import Seal
 from kaiki.kube.client import KubeClient
-from kaiki.kube.config import KubeConfig
+from kaiki.kube.config import Impersonated, KubeConfig
 from kaiki.kube.errors import KubeError, Unavailable
 
 COOKIE = "kaiki_identity"
@@ -32,27 +30,61 @@ _SENDABLE = re.compile(r"[\x21-\x7e]+")  # What may stand in an HTTP header.
 _REVIEW = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who somebody is to the Kubernetes API: by a token of theirs, or by the console's word for `user` and `groups`."""
+
+    token: str = field(default="", repr=False)
+    user: str = ""
+    groups: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> bytes:
+        """What answers about them are remembered by; it says nothing of the token."""
+        return hashlib.sha256("\n".join((self.token, self.user, *self.groups)).encode()).digest()
+
+    def configure(self, kube: KubeConfig) -> KubeConfig:
+        """How the API is reached as them, with nothing of the console's own rights but that to act as others."""
+        if not self.token:
+            if not self.user:  # Or the console would act as itself.
+                raise ReadOnly("Nobody is named to act as.")
+            return replace(kube, impersonated=Impersonated(self.user, self.groups))
+        if not _SENDABLE.fullmatch(self.token):
+            raise BadRequest("This is not a Kubernetes token.", "Paste what `kubectl create token` prints.")
+        return replace(kube, token=self.token, token_file=None, client_cert=None, client_key=None, command=None)
+
+
 class Identities:
-    """Seals, opens and uses tokens of people."""
+    """Keeps tokens of people, and acts as them."""
 
     def __init__(
-        self, access: Access, kube: KubeConfig | None, session_seconds: int, *, read_only: bool = False
+        self,
+        seal: Seal,
+        kube: KubeConfig | None,
+        session_seconds: int,
+        *,
+        read_only: bool = False,
+        cookies: Cookies | None = None,
+        logged_in: Callable[[web.Request], Identity | None] = lambda _: None,
     ) -> None:
+        self._cookies = cookies or Cookies()
+        self._logged_in = logged_in
         self.read_only = read_only
-        self._access = access
+        self._seal = seal
         self._kube = kube
         self._session_seconds = session_seconds
 
-    def token_of(self, request: web.Request) -> str | None:
-        """The Kubernetes token a request brings, in its header or in its cookie; a read-only console knows nobody."""
-        if self.read_only:
+    def identity_of(self, request: web.Request) -> Identity | None:
+        """Who a request is of, by its header or its cookie; a read-only console knows nobody."""
+        if self.read_only or self._kube is None:
             return None
-        return request.headers.get(HEADER) or self._open(request.cookies.get(COOKIE, ""))
+        token = request.headers.get(HEADER) or self._seal.open(request.cookies.get(COOKIE, ""))
+        return Identity(token) if token else self._logged_in(request)
 
-    async def name_of(self, token: str) -> str:
-        """Who a token is of. Raises BadRequest when the API server does not know it."""
+    async def name_of(self, identity: Identity) -> str:
+        """Whose it is. Raises BadRequest when the API server does not know it."""
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-        async with self._client(token) as client:
+        async with self.acting_as(identity) as client:
             try:
                 answer = await client.request("POST", _REVIEW, body=body, call="ask who a token is of")
             except Unavailable:
@@ -60,21 +92,21 @@ class Identities:
             except KubeError as error:
                 hint = "Make a new one: kubectl create token <service account>."
                 raise BadRequest("The Kubernetes API does not accept this token.", hint) from error
-        user = (answer.get("status") or {}).get("userInfo") or {}
+        user: Any = (answer.get("status") or {}).get("userInfo") or {}
         return str(user.get("username") or "")
 
-    def keep(self, response: web.StreamResponse, token: str) -> None:
+    def keep(self, request: web.Request, response: web.StreamResponse, token: str) -> None:
         """Put the token into its cookie; a read-only console keeps none."""
         if self.read_only:
             return
-        _require_sendable(token)
-        response.set_cookie(
-            COOKIE, self._seal(token), max_age=self._session_seconds, httponly=True, samesite="Strict", path="/"
-        )
+        if len(token) > LONGEST_TOKEN:
+            raise BadRequest("This token is too long for a cookie.", "Paste what `kubectl create token` prints.")
+        sealed = self._seal.seal(token, self._session_seconds)
+        self._cookies.set(request, response, COOKIE, sealed, self._session_seconds)
 
     def forget(self, response: web.StreamResponse) -> None:
         """Take the cookie away."""
-        response.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict")
+        self._cookies.forget(response, COOKIE)
 
     def require_changeable(self) -> None:
         """Raise ReadOnly when this console was started to change nothing."""
@@ -88,56 +120,18 @@ class Identities:
     async def client(self, request: web.Request) -> AsyncIterator[KubeClient]:
         """A client that acts as the user; ReadOnly when the user has not said who they are."""
         self.require_changeable()
-        token = self.token_of(request)
-        if token is None or self._kube is None:
+        identity = self.identity_of(request)
+        if identity is None:
             raise ReadOnly(
                 "Changes are made with your own Kubernetes identity, and the console does not know it yet.",
                 "Open the console with `kaiki dashboard`, or give a token: kubectl create token <service account>.",
             )
-        async with self._client(token) as client:
+        async with self.acting_as(identity) as client:
             yield client
 
-    def _client(self, token: str) -> KubeClient:
+    @asynccontextmanager
+    async def acting_as(self, identity: Identity) -> AsyncIterator[KubeClient]:
+        """A client that acts as somebody."""
         assert self._kube is not None
-        _require_sendable(token)
-        own = replace(self._kube, token=token, token_file=None, client_cert=None, client_key=None, command=None)
-        return KubeClient(own, user_agent="kaiki-console")
-
-    def _key(self) -> bytes:
-        return hashlib.sha256(b"kaiki console identity " + (self._access.token or "").encode()).digest()
-
-    def _seal(self, token: str) -> str:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-        nonce, until = os.urandom(12), f"{int(time.time()) + self._session_seconds}"
-        sealed = AESGCM(self._key()).encrypt(nonce, f"{until} {token}".encode(), None)
-        return base64.urlsafe_b64encode(nonce + sealed).decode().rstrip("=")
-
-    def _open(self, cookie: str) -> str | None:
-        if not cookie or self._access.token is None:
-            return None
-        from cryptography.exceptions import InvalidTag
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-        try:
-            raw = base64.urlsafe_b64decode(cookie + "=" * (-len(cookie) % 4))
-            until, _, token = AESGCM(self._key()).decrypt(raw[:12], raw[12:], None).decode().partition(" ")
-        except (InvalidTag, ValueError):
-            return None
-        return token if int(until) > time.time() else None
-
-
-def _require_sendable(token: str) -> None:
-    if len(token) > LONGEST_TOKEN or not _SENDABLE.fullmatch(token):
-        raise BadRequest("This is not a Kubernetes token.", "Paste what `kubectl create token` prints.")
-
-
-def is_own_page(request: web.Request) -> bool:
-    """Whether a changing request comes from a page of this console, or from no page at all.
-
-    The session cookie is SameSite=Strict already; another port of this host is the same site, not the same origin.
-    """
-    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get(hdrs.ORIGIN)
-    if site is not None and site not in ("same-origin", "none"):
-        return False
-    return origin is None or origin.partition("://")[2] == request.headers.get(hdrs.HOST, "")
+        async with KubeClient(identity.configure(self._kube), user_agent="kaiki-console") as client:
+            yield client

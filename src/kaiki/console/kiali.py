@@ -17,7 +17,7 @@ from kaiki.console.answers import answer_json, read_duration, read_flag, read_na
 from kaiki.console.errors import BadRequest, UnknownObject
 from kaiki.console.inventory import Inventory
 from kaiki.console.metrics import MetricsClient
-from kaiki.graph import GraphOptions, GraphType, Sample, TrafficSeries, build_graph
+from kaiki.graph import GraphOptions, GraphType, TrafficSeries, build_graph
 from kaiki.graph.kiali import (
     KialiOptions,
     NodeSelection,
@@ -26,7 +26,7 @@ from kaiki.graph.kiali import (
     render_health,
     select_node,
 )
-from kaiki.graph.queries import message_query, throughput_query
+from kaiki.graph.queries import message_query
 
 Object = dict[str, Any]
 CLUSTER = "Kubernetes"
@@ -101,10 +101,9 @@ class KialiHandlers:
         options, drawn = _read_kiali_options(request), _read_graph_options(request, node)
         series = await self._metrics.traffic(drawn.duration_seconds, drawn.timestamp)
         series = await self._with_messages(series, drawn, options.grpc)
-        throughput = await self._throughput(request, series, drawn, options, node)
         registry = self._inventory.registry()
         graph = build_graph(select_node(series, node) if node else series, registry, drawn)
-        return answer_json(render_graph(graph, registry, options, throughput))
+        return answer_json(render_graph(graph, registry, options))
 
     async def _with_messages(self, series: TrafficSeries, drawn: GraphOptions, kind: str) -> TrafficSeries:
         """gRPC counted in messages, where that is asked for."""
@@ -114,23 +113,6 @@ class KialiHandlers:
         queries = (message_query(direction, drawn.duration_seconds) for direction in directions)
         answers = await asyncio.gather(*(self._metrics.vector(query, drawn.timestamp) for query in queries))
         return exchange_requests(series, tuple(sample for answer in answers for sample in answer), "grpc")
-
-    async def _throughput(
-        self,
-        request: web.Request,
-        series: TrafficSeries,
-        drawn: GraphOptions,
-        options: KialiOptions,
-        node: NodeSelection | None,
-    ) -> dict[str, float]:
-        """Bytes a second by edge."""
-        if not options.runs("throughput"):
-            return {}
-        query = throughput_query(_read_choice(request, "throughputType"), drawn.duration_seconds)
-        samples: tuple[Sample, ...] = await self._metrics.vector(query, drawn.timestamp)
-        of_bytes = exchange_requests(series, samples)
-        graph = build_graph(select_node(of_bytes, node) if node else of_bytes, self._inventory.registry(), drawn)
-        return {edge.id: edge.request_count / drawn.duration_seconds for edge in graph.edges if edge.protocol != "tcp"}
 
     async def health(self, request: web.Request) -> web.Response:
         """Health of all apps, workloads or services (`type`) by namespace and name."""
@@ -205,6 +187,7 @@ def _read_kiali_options(request: web.Request) -> KialiOptions:
         http=_read_choice(request, "rateHttp"),
         grpc=_read_choice(request, "rateGrpc"),
         tcp=_read_choice(request, "rateTcp"),
+        throughput=_read_choice(request, "throughputType"),
     )
 
 

@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import secrets
+from html import escape
 from string import Template
+from urllib.parse import quote
 
-_TEXTS = {
-    "en": {
-        "title": "Log in · Kaiki",
-        "heading": "Log in to the console",
-        "explain": "Paste the access token, or open the link that <code>kaiki dashboard</code> prints.",
-        "label": "Access token",
-        "button": "Log in",
-        "wrongToken": "That token is not right.",
-        "wrongCode": "That link was used already or is older than a minute. Ask for a new one.",
-        "lookup": "Where is the token?",
-    },
-    "ko": {
-        "title": "로그인 · Kaiki",
-        "heading": "콘솔 로그인",
-        "explain": "액세스 토큰을 붙여 넣거나 <code>kaiki dashboard</code> 명령이 출력하는 링크를 여세요.",
-        "label": "액세스 토큰",
-        "button": "로그인",
-        "wrongToken": "토큰이 올바르지 않습니다.",
-        "wrongCode": "이미 사용했거나 1분이 지난 링크입니다. 새 링크를 받아 주세요.",
-        "lookup": "토큰 확인 방법",
-    },
-}
+from aiohttp import web
+
+from kaiki.console.login_texts import REFUSALS, TEXTS
+from kaiki.console.oidc.errors import LoginRefused
+from kaiki.console.return_path import safe_path
+
 _LOOKUP = "kubectl get secret kaiki-console -n istio-system -o jsonpath='{.data.token}' | base64 -d"
 
 _PAGE = Template("""<!doctype html>
@@ -42,7 +28,8 @@ _PAGE = Template("""<!doctype html>
     --line: #2a3748; --accent: #3fb6d8; --on-accent: #04202b; --error: #ff8a7a } }
   * { box-sizing: border-box }
   body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 24px; background: var(--page);
-    color: var(--text); font: 15px/1.55 system-ui, -apple-system, "Segoe UI", "Apple SD Gothic Neo", "Malgun Gothic",
+    color: var(--text); word-break: keep-all;
+    font: 15px/1.55 system-ui, -apple-system, "Segoe UI", "Apple SD Gothic Neo", "Malgun Gothic",
     "Noto Sans KR", sans-serif }
   main { width: 100%; max-width: 420px; background: var(--card); border: 1px solid var(--line); border-radius: 14px;
     padding: 32px }
@@ -52,11 +39,15 @@ _PAGE = Template("""<!doctype html>
   label { display: block; font-weight: 600; margin-bottom: 6px }
   input { width: 100%; height: 42px; padding: 0 12px; font: inherit; color: inherit; background: var(--page);
     border: 1px solid var(--line); border-radius: 9px }
-  button { width: 100%; height: 42px; margin-top: 14px; border: 0; border-radius: 9px; background: var(--accent);
-    color: var(--on-accent); font: inherit; font-weight: 600; cursor: pointer }
-  input:focus-visible, button:focus-visible, summary:focus-visible { outline: 3px solid var(--accent);
-    outline-offset: 2px }
+  button, .button { display: grid; place-items: center; width: 100%; min-height: 42px; margin-top: 14px;
+    padding: 6px 12px; border: 0; border-radius: 9px; background: var(--accent); color: var(--on-accent); font: inherit;
+    font-weight: 600; text-align: center; text-decoration: none; overflow-wrap: anywhere; cursor: pointer }
+  :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
   .error { color: var(--error); font-weight: 600 }
+  .refusal { margin: 0 0 18px; padding: 12px 14px; border: 1px solid var(--error); border-radius: 9px }
+  .refusal p { margin: 0 0 6px; overflow-wrap: anywhere }
+  .refusal p:last-child { margin: 0 }
+  form { margin-top: 12px }
   details { margin-top: 20px; color: var(--soft); font-size: 13px }
   summary { cursor: pointer }
   code { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: .92em }
@@ -73,35 +64,83 @@ _PAGE = Template("""<!doctype html>
   <h1>$heading</h1>
   <p>$explain</p>
   $error
-  <form method="post" action="/login">
-    <label for="token">$label</label>
-    <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
-    <button>$button</button>
-  </form>
-  <details><summary>$lookup</summary><pre><code>$command</code></pre></details>
+  $ways
 </main>
 </body>
 </html>
 """)
 
 
-def render_login_page(accept_language: str, error: str = "") -> tuple[str, str]:
+_FORM = Template("""<form method="post" action="/login">
+    <input type="hidden" name="to" value="$then">
+    <label for="token">$label</label>
+    <input id="token" name="token" type="password" autocomplete="current-password" required $focus>
+    <button>$button</button>
+  </form>
+  <details><summary>$lookup</summary><pre><code>$command</code></pre></details>""")
+_PROVIDER = Template("""<a class="button" href="/login/oidc?to=$then">$label</a>
+  <details $open><summary>$other</summary>
+  $form
+  </details>""")
+
+
+class LoginPage:
+    """The page of one console; `provider` is what people know its OpenID provider by, if it has one."""
+
+    def __init__(self, provider: str = "") -> None:
+        self._provider = provider
+
+    def render(
+        self, request: web.Request, error: str = "", refused: LoginRefused | None = None, then: str | None = None
+    ) -> web.Response:
+        """The form, and what was wrong with the last try; where to go afterwards stays as it was asked for."""
+        language = choose_language(request.headers.get("Accept-Language", ""))
+        then = safe_path(request.query.get("to", "/") if then is None else then)
+        page, policy = render_login_page(language, error, provider=self._provider, refused=refused, then=then)
+        status = refused.status if refused is not None else 401 if error else 200
+        headers = {"Content-Security-Policy": policy}
+        return web.Response(text=page, content_type="text/html", status=status, headers=headers)
+
+
+def render_login_page(
+    accept_language: str, error: str = "", *, provider: str = "", refused: LoginRefused | None = None, then: str = "/"
+) -> tuple[str, str]:
     """(HTML, its Content-Security-Policy). `error` is a key of the texts, or empty."""
     language = choose_language(accept_language)
-    texts = _TEXTS[language]
+    texts = TEXTS[language]
     nonce = secrets.token_urlsafe(16)
-    message = f'<p class="error" role="alert">{texts[error]}</p>' if error else ""
-    page = _PAGE.substitute(texts, language=language, nonce=nonce, error=message, command=_LOOKUP)
+    then = safe_path(then)
+    told = f'<p class="error" role="alert">{texts[error]}</p>' if error else ""
+    told += _refusal(refused, language) if refused is not None else ""
+    focus = "" if provider else "autofocus"
+    ways = _FORM.substitute(texts, then=escape(then, quote=True), focus=focus, command=escape(_LOOKUP))
+    if provider:
+        label = texts["withProvider"].format(provider=escape(provider))
+        opened = "open" if error else ""
+        rest = {"label": label, "open": opened, "other": texts["withToken"], "form": ways}
+        ways = _PROVIDER.substitute(rest, then=quote(then, safe=""))
+    explain = texts["explainProvider" if provider else "explain"]
+    page = _PAGE.substitute(texts, language=language, nonce=nonce, error=told, ways=ways, explain=explain)
     policy = (
         f"default-src 'none'; style-src 'nonce-{nonce}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
     return page, policy
 
 
+def _refusal(refused: LoginRefused, language: str) -> str:
+    """What is wrong, what exactly, and the way out; nothing of it is markup, whoever said it."""
+    wrong, way_out = (escape(text.format(user=refused.user)) for text in REFUSALS[language][refused.reason])
+    parts = [f'<p class="error">{wrong}</p>']
+    parts += [f"<p>{escape(refused.detail)}</p>"] if refused.detail else []
+    parts += [f"<p>{way_out}</p>"]
+    parts += [f"<pre><code>{escape(refused.command)}</code></pre>"] if refused.command else []
+    return f'<div class="refusal" role="alert">{"".join(parts)}</div>'
+
+
 def choose_language(accept_language: str) -> str:
     """The first of the browser's languages that there are texts in; English otherwise."""
     for entry in accept_language.split(","):
         language = entry.partition(";")[0].strip().lower().partition("-")[0]
-        if language in _TEXTS:
+        if language in TEXTS:
             return language
     return "en"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import aiohttp
 import orjson
 
 from kaiki.console.bucket_answer import read_histograms
+from kaiki.console.column_answer import histograms_of, read_columns, samples_of
 from kaiki.console.errors import MetricsUnavailable
-from kaiki.graph import Histogram, Sample, TrafficSeries, traffic_queries
+from kaiki.graph import Histogram, Sample, TrafficSeries, read_traffic, traffic_queries
 
 
 class Range(NamedTuple):
@@ -40,7 +41,7 @@ class MetricsClient:
             await self._session.close()
 
     async def traffic(self, duration_seconds: int, timestamp: float) -> TrafficSeries:
-        """The six vectors of a graph for the window that ends at `timestamp`. Raises MetricsUnavailable."""
+        """The series of a graph, by six queries, for the window that ends at `timestamp`. Raises MetricsUnavailable."""
         key = duration_seconds, int(timestamp)
         task = self._shared.get(key)
         if task is None or _failed(task):
@@ -57,23 +58,24 @@ class MetricsClient:
             self._histograms(bucket_query, timestamp),
             asyncio.gather(*(self.vector(query, timestamp) for query in queries.values())),
         )
-        return TrafficSeries(duration_buckets=buckets, **dict(zip(queries, vectors, strict=True)))
+        return read_traffic(buckets, dict(zip(queries, vectors, strict=True)))
 
-    async def _histograms(self, query: str, timestamp: float) -> tuple[Histogram, ...]:
-        asked = {"query": query, "time": f"{timestamp:.3f}", "increase": "exact"}
-        status, text = await self._post("query", asked)
+    async def _histograms(self, query: str, timestamp: float) -> Sequence[Histogram]:
+        status, text = await self._post("query", {**_counted(query, timestamp), "pivot": "le"})
+        if (columns := read_columns(text)) is not None:
+            return histograms_of(columns)
         found = read_histograms(text)
         if found is None:  # No vector: what it is instead is told as for every other query.
             self._read(status, text)
             return ()
         return found
 
-    async def vector(self, query: str, timestamp: float) -> tuple[Sample, ...]:
+    async def vector(self, query: str, timestamp: float) -> Sequence[Sample]:
         """An instant query for increases. Raises MetricsUnavailable."""
-        # Our store counts exactly when asked to; another Prometheus ignores the word and extrapolates.
-        asked = {"query": query, "time": f"{timestamp:.3f}", "increase": "exact"}
-        result = await self._ask("query", asked)
-        samples = (Sample(row["metric"], float(row["value"][1])) for row in result)
+        status, text = await self._post("query", _counted(query, timestamp))
+        if (columns := read_columns(text)) is not None:
+            return samples_of(columns)
+        samples = (Sample(row["metric"], float(row["value"][1])) for row in self._read(status, text))
         return tuple(sample for sample in samples if math.isfinite(sample.value))
 
     async def matrix(self, query: str, span: Range) -> list[tuple[dict[str, str], dict[float, float]]]:
@@ -138,6 +140,11 @@ class MetricsClient:
             # Packing costs the store more than the way from it does.
             self._session = aiohttp.ClientSession(timeout=self._timeout, headers={"Accept-Encoding": "identity"})
         return self._session
+
+
+def _counted(query: str, timestamp: float) -> dict[str, str]:
+    """Our store counts exactly, and answers in columns, when asked to; another Prometheus ignores those words."""
+    return {"query": query, "time": f"{timestamp:.3f}", "increase": "exact", "format": "columns"}
 
 
 def _failed(task: asyncio.Task[TrafficSeries]) -> bool:

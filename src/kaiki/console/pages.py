@@ -9,9 +9,11 @@ from aiohttp import web
 
 from kaiki.console.access import Access
 from kaiki.console.answers import answer_json
+from kaiki.console.cookies import Cookies
 from kaiki.console.errors import UnknownObject
 from kaiki.console.identity import HEADER, LONGEST_TOKEN, Identities
-from kaiki.console.login_page import render_login_page
+from kaiki.console.login_page import LoginPage
+from kaiki.console.return_path import forward_page
 
 STATIC_FOLDER = Path(__file__).parent / "static"
 _ONE_YEAR = "public, max-age=31536000, immutable"
@@ -25,8 +27,16 @@ class Pages:
     """Pages around the API."""
 
     def __init__(
-        self, access: Access, static_folder: Path = STATIC_FOLDER, *, identities: Identities | None = None
+        self,
+        access: Access,
+        static_folder: Path = STATIC_FOLDER,
+        *,
+        identities: Identities | None = None,
+        page: LoginPage | None = None,
+        cookies: Cookies | None = None,
     ) -> None:
+        self._page = page or LoginPage()
+        self._cookies = cookies or Cookies()
         self._access = access
         self._identities = identities
         self._static_folder = static_folder
@@ -54,15 +64,16 @@ class Pages:
         code = request.query.get("code")
         known, identity = self._access.redeem(code) if code is not None else (False, None)
         if known:
-            return self._let_in(identity)
-        return _render(request, "" if code is None else "wrongCode", 200 if code is None else 401)
+            return self._let_in(request, "/", identity)
+        return self._page.render(request, "" if code is None else "wrongCode")
 
     async def login(self, request: web.Request) -> web.StreamResponse:
         """The form's answer."""
-        token = (await request.post()).get("token", "")
+        form = await request.post()
+        token, then = form.get("token", ""), form.get("to", "/")
         if isinstance(token, str) and self._access.knows_token(token.strip()):
-            return self._let_in()
-        return _render(request, "wrongToken", 401)
+            return self._let_in(request, then if isinstance(then, str) else "/")
+        return self._page.render(request, "wrongToken")
 
     async def login_link(self, request: web.Request) -> web.Response:
         """A one-time link, for whoever has the token itself."""
@@ -96,20 +107,10 @@ class Pages:
             return web.Response(text=_NOT_BUILT, content_type="text/html", status=503)
         return web.FileResponse(index, headers={"Cache-Control": "no-cache"})
 
-    def _let_in(self, identity: str | None = None) -> web.Response:
-        """Set the cookies and go to the start page; `identity` is the Kubernetes token that changes are made with.
-
-        A page that forwards, not a redirect: browsers withhold a SameSite=Strict cookie from the redirect that follows
-        a link from elsewhere (a terminal, a chat), and the user would see the login form again.
-        """
-        body = '<!doctype html><meta http-equiv="refresh" content="0; url=/"><a href="/">Kaiki</a>'
-        response = web.Response(text=body, content_type="text/html")
-        self._access.open_session(response)
+    def _let_in(self, request: web.Request, then: str, identity: str | None = None) -> web.Response:
+        """Set the cookies and go on; `identity` is the Kubernetes token that changes are made with."""
+        response = forward_page(then)
+        self._access.open_session(response, secure=self._cookies.is_secure(request))
         if identity is not None and self._identities is not None:
-            self._identities.keep(response, identity)
+            self._identities.keep(request, response, identity)
         return response
-
-
-def _render(request: web.Request, error: str, status: int) -> web.Response:
-    page, policy = render_login_page(request.headers.get("Accept-Language", ""), error)
-    return web.Response(text=page, content_type="text/html", status=status, headers={"Content-Security-Policy": policy})

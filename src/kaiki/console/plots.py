@@ -11,6 +11,11 @@ from kaiki.graph.histogram import quantile
 from kaiki.graph.tolerances import classify
 
 _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+_REQUESTS = ("istio_requests_total",)
+_BUCKETS = ("istio_request_duration_milliseconds_bucket",)
+# Seen from the server. TCP's series and those of requests differ in `request_protocol`, so `or` keeps both.
+_SENT = ("istio_tcp_sent_bytes_total", "istio_response_bytes_sum")
+_RECEIVED = ("istio_tcp_received_bytes_total", "istio_request_bytes_sum")
 _OUTCOMES = {None: "success", "http4xx": "clientError"}
 
 Line = list[float | None]
@@ -20,10 +25,10 @@ async def plot(client: MetricsClient, selections: Sequence[Matchers], span: Rang
     """Lines over common times; null where nothing was measured. Four range queries. Raises MetricsUnavailable."""
     times = [span.start + index * span.step for index in range(int((span.end - span.start) // span.step) + 1)]
     outcome_labels = "request_protocol, response_code, grpc_response_status"
-    outcomes = await client.matrix(_summed("istio_requests_total", outcome_labels, selections, window), span)
-    buckets = await client.matrix(_summed("istio_request_duration_milliseconds_bucket", "le", selections, window), span)
-    sent = await client.matrix(_summed("istio_tcp_sent_bytes_total", "", selections, window), span)
-    received = await client.matrix(_summed("istio_tcp_received_bytes_total", "", selections, window), span)
+    outcomes = await client.matrix(_summed(_REQUESTS, outcome_labels, selections, window), span)
+    buckets = await client.matrix(_summed(_BUCKETS, "le", selections, window), span)
+    sent = await client.matrix(_summed(_SENT, "", selections, window), span)
+    received = await client.matrix(_summed(_RECEIVED, "", selections, window), span)
     return {
         "times": times,
         "step": span.step,
@@ -40,7 +45,7 @@ async def heat(client: MetricsClient, selections: Sequence[Matchers], span: Rang
     fell between the bound before it and it. Raises MetricsUnavailable.
     """
     times = [span.start + index * span.step for index in range(int((span.end - span.start) // span.step) + 1)]
-    rows = await client.matrix(_summed("istio_request_duration_milliseconds_bucket", "le", selections, window), span)
+    rows = await client.matrix(_summed(_BUCKETS, "le", selections, window), span)
     cumulative = {_bound(labels): values for labels, values in rows}
     bounds = sorted(cumulative)
     rates: list[Line] = []
@@ -66,8 +71,8 @@ def _bound(labels: dict[str, str]) -> float:
     return math.inf if labels.get("le") == "+Inf" else float(labels.get("le", "inf"))
 
 
-def _summed(metric: str, labels: str, selections: Sequence[Matchers], window: int) -> str:
-    rates = (f"rate({write_selector(metric, matchers)}[{window}s])" for matchers in selections)
+def _summed(metrics: Sequence[str], labels: str, selections: Sequence[Matchers], window: int) -> str:
+    rates = (f"rate({write_selector(metric, matchers)}[{window}s])" for metric in metrics for matchers in selections)
     grouping = f" by ({labels})" if labels else ""
     return f"sum{grouping} ({' or '.join(rates)})"
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from kaiki.console.access import Access
 from kaiki.console.answers import answer_json
+from kaiki.console.bodies import is_own_page
 from kaiki.console.errors import ConsoleError
+from kaiki.console.return_path import login_path
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +24,15 @@ _WRONG_HOST = {
         "hint": "Open it as http://localhost:<port>.",
     }
 }
-OPEN_PATHS = HEALTH_PATHS | {"/login"}
+_OTHER_SITE = {
+    "error": {
+        "code": "readOnly",
+        "message": "This request comes from another site.",
+        "hint": "Scripts send neither Origin nor Sec-Fetch-Site.",
+    }
+}
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+OPEN_PATHS = HEALTH_PATHS | {"/login", "/login/oidc", "/login/oidc/callback"}
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
@@ -36,7 +47,16 @@ HEADERS = {
 }
 
 
-def build_protection(access: Access, allowed_hosts: tuple[str, ...]) -> Middleware:
+Knows = Callable[[web.Request], Awaitable[bool]]
+"""Whether a request is of somebody who has logged in in another way than by the console's token."""
+
+
+async def nobody(_: web.Request) -> bool:
+    """There is no other way."""
+    return False
+
+
+def build_protection(access: Access, allowed_hosts: tuple[str, ...], knows: Knows = nobody) -> Middleware:
     """The one middleware. Order matters: a foreign Host learns nothing, not even whether it is logged in."""
     hosts = frozenset(host.lower() for host in allowed_hosts)
 
@@ -44,8 +64,12 @@ def build_protection(access: Access, allowed_hosts: tuple[str, ...]) -> Middlewa
     async def protect(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path not in HEALTH_PATHS and host_name(request.headers.get("Host", "")) not in hosts:
             return _finish(answer_json(_WRONG_HOST, status=421))
-        if request.path not in OPEN_PATHS and not access.allows(request):
-            return _finish(_turn_away(request))
+        if request.path not in OPEN_PATHS:
+            known = await knows(request)  # Asked first: who has logged in so is whom changes are made as.
+            if not known and not access.allows(request):
+                return _finish(_turn_away(request))
+            if request.method not in _READING and not is_own_page(request):
+                return _finish(answer_json(_OTHER_SITE, status=403))
         return _finish(await _answer(request, handler))
 
     return protect
@@ -81,7 +105,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
 def _turn_away(request: web.Request) -> web.StreamResponse:
     """Pages go to the login form; everything else is told 401."""
     if request.method == "GET" and "text/html" in request.headers.get("Accept", "") and not _is_api(request):
-        return web.Response(status=303, headers={"Location": "/login"})
+        return web.Response(status=303, headers={"Location": login_path(request.path_qs)})
     error = {
         "code": "unauthorized",
         "message": "Log in first.",

@@ -58,7 +58,11 @@ async def ask_configuration(control_plane: ControlPlaneClient, inventory: Invent
             return Told(name, told)
     refusals = [f"{name}: {told}" for (name, _), (status, told) in zip(asked, answers, strict=True) if status != 404]
     if refusals:
-        hint = "The console's pod needs a token of the audience kaiki-debug: `kaiki install` mounts it."
+        hint = (
+            "`kaiki install`, or `kubectl apply -f samples/addons/kiali.yaml`, gives the console's account the right."
+        )
+        if problem := control_plane.token_problem:
+            refusals.append(problem)
         raise ProxyUnavailable(f"the control plane does not tell what {proxy} has: {'; '.join(refusals)}", hint)
     hint = "It may have no proxy, or have ended: the page of the mesh lists all proxies there are."
     raise UnknownObject(f"no proxy {proxy} is connected to the control plane", hint)
@@ -113,7 +117,7 @@ def _describe(
         "version": entry.get("proxy_version") or _version_of_image(pod),
         "state": _state(entry, answered, bool(rejected)),
         "rejected": rejected,
-        "lastRejection": _rejection(last) if isinstance(last, dict) else None,
+        "lastRejection": _rejection(last) | {"at": str(last.get("at") or "")} if isinstance(last, dict) else None,
         "certificate": _certificate(entry.get("certificate")),
     }
 

@@ -17,6 +17,8 @@ from kaiki.console.access import Access
 from kaiki.console.cardinality import CardinalityHandlers
 from kaiki.console.changes import ChangeHandlers
 from kaiki.console.control_plane import ControlPlaneClient
+from kaiki.console.cookies import Cookies
+from kaiki.console.debug_token import DebugToken
 from kaiki.console.details import LogHandlers
 from kaiki.console.distribution import DistributionHandlers
 from kaiki.console.editing import EditingHandlers
@@ -28,15 +30,24 @@ from kaiki.console.health import HealthHandlers
 from kaiki.console.identity import Identities
 from kaiki.console.inventory import EmptyInventory, Inventory, WatchedInventory
 from kaiki.console.kiali import KialiHandlers
+from kaiki.console.login_page import LoginPage
 from kaiki.console.mesh_state import MeshHandlers
 from kaiki.console.metrics import MetricsClient
+from kaiki.console.names import NameHandlers
+from kaiki.console.oidc.admission import Admission
+from kaiki.console.oidc.login import OidcLogin
+from kaiki.console.oidc.provider import Provider
+from kaiki.console.oidc.sessions import Sessions, identity_of
 from kaiki.console.pages import Pages
-from kaiki.console.protection import build_protection
+from kaiki.console.people import PeopleHandlers
+from kaiki.console.protection import build_protection, nobody
 from kaiki.console.request_log import RequestLogHandlers
+from kaiki.console.sealing import Seal
 from kaiki.console.settings import ConsoleSettings, TokenSecret
 from kaiki.console.subjects import SubjectHandlers
 from kaiki.console.summaries import SummaryHandlers
 from kaiki.console.traces import TraceHandlers, TracesClient
+from kaiki.console.versions import VersionHandlers
 from kaiki.kube.client import KubeClient
 from kaiki.kube.config import ConfigError
 from kaiki.kube.errors import KubeError
@@ -71,7 +82,7 @@ async def running(settings: ConsoleSettings) -> AsyncIterator[tuple[str, int]]:
         stack.push_async_callback(metrics.close)
         traces = TracesClient(settings.tracing_url, settings.metrics_timeout_seconds)
         stack.push_async_callback(traces.close)
-        control_plane = ControlPlaneClient(settings.control_plane_url, settings.debug_token_file)
+        control_plane = ControlPlaneClient(settings.control_plane_url, DebugToken(client))
         stack.push_async_callback(control_plane.close)
         runner = web.AppRunner(
             build_application(settings, access, metrics, inventory, control_plane, traces, client),
@@ -96,10 +107,29 @@ def build_application(
     client: KubeClient | None = None,
 ) -> web.Application:
     """The web application alone, without listening."""
-    application = web.Application(
-        middlewares=[build_protection(access, settings.allowed_hosts)], client_max_size=LARGEST_REQUEST_BYTES
+    cookies = Cookies(settings.external_url)
+    identities = Identities(
+        Seal(access, "identity"),
+        settings.kube,
+        settings.session_seconds,
+        read_only=settings.read_only,
+        cookies=cookies,
+        logged_in=identity_of,
     )
-    application.add_routes(Handlers(settings, metrics, inventory).routes())
+    sessions = build_sessions(settings, access, identities, cookies)
+    application = web.Application(
+        middlewares=[build_protection(access, settings.hosts, sessions.knows if sessions else nobody)],
+        client_max_size=LARGEST_REQUEST_BYTES,
+    )
+    page = LoginPage(settings.oidc.title if settings.oidc else "")
+    if sessions is not None:
+        sessions.mount(application)
+        login = OidcLogin(sessions, Seal(access, "login"), cookies, page, access, identities, settings.external_url)
+        application.add_routes(login.routes())
+    changes = ChangeHandlers(client)
+    application.add_routes(Handlers(settings, metrics, inventory, changes).routes())
+    application.add_routes(VersionHandlers(metrics, inventory).routes())
+    application.add_routes(NameHandlers(inventory).routes())
     application.add_routes(LogHandlers(inventory).routes())
     application.add_routes(SummaryHandlers(metrics, inventory).routes())
     application.add_routes(SubjectHandlers(settings, metrics, inventory, control_plane).routes())
@@ -111,15 +141,25 @@ def build_application(
     application.add_routes(TraceHandlers(traces).routes())
     application.add_routes(RequestLogHandlers(inventory, client).routes())
     application.add_routes(CardinalityHandlers(metrics).routes())
-    identities = Identities(access, settings.kube, settings.session_seconds, read_only=settings.read_only)
     application.add_routes(EditingHandlers(client, identities).routes())
-    changes = ChangeHandlers(client)
+    application.add_routes(PeopleHandlers(identities, access, sessions, connected=client is not None).routes())
     application.add_routes(changes.routes())
     explaining = ExplainHandlers(client)
     application.add_routes(explaining.routes())
-    application.add_routes(LoggedHandlers(inventory, changes, explaining.snapshot).routes())
-    application.add_routes(Pages(access, identities=identities).routes())
+    application.add_routes(LoggedHandlers(inventory, changes, explaining.mesh).routes())
+    application.add_routes(Pages(access, identities=identities, page=page, cookies=cookies).routes())
     return application
+
+
+def build_sessions(
+    settings: ConsoleSettings, access: Access, identities: Identities, cookies: Cookies
+) -> Sessions | None:
+    """The sessions of people who log in with their accounts; None when they can't."""
+    if settings.oidc is None:
+        return None
+    admission = Admission(settings.oidc, identities, connected=settings.kube is not None)
+    provider, seal = Provider(settings.oidc), Seal(access, "person")
+    return Sessions(provider, seal, cookies, admission.admit, settings.session_seconds)
 
 
 async def _open_client(stack: AsyncExitStack, settings: ConsoleSettings, access: Access) -> KubeClient | None:

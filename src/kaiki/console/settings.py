@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
+from urllib.parse import urlsplit
 
+from kaiki.console.oidc.settings import OidcSettings
 from kaiki.kube.config import KubeConfig
 
 # Names this console is reached by. A page of any other site resolves its own name to us (DNS rebinding), not these.
@@ -35,7 +36,8 @@ class ConsoleSettings:
     `token` wins over `token_secret`, which is read from the Kubernetes API and read again now and then, so that a
     rotated token takes effect. `kube` None means that no Kubernetes API is used: the graph then shows what the series
     alone tell.
-    `debug_token_file` holds what the control plane wants to see before it tells what a proxy has been told.
+    `external_url` is the address people use, when something before the console ends TLS there or gives it a name.
+    `oidc` lets people log in with their accounts.
     `read_only` refuses every change, whoever asks for it.
     `rate_window_seconds` is the least window of plotted rates: at least two scrapes must fall into it.
     """
@@ -44,13 +46,20 @@ class ConsoleSettings:
     metrics_url: str = "http://prometheus.istio-system:9090"
     tracing_url: str = "http://tracing.istio-system/jaeger"
     control_plane_url: str = "http://istiod.istio-system:15014"
-    debug_token_file: Path | None = Path("/var/run/secrets/tokens/kaiki-debug")
     token: str | None = field(default=None, repr=False)
     token_secret: TokenSecret | None = TokenSecret()
     kube: KubeConfig | None = None
     allowed_hosts: tuple[str, ...] = DEFAULT_ALLOWED_HOSTS
     metrics_timeout_seconds: float = 10.0
+    external_url: str = ""
+    oidc: OidcSettings | None = None
     read_only: bool = False
     rate_window_seconds: int = 30
     session_seconds: int = 12 * 3600
     login_code_seconds: float = 60.0
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Every name the console answers to."""
+        outside = urlsplit(self.external_url).hostname
+        return (*self.allowed_hosts, *((f"[{outside}]" if ":" in outside else outside,) if outside else ()))

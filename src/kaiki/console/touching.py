@@ -30,6 +30,8 @@ _BY_SELECTOR = frozenset(
     }
 )
 _ROUTES = frozenset({"HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute"})
+ROUTES = _ROUTES | {"VirtualService"}
+"""What sends traffic on, at gateways or at the sidecars of callers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,19 @@ def mutual_tls_mode(objects: Iterable[Object], namespace: str) -> str:
             if mode != "UNSET":
                 modes.setdefault(place_of(item)[0], mode)
     return modes.get(namespace) or modes.get(ROOT_NAMESPACE) or "PERMISSIVE"
+
+
+def services_of(item: Object) -> Iterator[Place]:
+    """The services that an object names: as hosts, as where traffic goes, as parents or targets."""
+    spec, namespace = item.get("spec") or {}, place_of(item)[0]
+    hosts = [*(spec.get("hosts") or ()), *([spec["host"]] if spec.get("host") else ())]
+    hosts += [host for protocol in ("http", "tcp", "tls") for host in _destinations(spec.get(protocol))]
+    own = "" if item.get("kind") == "ServiceEntry" else namespace
+    yield from (resolve_host(str(host), own) for host in hosts)
+    references = [*(spec.get("parentRefs") or ()), *(spec.get("targetRefs") or ())]
+    references += [backend for rule in spec.get("rules") or () for backend in rule.get("backendRefs") or ()]
+    references += [spec["targetRef"]] if spec.get("targetRef") else []
+    yield from (_reference(item, reference) for reference in references)
 
 
 def _of_virtual_service(item: Object, spec: Object, subject: Subject) -> str:

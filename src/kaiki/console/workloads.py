@@ -119,8 +119,14 @@ def describe_service(service: Object) -> Object:
         {"name": port.get("name", ""), "number": port.get("port", 0), "protocol": port.get("protocol", "TCP")}
         for port in spec.get("ports") or ()
     ]
-    kind, address = spec.get("type", "ClusterIP"), spec.get("clusterIP", "")
-    return {"namespace": namespace, "name": name, "type": kind, "address": address, "ports": ports}
+    return {
+        "namespace": namespace,
+        "name": name,
+        "type": spec.get("type", "ClusterIP"),
+        "address": spec.get("clusterIP", ""),
+        "ports": ports,
+        "selector": spec.get("selector") or {},
+    }
 
 
 def has_proxy(pod: Object) -> bool:

@@ -172,10 +172,12 @@ class Configs:
 def _patch_findings(configs: Iterable[ProxyConfig]) -> Iterator[Finding]:
     """EnvoyFilters whose patches no proxy could take, or that fit nothing in any of the proxies they are for."""
     counts: dict[tuple[ObjectRef, int], int] = {}
+    waiting: dict[tuple[ObjectRef, int], int] = {}
     errors: dict[tuple[ObjectRef, int], str] = {}
     for result in (result for config in configs for result in config.patches):
         key = result.source, result.index
         counts[key] = counts.get(key, 0) + result.matched
+        waiting[key] = waiting.get(key, 0) + result.waits
         if result.error:
             errors[key] = result.error
     for (source, index), count in sorted(counts.items()):
@@ -184,6 +186,10 @@ def _patch_findings(configs: Iterable[ProxyConfig]) -> Iterator[Finding]:
             message = f"the patch cannot be applied: {error.rstrip('.')}."
             hint = "The rest of the object is in force."
             yield Finding("KAI0703", Severity.ERROR, source, f"{path}.patch.value", message, hint)
+        elif waits := waiting[source, index]:
+            message = f"{waits} of {waits + count} proxies were started before this patch and run without it."
+            hint = "Restart their pods, for example by kubectl rollout restart deployment."
+            yield Finding("KAI0705", Severity.WARNING, source, f"{path}.applyTo", message, hint)
         elif not count:
             message = "the patch fits nothing in any of the proxies it is for, so it changes nothing."
             hint = "Compare its match with the names in the proxy's configuration."

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from kaiki.discovery.configs import Configs, Targets
@@ -61,16 +62,18 @@ def name_of_type(type_url: str) -> str:
 
 @dataclass(slots=True)
 class Session:
-    """A connected proxy. `clock` gives monotonic seconds."""
+    """A connected proxy. `clock` gives monotonic seconds, `now` those since 1970."""
 
     proxy: Proxy
     configs: Configs
     issuer: SecretIssuer
     metrics: Metrics
     clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
     stream: Stream = field(init=False)
     gateway_secrets: GatewaySecrets | None = None
     last_rejection: Rejection | None = None
+    last_rejected: float = 0.0
     proxy_version: str = ""
     _secrets: ProxySecrets = field(init=False)
     _generation: int = 0
@@ -96,7 +99,7 @@ class Session:
         if received.rejected:
             self.metrics.count("pilot_total_xds_rejects", type=kind)
         if received.rejection is not None:
-            self.last_rejection = received.rejection
+            self.last_rejection, self.last_rejected = received.rejection, self.now()
             self.configs.refuse(self.proxy, received.rejection)
         if received.acknowledged is not None:
             self._acknowledged[request.type_url] = self._sent.get(request.type_url, "")
@@ -198,10 +201,15 @@ class Session:
             described[f"{name}_sent"] = self._sent.get(type_url, "")
             described[f"{name}_acked"] = self._acknowledged.get(type_url, "")
         described["rejected"] = [_describe(rejection) for rejection in self.stream.rejections()]
-        described["last_rejection"] = _describe(self.last_rejection) if self.last_rejection else None
+        last = self.last_rejection
+        described["last_rejection"] = _describe(last) | {"at": _written(self.last_rejected)} if last else None
         described["proxy_version"] = self.proxy_version
         described["certificate"] = self._secrets.describe_certificate(self.proxy, self.stream)
         return described
+
+
+def _written(seconds: float) -> str:
+    return datetime.fromtimestamp(int(seconds), UTC).isoformat()
 
 
 def _describe(rejection: Rejection) -> dict[str, str]:

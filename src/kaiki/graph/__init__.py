@@ -9,24 +9,36 @@ from kaiki.graph.assemble import build_graph, examine
 from kaiki.graph.model import Edge, GraphOptions, GraphType, Node, TrafficGraph
 from kaiki.graph.queries import traffic_queries
 from kaiki.graph.registry import Registry, RegistryConfig, RegistryService, RegistryWorkload
-from kaiki.graph.series import Histogram, Sample, TrafficSeries, gather_histograms, upper_bound
+from kaiki.graph.series import (
+    Histogram,
+    HistogramTable,
+    Sample,
+    Table,
+    TrafficSeries,
+    gather_histograms,
+    read_traffic,
+    upper_bound,
+)
 
 __all__ = [
     "Edge",
     "GraphOptions",
     "GraphType",
     "Histogram",
+    "HistogramTable",
     "Node",
     "Registry",
     "RegistryConfig",
     "RegistryService",
     "RegistryWorkload",
     "Sample",
+    "Table",
     "TrafficGraph",
     "TrafficSeries",
     "build_graph",
     "examine",
     "gather_histograms",
+    "read_traffic",
     "traffic_queries",
     "upper_bound",
 ]

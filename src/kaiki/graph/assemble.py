@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
+from typing import TypeVar
 
 import msgspec
 
@@ -24,6 +26,7 @@ from kaiki.graph.tolerances import Tolerance
 from kaiki.graph.traffic import count_hosts, flagged_counts, measure_flow, outcome_counts
 
 EdgeKey = tuple[str, str, str]
+Key = TypeVar("Key")
 Sums = dict[str, dict[str, Flow]]
 
 
@@ -112,14 +115,20 @@ def _draw_all(
     for graph_type in (options.graph_type, *_COARSER):
         options = msgspec.structs.replace(options, graph_type=graph_type)
         naming = Naming(graph_type, registry, observed)
-        draft = _Draft()
-        for key, flow in flows.items():
-            _draw(draft, naming, key, flow, options)
-        if options.idle:
-            _add_idle(draft, naming, registry, options)
-        if not most or len(draft.nodes) <= most:
+        # Told from the names alone: adding up what is too many to be shown would be most of the work.
+        if not most or graph_type is _COARSER[-1] or _count_nodes(flows, naming, registry, options) <= most:
             break
+    draft = _Draft()
+    for key, flow in flows.items():
+        _draw(draft, naming, key, flow, options)
+    for node in _idle_nodes(naming, registry, options):
+        draft.nodes.setdefault(node.id, node)
     return draft, naming, options
+
+
+def _count_nodes(flows: Iterable[FlowKey], naming: Naming, registry: Registry, options: GraphOptions) -> int:
+    shown = {node.id for key in flows for node in _nodes_of(naming, key, options)}
+    return len(shown | {node.id for node in _idle_nodes(naming, registry, options)})
 
 
 class _Draft:
@@ -136,19 +145,29 @@ class _Draft:
         self.nodes.setdefault(source.id, source)
         self.nodes.setdefault(target.id, target)
         if source.id != target.id or source.type is not NodeType.NAMESPACE:
-            self.edges.setdefault((source.id, target.id, protocol), Flow()).add(flow)
-        self.outbound.setdefault(source.id, {}).setdefault(protocol, Flow()).add(flow)
-        self.inbound.setdefault(target.id, {}).setdefault(protocol, Flow()).add(flow)
+            _sum_at(self.edges, (source.id, target.id, protocol)).add(flow)
+        _sum_at(self.outbound.setdefault(source.id, {}), protocol).add(flow)
+        _sum_at(self.inbound.setdefault(target.id, {}), protocol).add(flow)
 
 
-def _draw(draft: _Draft, naming: Naming, key: FlowKey, flow: Flow, options: GraphOptions) -> None:
+def _sum_at(sums: dict[Key, Flow], key: Key) -> Flow:
+    found = sums.get(key)
+    if found is None:
+        found = sums[key] = Flow()
+    return found
+
+
+def _nodes_of(naming: Naming, key: FlowKey, options: GraphOptions) -> tuple[Node, ...]:
+    """The nodes on the way of a flow: its ends, and the service between them where services are asked for."""
     source, target = naming.source(key.source), naming.destination(key)
     between = options.services and options.graph_type not in (GraphType.SERVICE, GraphType.NAMESPACE)
     if between and key.destination.workload and key.service.name and key.service.name not in SINK_SERVICES:
-        service = naming.service(key.service)
-        draft.connect(source, service, key.protocol, flow)
-        draft.connect(service, target, key.protocol, flow)
-    else:
+        return source, naming.service(key.service), target
+    return source, target
+
+
+def _draw(draft: _Draft, naming: Naming, key: FlowKey, flow: Flow, options: GraphOptions) -> None:
+    for source, target in pairwise(_nodes_of(naming, key, options)):
         draft.connect(source, target, key.protocol, flow)
 
 
@@ -170,14 +189,14 @@ def _registry_side(workload: RegistryWorkload) -> Side:
     return Side(workload.namespace, workload.name, workload.app, workload.version)
 
 
-def _add_idle(draft: _Draft, naming: Naming, registry: Registry, options: GraphOptions) -> None:
-    """Add what exists but had no traffic, as far as the graph type shows it."""
+def _idle_nodes(naming: Naming, registry: Registry, options: GraphOptions) -> Iterator[Node]:
+    """What exists but may have had no traffic, where that is asked for, as far as the graph type shows it."""
+    if not options.idle:
+        return
     nodes: list[Node] = [naming.workload(_registry_side(workload)) for workload in registry.workloads]
     if options.graph_type is GraphType.SERVICE or (options.services and options.graph_type is not GraphType.NAMESPACE):
         nodes += [naming.service(ServiceName(service.namespace, service.name)) for service in registry.services]
-    for node in nodes:
-        if not options.namespaces or node.namespace in options.namespaces:
-            draft.nodes.setdefault(node.id, node)
+    yield from (node for node in nodes if not options.namespaces or node.namespace in options.namespaces)
 
 
 def _members(draft: _Draft, naming: Naming, registry: Registry) -> dict[str, tuple[RegistryWorkload, ...]]:

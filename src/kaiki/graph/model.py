@@ -82,7 +82,8 @@ class Traffic(msgspec.Struct, frozen=True, rename="camel"):
     """What flowed over an edge, or into or out of a node, during the window. None means not measured.
 
     `response_codes` counts by code, then by Envoy's response flags ("-" for none); for gRPC the code is the gRPC
-    status. `mtls_ratio` is the share of requests (of bytes, for TCP) that mutual TLS carried.
+    status. `mtls_ratio` is the share of requests (of bytes, for TCP) that mutual TLS carried. Bytes are seen from the
+    server: received are those of requests, sent those of responses.
     """
 
     requests_per_second: float = 0

@@ -6,11 +6,11 @@ source is unknown) or does not report, the callee's is used. Only the callee can
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from kaiki.graph.series import Histogram, Sample, TrafficSeries
+from kaiki.graph.series import Histogram, Sample, TrafficSeries, buckets_of, label_rows, values_of
 
 _UNKNOWN = ("", "unknown")
 SINK_SERVICES = ("PassthroughCluster", "BlackHoleCluster")
@@ -22,6 +22,8 @@ _FLOW_LABELS = (
     "destination_service_name",
     "destination_service_namespace",
 )
+_OTHER_LABELS = ("destination_service", "connection_security_policy", "source_principal", "destination_principal")
+_REQUEST_LABELS = ("request_protocol", "grpc_response_status", "response_code", "response_flags", *_OTHER_LABELS)
 _NO_SERVICES = (*_UNKNOWN, "InboundPassthroughCluster")
 
 
@@ -60,13 +62,16 @@ class FlowKey(NamedTuple):
 class Flow:
     """Sums over series. `codes` is counts by (response code, flags); `buckets` cumulative counts by bound in ms;
 
-    `hosts` counts by (response code, host that was asked for); of TCP, bytes under the code `-`.
+    `hosts` counts by (response code, host that was asked for); of TCP, bytes under the code `-`. `bytes_sent` and
+    `bytes_received` are TCP's, as the server sees them.
     """
 
     codes: dict[tuple[str, str], float] = field(default_factory=dict)
     hosts: dict[tuple[str, str], float] = field(default_factory=dict)
     buckets: dict[float, float] = field(default_factory=dict)
     duration_milliseconds: float = 0.0
+    request_bytes: float = 0.0
+    response_bytes: float = 0.0
     bytes_sent: float = 0.0
     bytes_received: float = 0.0
     connections: float = 0.0
@@ -82,7 +87,7 @@ class Flow:
 
     @property
     def quiet(self) -> bool:
-        """Whether nothing at all flowed."""
+        """Whether nothing at all flowed. Sums alone tell nothing: Envoy merges histograms later than it counts."""
         return not (self.requests or self.bytes_sent or self.bytes_received or self.connections)
 
     def add(self, other: Flow) -> None:
@@ -94,6 +99,8 @@ class Flow:
         for bound, count in other.buckets.items():
             self.buckets[bound] = self.buckets.get(bound, 0.0) + count
         self.duration_milliseconds += other.duration_milliseconds
+        self.request_bytes += other.request_bytes
+        self.response_bytes += other.response_bytes
         self.bytes_sent += other.bytes_sent
         self.bytes_received += other.bytes_received
         self.connections += other.connections
@@ -110,14 +117,15 @@ class Flow:
 def collect_flows(series: TrafficSeries, quiet: bool = False) -> dict[FlowKey, Flow]:
     """Every flow with traffic, counted by one reporter; with `quiet` also those that stood still."""
     ledger = _Ledger()
-    for sample in series.requests:
-        _add_requests(ledger.flow(sample), sample)
-    for histogram in series.duration_buckets:
-        buckets = ledger.flow(histogram).buckets
-        for bound, count in histogram.buckets.items():
-            buckets[bound] = buckets.get(bound, 0.0) + count
-    for sample in series.durations:
-        ledger.flow(sample).duration_milliseconds += sample.value
+    _add_requests(ledger, series.requests)
+    _add_histograms(ledger, series.duration_buckets)
+    for name, samples in (
+        ("duration_milliseconds", series.durations),
+        ("request_bytes", series.request_bytes),
+        ("response_bytes", series.response_bytes),
+    ):
+        for flow, value in zip(ledger.flows(samples), values_of(samples), strict=True):
+            setattr(flow, name, getattr(flow, name) + value)
     _add_tcp(ledger, series)
     flows = _choose_reporters(ledger.by_reporter["source"], ledger.by_reporter["destination"])
     return {key: flow for key, flow in sorted(flows.items()) if quiet or not flow.quiet}
@@ -141,71 +149,78 @@ def _choose_reporters(reported: dict[FlowKey, Flow], received: dict[FlowKey, Flo
     return flows
 
 
-def _add_requests(flow: Flow, sample: Sample) -> None:
-    labels = sample.labels
-    status = labels.get("grpc_response_status", "") if _protocol(labels) == "grpc" else ""
-    outcome = status or labels.get("response_code", "") or "0", labels.get("response_flags", "") or "-"
-    if sample.value > 0:
-        flow.codes[outcome] = flow.codes.get(outcome, 0.0) + sample.value
-        _add_host(flow, outcome[0], sample)
-        _add_security(flow, sample)
-
-
-def _add_host(flow: Flow, code: str, sample: Sample) -> None:
-    if host := _known(sample.labels, "destination_service"):
-        flow.hosts[code, host] = flow.hosts.get((code, host), 0.0) + sample.value
-
-
-def _add_tcp(ledger: _Ledger, series: TrafficSeries) -> None:
-    for sample in _positive(series.tcp_sent):
-        flow = ledger.flow(sample, "tcp")
-        flow.bytes_sent += sample.value
-        _add_host(flow, "-", sample)
-        _add_security(flow, sample)
-    for sample in _positive(series.tcp_received):
-        ledger.flow(sample, "tcp").bytes_received += sample.value
-    for sample in _positive(series.tcp_opened):
-        ledger.flow(sample, "tcp").connections += sample.value
-
-
-def _positive(samples: Iterable[Sample]) -> Iterable[Sample]:
-    return (sample for sample in samples if sample.value > 0)
-
-
-def _add_security(flow: Flow, sample: Sample) -> None:
-    labels = sample.labels
-    policy = labels.get("connection_security_policy", "")
-    if policy == "mutual_tls":
-        flow.mutual_tls += sample.value
-    elif policy == "none":
-        flow.plaintext += sample.value
-    for name, principals in (("source", flow.source_principals), ("destination", flow.destination_principals)):
-        if principal := _known(labels, f"{name}_principal"):
-            principals.add(principal)
-
-
 class _Ledger:
     """The flows by reporter. Several samples are of one and the same flow, so what their labels mean is kept."""
 
     def __init__(self) -> None:
         self.by_reporter: dict[str, dict[FlowKey, Flow]] = {"source": {}, "destination": {}}
-        self._known: dict[tuple[str | None, ...], Flow] = {}
+        self._known: dict[tuple[str, tuple[str, ...]], Flow] = {}
 
-    def flow(self, sample: Sample | Histogram, protocol: str = "") -> Flow:
-        """The flow a sample belongs to."""
-        value = sample.labels.get
-        identity = (protocol, *[value(name) for name in _FLOW_LABELS])
-        found = self._known.get(identity)
-        if found is None:
-            found = self._known[identity] = self._find(sample.labels, protocol)
-        return found
+    def flows(self, samples: Sequence[Sample] | Sequence[Histogram], protocol: str = "") -> Iterator[Flow]:
+        """The flow each sample belongs to."""
+        for values in label_rows(samples, _FLOW_LABELS):
+            found = self._known.get((protocol, values))
+            if found is None:
+                found = self._known[protocol, values] = self._find(
+                    dict(zip(_FLOW_LABELS, values, strict=True)), protocol
+                )
+            yield found
 
     def _find(self, labels: Mapping[str, str], protocol: str) -> Flow:
-        reporter = "source" if labels.get("reporter") == "source" else "destination"
+        reporter = "source" if labels["reporter"] == "source" else "destination"
         key = FlowKey(
             _side(labels, "source"), _side(labels, "destination"), _service(labels), protocol or _protocol(labels)
         )
         return self.by_reporter[reporter].setdefault(key, Flow())
+
+
+def _add_requests(ledger: _Ledger, samples: Sequence[Sample]) -> None:
+    rows = zip(ledger.flows(samples), values_of(samples), label_rows(samples, _REQUEST_LABELS), strict=True)
+    for flow, value, (protocol, status, code, flags, *others) in rows:
+        if value > 0:
+            outcome = (status if protocol.lower() == "grpc" else "") or code or "0", flags or "-"
+            flow.codes[outcome] = flow.codes.get(outcome, 0.0) + value
+            _add_others(flow, outcome[0], value, others)
+
+
+def _add_histograms(ledger: _Ledger, histograms: Sequence[Histogram]) -> None:
+    for flow, found in zip(ledger.flows(histograms), buckets_of(histograms), strict=True):
+        if not flow.buckets:
+            flow.buckets.update(found)
+            continue
+        for bound, count in found.items():
+            flow.buckets[bound] = flow.buckets.get(bound, 0.0) + count
+
+
+def _add_tcp(ledger: _Ledger, series: TrafficSeries) -> None:
+    sent, received, opened = map(_positive, (series.tcp_sent, series.tcp_received, series.tcp_opened))
+    rows = zip(ledger.flows(sent, "tcp"), sent, label_rows(sent, _OTHER_LABELS), strict=True)
+    for flow, sample, others in rows:
+        flow.bytes_sent += sample.value
+        _add_others(flow, "-", sample.value, others)
+    for flow, sample in zip(ledger.flows(received, "tcp"), received, strict=True):
+        flow.bytes_received += sample.value
+    for flow, sample in zip(ledger.flows(opened, "tcp"), opened, strict=True):
+        flow.connections += sample.value
+
+
+def _positive(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    return tuple(sample for sample in samples if sample.value > 0)
+
+
+def _add_others(flow: Flow, code: str, value: float, others: Sequence[str]) -> None:
+    """What host was asked for, and what both ends are known by: the values of `_OTHER_LABELS`."""
+    host, policy, source, destination = others
+    if host not in _UNKNOWN:
+        flow.hosts[code, host] = flow.hosts.get((code, host), 0.0) + value
+    if policy == "mutual_tls":
+        flow.mutual_tls += value
+    elif policy == "none":
+        flow.plaintext += value
+    if source not in _UNKNOWN:
+        flow.source_principals.add(source)
+    if destination not in _UNKNOWN:
+        flow.destination_principals.add(destination)
 
 
 def _protocol(labels: Mapping[str, str]) -> str:

@@ -60,8 +60,8 @@ def measure_flow(flows: Mapping[str, Flow], duration_seconds: int) -> Traffic:
         p90_milliseconds=p90,
         p95_milliseconds=p95,
         p99_milliseconds=p99,
-        bytes_sent_per_second=tidy(total.bytes_sent / duration_seconds),
-        bytes_received_per_second=tidy(total.bytes_received / duration_seconds),
+        bytes_sent_per_second=tidy((total.bytes_sent + total.response_bytes) / duration_seconds),
+        bytes_received_per_second=tidy((total.bytes_received + total.request_bytes) / duration_seconds),
         connections_opened=tidy(total.connections),
         mtls_ratio=_share(total.mutual_tls, secured),
     )

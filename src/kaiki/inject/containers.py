@@ -57,6 +57,7 @@ def init_container(annotations: Mapping[str, str], settings: InjectionSettings) 
     The control plane's port stays out of the capture: Envoy's gRPC client can't mark its sockets, and on a cluster a
     pod's first connection must not depend on what it is to fetch.
     """
+    annotations = {**dict(settings.redirection), **annotations}
     excluded = _ports(annotations.get("traffic.sidecar.istio.io/excludeOutboundPorts", ""))
     outbound = ",".join(dict.fromkeys([_DISCOVERY_PORT, *excluded]))
     arguments = ["redirect", f"--exclude={settings.capture}", f"--exclude-outbound-ports={outbound}"]

@@ -134,7 +134,7 @@ def _annotations(
         **_scrape_annotations(annotations),
         REVISION_KEY: settings.revision,
         STATUS_KEY: json.dumps(status, separators=(",", ":")),
-        **({STARTED_WITH_ANNOTATION: ",".join(settings.proxy_configs)} if settings.proxy_configs else {}),
+        **({STARTED_WITH_ANNOTATION: ",".join(settings.started_with)} if settings.started_with else {}),
     }
 
 

@@ -63,7 +63,8 @@ class InjectionSettings:
     `concurrency` counts Envoy's worker threads (0: one per core); `environment` is for the proxy's container; requests
     are Kubernetes quantities. `probe_kinds` are the probes the bootstrap can answer; others are left as they are: a
     probe that nobody answers would keep its pod from starting. `statistics` are further ones the proxy keeps: pairs of
-    `prefix`, `suffix` or `regex` and a text. `proxy_configs` are the editions of the ProxyConfigs in all this.
+    `prefix`, `suffix` or `regex` and a text. `started_with` are the editions of the objects in all this.
+    `redirection` are annotations of pods that have none of their own.
     """
 
     version: str
@@ -81,7 +82,8 @@ class InjectionSettings:
     environment: tuple[tuple[str, str], ...] = ()
     drain_seconds: int = 5
     statistics: tuple[tuple[str, str], ...] = ()
-    proxy_configs: tuple[str, ...] = ()
+    started_with: tuple[str, ...] = ()
+    redirection: tuple[tuple[str, str], ...] = ()
     cpu_request: str = "10m"
     memory_request: str = "64Mi"
     ignored_namespaces: frozenset[str] = frozenset({"kube-system", "kube-public", "kube-node-lease"})

@@ -98,8 +98,8 @@ def _action(root: HttpRoute, route: HttpRoute) -> Action:
 
 def merge_matches(root: tuple[HttpMatch, ...], delegate: tuple[HttpMatch, ...]) -> tuple[HttpMatch, ...] | None:
     """Both at once, alternative by alternative; None if no two of them can hold together."""
-    if not root or not delegate:
-        return root or delegate
+    if not root or not delegate:  # Those of the root are written in another object than the rule.
+        return tuple(replace(match, index=-1) for match in root) or delegate
     merged = [_both(one, other) for one in root for other in delegate]
     return tuple(match for match in merged if match is not None) or None
 

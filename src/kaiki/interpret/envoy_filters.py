@@ -38,6 +38,7 @@ def _patch(source: ObjectRef, index: int, item: api.ConfigPatch) -> model.EnvoyP
         operation=model.PatchOperation(item.patch.operation),
         match=_match(item.match or api.ObjectMatch()),
         value=item.patch.value,
+        filter_class=model.FilterClass(item.patch.filter_class),
     )
 
 
@@ -106,8 +107,6 @@ def _problem(item: api.ConfigPatch) -> tuple[str, str] | None:
     """(field, why) a patch cannot be in force, or None."""
     if item.apply_to is None:
         return "applyTo", "it does not say what is to be changed."
-    if item.apply_to == "BOOTSTRAP":
-        return "applyTo", "a proxy's bootstrap is written when its pod is made and cannot be patched."
     if item.match is not None and item.match.context == "WAYPOINT":
         return "match.context", "there are no waypoints."
     if item.match is not None and item.match.listener and item.match.listener.port_name:
@@ -120,8 +119,10 @@ def _patch_problem(item: api.ConfigPatch) -> tuple[str, str] | None:
         return "patch.operation", "it does not say what is to be done."
     if item.patch.operation in _NEED_VALUE and not item.patch.value:
         return "patch.value", f"{item.patch.operation} needs a value."
-    if item.patch.filter_class != "UNSPECIFIED" and item.patch.operation == "ADD":
-        return "patch.filterClass", "places of classes are not known: say INSERT_BEFORE and the filter."
+    if item.patch.filter_class != "UNSPECIFIED" and item.patch.operation != "ADD":
+        return "patch.filterClass", "a class says where a filter is added: say ADD, or leave the class out."
+    if item.apply_to == "BOOTSTRAP" and item.patch.operation != "MERGE":
+        return "patch.operation", "a bootstrap is one message: say MERGE."
     if item.apply_to == "EXTENSION_CONFIG" and item.patch.operation != "ADD":
         return "patch.operation", "EXTENSION_CONFIG can only be added."
     if item.apply_to in _WHOLE and item.patch.operation.startswith("INSERT"):

@@ -67,7 +67,7 @@ def _http_route(source: ObjectRef, index: int, rule: api.HTTPRoute) -> model.Htt
         source=source,
         index=index,
         action=_action(rule, source.namespace),
-        matches=tuple(_http_match(item, source.namespace) for item in rule.match),
+        matches=tuple(_http_match(item, source.namespace, place) for place, item in enumerate(rule.match)),
         name=rule.name,
         timeout_seconds=optional_seconds(rule.timeout),
         retries=http_retries(rule.retries),
@@ -156,7 +156,7 @@ def _pairs(values: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(values.items()))
 
 
-def _http_match(match: api.HTTPMatchRequest, namespace: str) -> model.HttpMatch:
+def _http_match(match: api.HTTPMatchRequest, namespace: str, index: int) -> model.HttpMatch:
     return model.HttpMatch(
         name=match.name,
         uri=_text(match.uri, match.ignore_uri_case),
@@ -170,6 +170,7 @@ def _http_match(match: api.HTTPMatchRequest, namespace: str) -> model.HttpMatch:
         source_namespace=match.source_namespace,
         gateways=_gateways(match.gateways, namespace),
         statistics_prefix=match.stat_prefix,
+        index=index,
     )
 
 

@@ -21,6 +21,14 @@ class ConfigError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Impersonated:
+    """Somebody to act as, by an identity that may impersonate them."""
+
+    user: str
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class KubeConfig:
     """One API server and one identity. `ca_data`, `client_cert` and `client_key` are PEM texts."""
 
@@ -34,6 +42,7 @@ class KubeConfig:
     tls_server_name: str | None = None
     namespace: str = "default"
     command: "CredentialCommand | None" = None
+    impersonated: Impersonated | None = None
 
     def ssl_context(self) -> ssl.SSLContext | None:
         """TLS settings for `server`; None when it is plain http."""

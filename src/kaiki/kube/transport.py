@@ -86,11 +86,14 @@ class Transport:
     async def _send(self, request: Request) -> aiohttp.ClientResponse:
         if self._closed:
             raise Unavailable(f"{request.call}: the client is closed")
-        headers = {}
+        headers: list[tuple[str, str]] = []
+        if (acting := self._config.impersonated) is not None:
+            headers.append(("Impersonate-User", acting.user))
+            headers += [("Impersonate-Group", group) for group in acting.groups]
         if token := await self._credential.token():
-            headers["Authorization"] = f"Bearer {token}"
+            headers.append(("Authorization", f"Bearer {token}"))
         if request.body is not None:
-            headers["Content-Type"] = request.content_type
+            headers.append(("Content-Type", request.content_type))
         try:
             return await self._opened().request(
                 request.method,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,6 +53,7 @@ def _mesh_config(settings: InstallSettings) -> Object:
         "data": {
             "mesh": yaml.safe_dump(_laid_over(mesh, settings.mesh_config), sort_keys=True),
             "meshNetworks": "networks: {}\n",
+            **({"values": json.dumps(settings.values, sort_keys=True)} if settings.values else {}),
         },
     }
 

@@ -41,5 +41,5 @@ def addon_manifests(settings: InstallSettings) -> dict[str, list[Object]]:
     portable = replace(settings, platform=Platform.LOCAL)
     return {
         "prometheus.yaml": metrics_manifests(portable, with_volume=False),
-        "kiali.yaml": console_manifests(portable, with_volume=False),
+        "kiali.yaml": console_manifests(portable),
     }

@@ -7,6 +7,13 @@ applied over the other and dashboards, port-forwards and guides keep working.
 from __future__ import annotations
 
 from kaiki.manifests.base import CONSOLE_SECRET, ISTIO_GROUPS
+from kaiki.manifests.console_access import (
+    OIDC_PATH,
+    OIDC_VOLUME,
+    console_arguments,
+    impersonation_rules,
+    oidc_volume,
+)
 from kaiki.manifests.objects import (
     READ,
     Object,
@@ -30,7 +37,6 @@ CONSOLE_LABELS = {"app.kubernetes.io/name": "kiali", "app.kubernetes.io/instance
 _TRACE_PORTS = [("grpc-otel", 4317, 4317), ("http-otel", 4318, 4318), ("http-zipkin", 9411, 9411)]
 STORE_VOLUME = "storage-volume"
 STORE_PATH = "/var/run/kaiki/metrics"
-TOKENS_PATH = "/var/run/secrets/tokens"
 
 
 def metrics_manifests(settings: InstallSettings, with_volume: bool = True) -> list[Object]:
@@ -84,10 +90,10 @@ def _store_volume(settings: InstallSettings) -> Object:
     return {"name": STORE_VOLUME, "hostPath": {"path": settings.metrics_folder, "type": "DirectoryOrCreate"}}
 
 
-def console_manifests(settings: InstallSettings, with_volume: bool = True) -> list[Object]:
+def console_manifests(settings: InstallSettings) -> list[Object]:
     """The console. It reads; the token that opens it is the one Secret it may see.
 
-    Without its volume it cannot ask the control plane what proxies have been told, and says so.
+    By a token of its own, for that alone, the control plane tells it what proxies have been told.
     """
     labels = {**CONSOLE_LABELS, "app": "kiali"}
     own_store = f"http://prometheus.{settings.namespace}:9090"
@@ -101,28 +107,35 @@ def console_manifests(settings: InstallSettings, with_volume: bool = True) -> li
                 "--listen=0.0.0.0:20001",
                 f"--metrics-url={settings.metrics_url or own_store}",
                 f"--tracing-url={settings.tracing_url or own_traces}",
-                *(["--read-only"] if settings.console_read_only else []),
+                *console_arguments(settings.console),
             ],
             {"http": 20001},
             {"path": "/healthz", "port": 20001},
         ),
         **requests("20m", "96Mi"),
     }
-    # With it the console asks the control plane what proxies have been told; it opens nothing else.
-    token = {"audience": "kaiki-debug", "expirationSeconds": 3600, "path": "kaiki-debug"}
-    volume = {"name": "debug-token", "projected": {"sources": [{"serviceAccountToken": token}]}}
-    if with_volume:
-        container["volumeMounts"] = [{"name": "debug-token", "mountPath": TOKENS_PATH, "readOnly": True}]
     rules = [
         rule("", ["services", "pods", "pods/log", "namespaces", "endpoints", "nodes", "configmaps"], READ),
         rule("apps", ["deployments", "replicasets", "statefulsets", "daemonsets"], READ),
         rule("discovery.k8s.io", ["endpointslices"], READ),
         *(rule(group, ["*"], READ) for group in (*ISTIO_GROUPS, "gateway.networking.k8s.io")),
+        rule(
+            "apiextensions.k8s.io", ["customresourcedefinitions"], ["get"]
+        ),  # The schemas that the editor completes by.
+    ]
+    oidc = settings.console.oidc
+    rules += impersonation_rules(oidc) if oidc is not None else []
+    volumes = [oidc_volume(oidc)] if oidc is not None and oidc.secret_name else []
+    if volumes:
+        container["volumeMounts"] = [{"name": OIDC_VOLUME, "mountPath": OIDC_PATH, "readOnly": True}]
+    own_rules = [
+        rule("", ["secrets"], ["get"], [CONSOLE_SECRET]),
+        rule("", ["serviceaccounts/token"], ["create"], ["kiali"]),
     ]
     return [
         service_account("kiali", settings, labels),
         *cluster_rights("kiali", settings, labels, rules),
-        *own_namespace_rights("kiali", settings, labels, [rule("", ["secrets"], ["get"], [CONSOLE_SECRET])]),
+        *own_namespace_rights("kiali", settings, labels, own_rules),
         service("kiali", settings, labels, CONSOLE_LABELS, [("http", 20001, 20001)]),
-        deployment("kiali", settings, container, labels, CONSOLE_LABELS, volumes=[volume] if with_volume else []),
+        deployment("kiali", settings, container, labels, CONSOLE_LABELS, volumes=volumes),
     ]

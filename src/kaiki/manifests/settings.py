@@ -32,6 +32,38 @@ class Profile(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class OidcOptions:
+    """Login to the console by OpenID Connect; what each means is told by `kaiki console --help`.
+
+    The Secret `secret_name` holds the client's secret under `client-secret`, and the provider's CA bundle under
+    `ca_key`, where it needs one. Without its name the client is a public one.
+    """
+
+    issuer: str
+    client_id: str
+    secret_name: str = "kaiki-console-oidc"
+    ca_key: str = ""
+    scopes: tuple[str, ...] = ()
+    username_claim: str = ""
+    username_prefix: str = ""
+    groups_claim: str = ""
+    groups_prefix: str = ""
+    groups: tuple[str, ...] = ()
+    acts_by: str = "token"
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleOptions:
+    """How the console is reached and who may use it: `read_only` refuses every change."""
+
+    read_only: bool = False
+    external_url: str = ""
+    session_hours: int = 0
+    oidc: OidcOptions | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class InstallSettings:
     """An installation's choices.
 
@@ -40,9 +72,9 @@ class InstallSettings:
     `metrics_folder` is the host's folder for the metrics store; empty means one that lives as long as the pod.
     `metrics_url` is a Prometheus-compatible server of the user's that takes the place of the embedded store.
     `tracing_url` is a backend of the user's that the console asks for traces (Jaeger's query API).
-    `console_read_only` starts the console so that it refuses every change.
     `access_log_file` and `outbound_traffic_policy` go into the mesh config as Istio names them; `mesh_config` is laid
-    over it. `egress_arguments` is Envoy's command line for an egress gateway; without it there is none.
+    over it, and `values` (Istio's, `global.proxy` alone) stands beside it. `egress_arguments` is Envoy's command line
+    for an egress gateway; without it there is none.
     """
 
     version: str
@@ -60,10 +92,11 @@ class InstallSettings:
     proxy_image: str = "envoyproxy/envoy:v1.40.0"
     metrics_url: str = ""
     tracing_url: str = ""
-    console_read_only: bool = False
+    console: ConsoleOptions = field(default_factory=ConsoleOptions)
     access_log_file: str = ""
     outbound_traffic_policy: str = "ALLOW_ANY"
     mesh_config: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
     egress_arguments: tuple[str, ...] = ()
 
     @property

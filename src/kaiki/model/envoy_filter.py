@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -23,6 +25,7 @@ class PatchTarget(StrEnum):
     HTTP_ROUTE = "HTTP_ROUTE"
     CLUSTER = "CLUSTER"
     EXTENSION_CONFIG = "EXTENSION_CONFIG"
+    BOOTSTRAP = "BOOTSTRAP"
 
 
 class PatchOperation(StrEnum):
@@ -35,6 +38,16 @@ class PatchOperation(StrEnum):
     INSERT_BEFORE = "INSERT_BEFORE"
     INSERT_AFTER = "INSERT_AFTER"
     INSERT_FIRST = "INSERT_FIRST"
+
+
+class FilterClass(StrEnum):
+    """Where a filter is added: last, behind the filters that authenticate, behind those that authorize, or before
+    those that count (Istio, "EnvoyFilter", `filterClass`)."""
+
+    UNSPECIFIED = "UNSPECIFIED"
+    AUTHN = "AUTHN"
+    AUTHZ = "AUTHZ"
+    STATS = "STATS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +89,7 @@ class EnvoyPatch:
     operation: PatchOperation
     match: PatchMatch
     value: Mapping[str, Any] = field(default_factory=dict)
+    filter_class: FilterClass = FilterClass.UNSPECIFIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +103,32 @@ class EnvoyFilter:
     priority: int = 0
     created: str = ""
 
+    @property
+    def bootstrap_edition(self) -> str:
+        """Its patches of the bootstrap as they are now, `namespace/name~hash`; empty without any.
+
+        Proxies read their bootstrap once: this is how one tells which patches it was started with.
+        """
+        patches = [
+            (patch.operation, repr(patch.match), patch.value)
+            for patch in self.patches
+            if patch.target is PatchTarget.BOOTSTRAP
+        ]
+        if not patches:
+            return ""
+        digest = hashlib.sha256(json.dumps(patches, sort_keys=True).encode()).hexdigest()[:12]
+        return f"{self.source.namespace}/{self.source.name}~{digest}"
+
 
 @dataclass(frozen=True, slots=True)
 class PatchResult:
-    """What became of a patch in one proxy: how much it changed, or why it could not."""
+    """What became of a patch in one proxy: how much it changed, or why it could not.
+
+    `waits`: it changes what the proxy starts with, and the proxy was started before it.
+    """
 
     source: ObjectRef
     index: int
     matched: int = 0
     error: str = ""
+    waits: bool = False

@@ -8,12 +8,24 @@ from dataclasses import dataclass
 from kaiki.model.finding import ObjectRef
 from kaiki.model.well_known import ROOT_NAMESPACE
 
+REDIRECTION = {
+    "includeIPRanges": "traffic.sidecar.istio.io/includeOutboundIPRanges",
+    "excludeIPRanges": "traffic.sidecar.istio.io/excludeOutboundIPRanges",
+    "includeInboundPorts": "traffic.sidecar.istio.io/includeInboundPorts",
+    "excludeInboundPorts": "traffic.sidecar.istio.io/excludeInboundPorts",
+    "includeOutboundPorts": "traffic.sidecar.istio.io/includeOutboundPorts",
+    "excludeOutboundPorts": "traffic.sidecar.istio.io/excludeOutboundPorts",
+}
+"""The installation's values of what is redirected to sidecars (Istio's `global.proxy`), and the annotations of pods
+that say otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProxySettings:
     """One level of settings. `concurrency` counts worker threads (0: one per core); None and empty are not said.
 
     `statistics` are what the proxy keeps beside what the mesh needs: pairs of `prefix`, `suffix` or `regex` and a text.
+    `redirection` are the annotations (`REDIRECTION`) of pods that have none.
     """
 
     concurrency: int | None = None
@@ -21,6 +33,7 @@ class ProxySettings:
     image_type: str = ""
     drain_seconds: float | None = None
     statistics: tuple[tuple[str, str], ...] = ()
+    redirection: tuple[tuple[str, str], ...] = ()
 
     def over(self, other: ProxySettings) -> ProxySettings:
         """These settings, and where they say nothing the other's. Environments add up."""
@@ -30,6 +43,7 @@ class ProxySettings:
             image_type=self.image_type or other.image_type,
             drain_seconds=other.drain_seconds if self.drain_seconds is None else self.drain_seconds,
             statistics=self.statistics or other.statistics,
+            redirection=self.redirection or other.redirection,
         )
 
 

@@ -43,7 +43,9 @@ class NamedMatch:
 
 @dataclass(frozen=True, slots=True)
 class HttpMatch:
-    """All set conditions must hold. `gateways` and `source_*` choose the proxies the match exists in at all."""
+    """All set conditions must hold. `gateways` and `source_*` choose the proxies the match exists in at all; `index` is
+    its place in the rule as written (-1: it is not written there).
+    """
 
     name: str = ""
     uri: TextMatch | None = None
@@ -57,6 +59,7 @@ class HttpMatch:
     source_namespace: str = ""
     gateways: tuple[str, ...] = ()
     statistics_prefix: str = ""
+    index: int = -1
 
 
 @dataclass(frozen=True, slots=True)

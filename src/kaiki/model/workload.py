@@ -11,8 +11,9 @@ from kaiki.model.policy.telemetry import TracingDefaults
 
 REACH_LOOPBACK_ANNOTATION = "kaiki.io/reach-loopback"
 """Of a pod: `true`, or the ports, that others reach though the application listens on its loopback only."""
-STARTED_WITH_ANNOTATION = "kaiki.io/proxy-configs"
-"""Of a pod, written by injection: the ProxyConfigs its proxy was started with, their editions, by comma."""
+STARTED_WITH_ANNOTATION = "kaiki.io/started-with"
+"""Of a pod, written at admission: the ProxyConfigs and EnvoyFilters its proxy was started with, their editions, by
+comma."""
 REACHABLE_CONDITION = "kaiki.io/Reachable"
 """Of a pod, False when only the pod itself reaches its application; the message begins with the ports."""
 
@@ -32,7 +33,7 @@ class WorkloadInstance:
     `labels` are the pod's own, sorted; `ready` is its Ready condition; `owner_kind` is the kind of the workload that
     owns it (`Deployment`, `Pod`, …). `address` is empty until the pod has one. `tracing` is what the pod's annotation
     `proxy.istio.io/config` says of it. `locality` is the pod's own, else that of its node. `peer_modes` is which TLS
-    its sidecar takes. `started_with` are the ProxyConfigs, each as its `edition`, that its proxy was injected with.
+    its sidecar takes. `started_with` are the ProxyConfigs and EnvoyFilters (editions) its proxy was started with.
     """
 
     name: str

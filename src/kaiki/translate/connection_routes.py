@@ -34,14 +34,18 @@ class RoutedChain(NamedTuple):
     def matches_everything(self) -> bool:
         return not self.server_names and not self.subnets and not self.source_subnets
 
+    @property
+    def reads_hello(self) -> bool:
+        """Whether the name in a TLS hello matters: to choose the chain, or to be looked up."""
+        return bool(self.server_names or self.looked_up_port)
+
     def start(self, chain: listener_components_pb2.FilterChain) -> None:
         """Write name, conditions, origin, and what stands before the proxy into a filter chain."""
         chain.name = self.name
         self.set_match(chain.filter_chain_match)
         if self.source is not None:
             mark_origin(chain.metadata, self.source, self.rule)
-        if self.server_names:
-            chain.filters.extend(by_server_name(self.looked_up_port))
+        chain.filters.extend(by_server_name(self.looked_up_port))
 
     def set_match(self, match: listener_components_pb2.FilterChainMatch) -> None:
         """Write the conditions into a filter chain match."""

@@ -12,7 +12,7 @@ from kaiki.model.gateway import ServerTlsMode
 from kaiki.model.proxy import Resource
 from kaiki.model.sidecar import UNIX_PREFIX
 from kaiki.translate import transport_sockets
-from kaiki.translate.connection_routes import routed_chains
+from kaiki.translate.connection_routes import RoutedChain, routed_chains
 from kaiki.translate.connections import Role, routed_http, tcp
 from kaiki.translate.encode import resource
 from kaiki.translate.features.dynamic_names import by_server_name
@@ -56,16 +56,9 @@ def connection_listener(scope: Scope, servers: Sequence[BoundServer]) -> list[Re
     message = _listener(servers[0].place)
     for bound in servers:
         for routed in routed_chains(connection_routes(scope, bound), bound.gateway.key, scope, bound.server.port):
-            chain = message.filter_chains.add()
-            routed.start(chain)
-            chain.filters.append(
-                tcp(
-                    bound.statistics,
-                    routed.clusters,
-                    Reporter.SOURCE,
-                    settings=routed.tcp,
-                )
-            )
+            message.filter_chains.append(_passing_chain(bound, routed))
+            if routed.reads_hello and not message.listener_filters:
+                inspect(message, tls_inspector())
     return _finished(message)
 
 
@@ -79,23 +72,22 @@ def encrypted_listener(scope: Scope, servers: Sequence[BoundServer]) -> list[Res
         elif bound.server.has_certificate:
             message.filter_chains.extend(_ending_connections(scope, bound))
         elif bound.server.tls_mode is ServerTlsMode.PASSTHROUGH:
-            for routed in routed_chains(connection_routes(scope, bound), bound.gateway.key, scope, bound.server.port):
-                chain = message.filter_chains.add()
-                routed.start(chain)
-                chain.filters.append(
-                    tcp(
-                        bound.statistics,
-                        routed.clusters,
-                        Reporter.SOURCE,
-                        settings=routed.tcp,
-                    )
-                )
+            chains = routed_chains(connection_routes(scope, bound), bound.gateway.key, scope, bound.server.port)
+            message.filter_chains.extend(_passing_chain(bound, routed) for routed in chains)
         elif bound.server.tls_mode is ServerTlsMode.AUTO_PASSTHROUGH:
             chain = _named(bound, f"{bound.statistics}-automatic")
             chain.filter_chain_match.application_protocols.extend(MESH_TCP_PROTOCOLS + MESH_HTTP_PROTOCOLS)
             chain.filters.extend(by_name_filters(bound.statistics))
             message.filter_chains.append(chain)
     return _finished(message)
+
+
+def _passing_chain(bound: BoundServer, routed: RoutedChain) -> listener_components_pb2.FilterChain:
+    """Bytes as they come."""
+    chain = listener_components_pb2.FilterChain()
+    routed.start(chain)
+    chain.filters.append(tcp(bound.statistics, routed.clusters, Reporter.SOURCE, settings=routed.tcp))
+    return chain
 
 
 def _finished(message: listener_pb2.Listener) -> list[Resource]:

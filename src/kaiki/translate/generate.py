@@ -21,7 +21,7 @@ from kaiki.translate.access import guarded
 from kaiki.translate.encode import by_name
 from kaiki.translate.gateway import gateway
 from kaiki.translate.observation import observed
-from kaiki.translate.patches import patched
+from kaiki.translate.patches import bootstrap_results, patched
 from kaiki.translate.scope import Scope
 from kaiki.translate.service_clusters import service_clusters
 from kaiki.translate.sidecar_egress import bound_listeners
@@ -55,7 +55,9 @@ def generate(snapshot: MeshSnapshot, proxy: Proxy, memo: Memo) -> ProxyConfig:
     resources = observed(resources, scope, proxy)
     if not snapshot.envoy_filters:
         return ProxyConfig(resources=resources)
-    return ProxyConfig(*patched(resources, proxy, snapshot.envoy_filters, memo))
+    found = patched(resources, proxy, snapshot.envoy_filters, memo)
+    of_start = bootstrap_results(snapshot.envoy_filters, proxy, workload.started_with if workload else ())
+    return ProxyConfig(found.resources, found.touched, (*found.results, *of_start))
 
 
 def _scope(

@@ -4,7 +4,7 @@ marks in a resource        routes, rules of destinations, servers of Gateways, A
 the host a cluster is of   ServiceEntries, WorkloadEntries, BackendTLSPolicies
 a gateway's listeners      Gateways, ListenerSets, Ingresses
 the proxy as a whole       the Sidecar, the Telemetry objects and the PeerAuthentications that choose it
-how the proxy was started  ProxyConfigs
+how the proxy was started  ProxyConfigs, EnvoyFilters that patch the bootstrap
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from kaiki.translate.gateway import bound_servers
 from kaiki.translate.gateway_listeners import listener_name
 from kaiki.translate.gateway_routes import BoundServer, plain_table_name
 from kaiki.translate.origins import origins_of
+from kaiki.translate.patches import bootstrap_editions
 from kaiki.translate.sidecar_scope import sidecar_of
 from kaiki.translate.telemetry_plan import applicable
 
@@ -38,8 +39,8 @@ Places = Mapping[tuple[str, str], tuple[ObjectRef, ...]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Provenance:
-    """Of one proxy: `whole` are the objects behind everything it has, `started_by` the ProxyConfigs that are for it,
-    each with whether the proxy was started with it as it is now."""
+    """Of one proxy: `whole` are the objects behind everything it has, `started_by` those that are about its
+    start, each with whether the proxy was started with it as it is now."""
 
     snapshot: MeshSnapshot
     whole: tuple[ObjectRef, ...]
@@ -73,7 +74,7 @@ def provenance(snapshot: MeshSnapshot, proxy: Proxy, memo: Memo) -> Provenance:
     return Provenance(
         snapshot,
         tuple(item.source for item in (*([sidecar] if sidecar else []), *telemetry, *peers)),
-        () if is_gateway else tuple(_started_by(snapshot, proxy)),
+        tuple(_started_by(snapshot, proxy)),
         marks,
         {bound.gateway.source: owner for bound in servers if (owner := bound.server.owner)},
         _places(servers),
@@ -83,8 +84,13 @@ def provenance(snapshot: MeshSnapshot, proxy: Proxy, memo: Memo) -> Provenance:
 def _started_by(snapshot: MeshSnapshot, proxy: Proxy) -> Iterator[tuple[ObjectRef, bool]]:
     workload = snapshot.workloads.get(proxy.key)
     known = workload.started_with if workload is not None else ()
-    for rule in chosen_rules(snapshot.proxy_configs, proxy.namespace, dict(proxy.labels)):
-        yield rule.source, rule.edition in known
+    # Gateways are not injected: no ProxyConfig has a say in how they run.
+    if proxy.kind is not ProxyKind.GATEWAY:
+        for rule in chosen_rules(snapshot.proxy_configs, proxy.namespace, dict(proxy.labels)):
+            yield rule.source, rule.edition in known
+    for item in snapshot.envoy_filters:
+        if editions := bootstrap_editions((item,), proxy):
+            yield item.source, editions[0] in known
 
 
 def _places(servers: list[BoundServer]) -> Places:

@@ -118,13 +118,22 @@ def _http_ports(scope: Scope) -> dict[int, list[Service]]:
 
 
 def _foreign_hosts(scope: Scope) -> Iterator[tuple[str, VirtualService]]:
-    """Hosts that VirtualServices route in sidecars and that are no service of the registry."""
+    """Hosts that VirtualServices route at port 80 in sidecars and that are no service of the registry there."""
     seen: set[str] = set()
     for item in scope.mesh_routes:
         for host in item.hosts if item.http else ():
-            if not scope.sees(host) and host not in seen and host != "*":
+            if host not in seen and host != "*" and _is_foreign(scope, host, item):
                 seen.add(host)
                 yield host, item
+
+
+def _is_foreign(scope: Scope, host: str, item: VirtualService) -> bool:
+    """A service without port 80 is called there when a route says so: on the way to a gateway that calls another."""
+    if not scope.sees(host):
+        return True
+    if any(port.number == _HTTP_PORT for port in scope.snapshot.services[host].ports):
+        return False
+    return any(match.port == _HTTP_PORT for route in item.http for match in route.matches)
 
 
 def _service_listeners(scope: Scope, called: _CalledPorts) -> Iterator[Resource]:
@@ -184,10 +193,12 @@ def _chains_by_server_name(scope: Scope, services: Iterable[Service]) -> dict[in
         for port in scope.captured_ports_of(service):
             if port.protocol not in (Protocol.TLS, Protocol.HTTPS) or port.number in RESERVED_PORTS:
                 continue
+            names = (service.hostname,)
             chains = routed_chains(_connection_routes(scope, service), MESH_GATEWAY, scope, port.number)
-            named = [chain for chain in chains if chain.server_names]
+            # A route that names no server is for the service's own name: there is no address to tell it by.
+            named = [chain if chain.server_names else chain._replace(server_names=names) for chain in chains]
             target = scope.port_target(service, port.number)
-            names, clusters = (service.hostname,), ((target.cluster, 1),)
+            clusters = ((target.cluster, 1),)
             plain = RoutedChain(service.hostname, names, (), clusters, target.tcp)
             plain = plain._replace(looked_up_port=target.looked_up_port)
             found[port.number] += named or [plain]
@@ -303,7 +314,7 @@ def _address_listener(
     if table:
         inspect(message, http_inspector())
         add_http_chain(message, f"outbound_{name}", table, sessions)
-    if any(chain.server_names for chain in chains):
+    if any(chain.reads_hello for chain in chains):
         inspect(message, tls_inspector())
     for chain in chains:
         message.filter_chains.append(_chain(chain, host))

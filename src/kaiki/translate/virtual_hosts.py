@@ -45,6 +45,7 @@ from kaiki.translate.scope import BLACK_HOLE, Scope, Target
 ANY_MATCH = HttpMatch()
 Targets = tuple[tuple[Destination, Target], ...]
 _VIRTUAL_HOSTS_FIELD = 2
+_GATEWAY_RULES = ("rules", "matches")
 
 
 def service_domains(service: Service, namespace: str) -> tuple[str, ...]:
@@ -224,12 +225,21 @@ def _length(number: int) -> bytes:
     return bytes(found)
 
 
+def _place(rule: HttpRoute, match: HttpMatch) -> str:
+    """The field of a rule and of one of its matches in the object; empty for objects whose rules are not numbered."""
+    names = {"VirtualService": ("http", "match"), "HTTPRoute": _GATEWAY_RULES, "GRPCRoute": _GATEWAY_RULES}
+    if rule.source.kind not in names:
+        return ""
+    rules, matches = names[rule.source.kind]
+    return f"{rules}[{rule.index}]" + (f".{matches}[{match.index}]" if match.index >= 0 else "")
+
+
 def _route(
     rule: HttpRoute, match: HttpMatch, targets: Mapping[Destination, Target], port: int
 ) -> route_components_pb2.Route:
     name = ".".join(part for part in (rule.name, match.name) if part)
     route = route_components_pb2.Route(name=name, match=route_match(match), stat_prefix=match.statistics_prefix)
-    mark_origin(route.metadata, rule.source, f"http[{rule.index}]")
+    mark_origin(route.metadata, rule.source, _place(rule, match))
     set_header_changes(route, rule.request_headers, rule.response_headers)
     set_fault(route, rule.fault)
     set_cors(route, rule.cors)

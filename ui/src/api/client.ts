@@ -1,6 +1,7 @@
 /** The console's API. The types come from its OpenAPI document (`npm run generate`). */
 import { sourceOf } from "../domain/explained";
 import type { components } from "./schema";
+import { noteSession } from "./session";
 
 type Schemas = components["schemas"];
 /** With a comparison where one was asked for. */
@@ -31,6 +32,10 @@ export type Problem = Schemas["Problem"];
 export type ObjectDocument = Schemas["ObjectDocument"];
 export type Check = Schemas["Check"];
 export type Effect = Schemas["Effect"];
+export type Comparison = Schemas["Comparison"];
+export type Touch = Schemas["Touch"];
+export type ComparedVersions = Schemas["ComparedVersions"];
+export type ComparedCall = Schemas["ComparedCall"];
 export type ConfigChange = Schemas["ConfigChange"];
 export type LoggedRequest = Schemas["LoggedRequest"];
 export type LoggedRequests = Schemas["LoggedRequests"];
@@ -78,9 +83,7 @@ export async function ask(path: string, parameters: Parameters, accepted: string
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new ApiError("consoleUnreachable", "", "", 0);
   }
-  if (response.status === 401) {
-    window.location.assign("/login");
-  }
+  noteSession(response.status === 401);
   if (response.ok) return response;
   const body: unknown = await response.json().catch(() => null);
   const failure = (body as Schemas["Failure"] | null)?.error;
@@ -96,14 +99,17 @@ export interface GraphQuery {
   graphType: GraphType;
   at: number | null;
   compareSeconds: number | null;
+  /** A moment to compare with instead; one that is not before `at` compares nothing. */
+  compareAt: number | null;
   idle: boolean;
   services: boolean;
 }
 
 export function fetchGraph(query: GraphQuery, signal?: AbortSignal): Promise<TrafficGraph> {
-  const compared = query.compareSeconds !== null;
+  const fixed = query.compareAt !== null && query.compareAt < (query.at ?? Date.now() / 1000) ? query.compareAt : null;
+  const compared = fixed !== null || query.compareSeconds !== null;
   return get(compared ? "/api/graph/compare" : "/api/graph", {
-    baseline: compared ? `${query.compareSeconds}s` : undefined,
+    baseline: fixed ?? (compared ? `${query.compareSeconds}s` : undefined),
     namespaces: query.namespaces.join(","),
     duration: `${query.durationSeconds}s`,
     graphType: query.graphType,
@@ -128,7 +134,7 @@ export const fetchServices = (signal?: AbortSignal): Promise<Services> => get("/
 export const fetchConfig = (signal?: AbortSignal): Promise<ConfigObjects> => get("/api/config", {}, signal);
 export const fetchDistribution = (signal?: AbortSignal): Promise<Distribution> => get("/api/distribution", {}, signal);
 
-async function post<Answer>(path: string, body: unknown, parameters: Parameters = {}, signal?: AbortSignal): Promise<Answer> {
+export async function post<Answer>(path: string, body: unknown, parameters: Parameters = {}, signal?: AbortSignal): Promise<Answer> {
   return (await (await ask(path, parameters, "application/json", signal, body)).json()) as Answer;
 }
 

@@ -42,6 +42,15 @@ export const fetchDetails = (kind: SubjectKind, namespace: string, name: string,
 export const fetchHeat = (node: string, direction: "inbound" | "outbound", from: number, to: number, step: number, signal?: AbortSignal): Promise<Heat> =>
   get("/api/heat", { node, direction, from, to, step: `${step}s` }, signal);
 
+/** Empty versions are chosen by the console: the last one, and the first of the others. */
+export const fetchVersions = (
+  namespace: string,
+  app: string,
+  { baseline, version }: { baseline: string; version: string },
+  moment: Moment,
+  signal?: AbortSignal,
+): Promise<Schemas["ComparedVersions"]> => get(`/api/versions/${path(namespace, app)}`, { baseline, version, ...time(moment) }, signal);
+
 export const PARTS = ["listeners", "routes", "clusters", "endpoints", "secrets"] as const;
 export type Part = (typeof PARTS)[number];
 export const PROXY_ROWS = 100;

@@ -236,6 +236,51 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/names": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The names of everything there is a page of */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Names"];
+                    };
+                };
+                /** @description Not logged in. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/namespaces": {
         parameters: {
             query?: never;
@@ -699,6 +744,129 @@ export interface paths {
                 };
             };
         };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rights": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What the user may do with objects, before they try */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": {
+                        objects: components["schemas"]["RightsQuestion"][];
+                    };
+                };
+            };
+            responses: {
+                /** @description The answer. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Rights"];
+                    };
+                };
+                /** @description A parameter is wrong. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Not logged in. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The request comes from another site. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End the session */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Where to go now: the login page, or the provider's way out. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["LoggedOut"];
+                    };
+                };
+                /** @description Not logged in. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The request comes from another site. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -2043,6 +2211,90 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/versions/{namespace}/{app}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Two versions of an app side by side */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The version to compare with; the first of the others without it. */
+                    baseline?: string;
+                    /** @description The compared version; the last without it. */
+                    version?: string;
+                    /** @description Length of the window: 60s, 5m, 1h. Default 60s. */
+                    duration?: string;
+                    /** @description End of the window: Unix seconds or RFC 3339. Default now. */
+                    at?: string;
+                };
+                header?: never;
+                path: {
+                    namespace: string;
+                    app: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ComparedVersions"];
+                    };
+                };
+                /** @description A parameter is wrong. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Not logged in. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description There is no such thing. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The metrics store does not answer. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2053,6 +2305,10 @@ export interface components {
             namespace: string;
             name: string;
             created: string;
+            /** @description As people edit it: without what the API server fills in. */
+            metadata: {
+                [key: string]: unknown;
+            };
             spec: {
                 [key: string]: unknown;
             };
@@ -2236,6 +2492,9 @@ export interface components {
                 protocol: string;
             }[];
             workloads: string[];
+            selector: {
+                [key: string]: string;
+            };
         };
         Services: {
             items: components["schemas"]["Service"][];
@@ -2246,7 +2505,8 @@ export interface components {
          * @description What flowed over an edge, or into or out of a node, during the window. None means not measured.
          *
          *         `response_codes` counts by code, then by Envoy's response flags ("-" for none); for gRPC the code is the gRPC
-         *         status. `mtls_ratio` is the share of requests (of bytes, for TCP) that mutual TLS carried.
+         *         status. `mtls_ratio` is the share of requests (of bytes, for TCP) that mutual TLS carried. Bytes are seen from the server:
+         *         received are those of requests, sent those of responses.
          */
         Traffic: {
             requestsPerSecond: number;
@@ -2307,6 +2567,12 @@ export interface components {
             edges: {
                 [key: string]: components["schemas"]["Change"];
             };
+            /** @description The changes that touch a changed edge, by its id. */
+            beside: {
+                [key: string]: components["schemas"]["Touch"][];
+            };
+            /** @description The changes of the configuration made between the two times, the newest hundred. */
+            changes: components["schemas"]["ConfigChange"][];
         };
         ComparedGraph: components["schemas"]["TrafficGraph"] & {
             comparison: components["schemas"]["Comparison"];
@@ -2333,6 +2599,40 @@ export interface components {
             canChange: boolean;
             /** @description The console was started with --read-only: it refuses every change. */
             readOnly: boolean;
+        };
+        /** @description An object, or without a name one that is to be. */
+        RightsQuestion: {
+            apiVersion: string;
+            kind: string;
+            namespace?: string;
+            name?: string;
+        };
+        ObjectRights: {
+            apiVersion: string;
+            kind: string;
+            namespace: string;
+            name: string;
+            /** @description The kind as RBAC names it. */
+            resource: string;
+            group: string;
+            /** @description Verb create. */
+            create: boolean;
+            /** @description Verbs get and update. */
+            update: boolean;
+            /** @description Verb delete. */
+            delete: boolean;
+        };
+        Rights: {
+            user: string | null;
+            canChange: boolean;
+            /** @description The console was started with --read-only: it refuses every change. */
+            readOnly: boolean;
+            items: components["schemas"]["ObjectRights"][];
+            /** @description Why nobody could say: then everything is allowed here, and the API server decides. Empty otherwise. */
+            problem: string;
+        };
+        LoggedOut: {
+            location: string;
         };
         Problem: {
             /** @enum {string} */
@@ -2522,6 +2822,8 @@ export interface components {
             type: string;
             name: string;
             reason: string;
+            /** @description When it was, of a last rejection; empty when the control plane does not tell. */
+            at?: string;
         };
         Certificate: {
             identity: string;
@@ -2662,12 +2964,22 @@ export interface components {
             namespace: string;
             name: string;
         };
+        /**
+         * @description What was decided. Parameters by code: listenerMissing: port; faultDelays: seconds, percent; faultAnswers: status, percent; faultAnswersGrpc: status, percent; hostTaken: domain; hostMissing: host; routeTaken: conditions; routeWantsGrpc: conditions; routeWantsPath: conditions, path; routeWantsHeader: conditions, header; routeHeaderDiffers: conditions, header, value; routeWantsParameter: conditions, parameter; routeParameterDiffers: conditions, parameter, value; redirected: status; clusterTaken: endpoints; clusterSubsetTaken: subset, endpoints; others have none. `conditions` are of a route: `/a*` begins with, `/a` is, `~/a.` fits, `/a/*` is or lies below, `name:` a header, `?name` a parameter.
+         * @enum {string}
+         */
+        StepCode: "listenerTaken" | "listenerMissing" | "chainTaken" | "chainEndsTls" | "chainMissing" | "tlsUnexpected" | "filterMayClose" | "filterMayAnswer" | "filterMissing" | "faultDelays" | "faultAnswers" | "faultAnswersGrpc" | "policyAllows" | "policyDenies" | "policyNoneAllows" | "policyWouldAllow" | "policyWouldDeny" | "tableTaken" | "tableMissing" | "hostTaken" | "hostMissing" | "routeTaken" | "routeMissing" | "routeWantsGrpc" | "routeWantsPath" | "routeWantsHeader" | "routeHeaderDiffers" | "routeWantsParameter" | "routeParameterDiffers" | "redirected" | "clusterTaken" | "clusterSubsetTaken" | "clusterMissing" | "clusterOriginal" | "endpointReady" | "destinationAsked";
         ExplainedStep: {
             part: string;
             name: string;
-            says: string;
+            code: components["schemas"]["StepCode"];
+            parameters: {
+                [key: string]: string | number;
+            };
             object: components["schemas"]["ExplainedObject"] | null;
             field: string;
+            /** @description Of the field in the object's YAML as /api/config/object writes it; 0: unknown. */
+            line: number;
         };
         ExplainedShare: {
             cluster: string;
@@ -3044,6 +3356,53 @@ export interface components {
             }[];
             traceServices: string[];
             warnings: components["schemas"]["Warning"][];
+        };
+        /** @description A change of the configuration, by its id, and why it touches an edge: it has the host, sends traffic to it, selects a workload, is of its gateway, holds for the whole namespace or mesh, or is a rollout of a workload. */
+        Touch: {
+            change: string;
+            /** @enum {string} */
+            reason: "host" | "destination" | "selector" | "gateway" | "namespace" | "mesh" | "rollout";
+        };
+        ComparedCall: {
+            node: components["schemas"]["Node"];
+            protocol: string;
+            before: components["schemas"]["Edge"] | null;
+            after: components["schemas"]["Edge"] | null;
+            change: components["schemas"]["Change"];
+        };
+        /** @description Two versions of an app side by side; `before` is the baseline. A version without traffic or workload has no node. */
+        ComparedVersions: {
+            timestamp: number;
+            durationSeconds: number;
+            namespace: string;
+            app: string;
+            versions: string[];
+            baseline: string;
+            version: string;
+            before: components["schemas"]["Node"] | null;
+            after: components["schemas"]["Node"] | null;
+            change: components["schemas"]["Change"];
+            callers: components["schemas"]["ComparedCall"][];
+            calls: components["schemas"]["ComparedCall"][];
+            warnings: components["schemas"]["Warning"][];
+        };
+        Names: {
+            namespaces: string[];
+            apps: components["schemas"]["NamedPlace"][];
+            workloads: components["schemas"]["NamedPlace"][];
+            services: components["schemas"]["NamedPlace"][];
+            objects: components["schemas"]["NamedObject"][];
+            warnings: components["schemas"]["Warning"][];
+        };
+        NamedPlace: {
+            namespace: string;
+            name: string;
+        };
+        NamedObject: {
+            kind: string;
+            namespace: string;
+            name: string;
+            apiVersion: string;
         };
     };
     responses: never;

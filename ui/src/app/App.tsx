@@ -1,6 +1,9 @@
 import { lazy, Suspense } from "react";
 import { Navigate, NavLink, Route, Routes, useLocation } from "react-router";
 import { GraphPage } from "../features/graph/GraphPage";
+import { PaletteButton } from "../features/palette/PaletteButton";
+import { LogOut } from "../features/access/LogOut";
+import { SessionEnded } from "../features/access/SessionEnded";
 import { CardinalityNotice } from "../shared/CardinalityNotice";
 import { Icon, Sailboat, type IconName } from "../shared/icons";
 import { useLanguage } from "./language";
@@ -9,6 +12,7 @@ import { toggleTheme } from "./theme";
 
 const SummaryPage = lazy(() => import("../features/overview/SummaryPage"));
 const DetailPage = lazy(() => import("../features/details/DetailPage"));
+const VersionsPage = lazy(() => import("../features/versions/VersionsPage"));
 const TracePage = lazy(() => import("../features/traces/TracePage"));
 const MeshPage = lazy(() => import("../features/mesh/MeshPage"));
 const ProxyPage = lazy(() => import("../features/proxy/ProxyPage"));
@@ -50,6 +54,7 @@ export function App() {
           ))}
         </nav>
         <div className="rail-end">
+          <PaletteButton />
           <button type="button" className="rail-link" onClick={() => setLanguage(language === "ko" ? "en" : "ko")} title={t("language")}>
             <Icon name="language" />
             <span lang={language === "ko" ? "en" : "ko"}>{t("languageShort")}</span>
@@ -57,9 +62,11 @@ export function App() {
           <button type="button" className="icon-button" onClick={toggleTheme} aria-label={t("theme")} title={t("theme")}>
             <Icon name="theme" />
           </button>
+          <LogOut />
         </div>
       </header>
       <main id="content" tabIndex={-1}>
+        <SessionEnded />
         <CardinalityNotice />
         <Suspense fallback={<p className="page-note">{t("loading")}</p>}>
           <Routes>
@@ -69,6 +76,7 @@ export function App() {
             <Route path="/workloads" element={<SummaryPage key="workload" by="workload" />} />
             <Route path="/services" element={<SummaryPage key="service" by="service" />} />
             <Route path="/apps/:namespace/:name" element={<DetailPage kind="app" />} />
+            <Route path="/apps/:namespace/:name/versions" element={<VersionsPage />} />
             <Route path="/workloads/:namespace/:name" element={<DetailPage kind="workload" />} />
             <Route path="/services/:namespace/:name" element={<DetailPage kind="service" />} />
             <Route path="/traces/:trace" element={<TracePage />} />

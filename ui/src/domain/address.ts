@@ -3,12 +3,14 @@ import type { GraphQuery, GraphType } from "../api/client";
 import type { Focus } from "./shown";
 
 export type Selection = { kind: "node" | "edge"; id: string } | null;
-export type EdgeLabel = "rate" | "errors" | "average" | "p50" | "p95" | "p99" | "share" | "bytes" | "none";
+export type EdgeLabel = "rate" | "errors" | "average" | "p50" | "p95" | "p99" | "share" | "bytes" | "requestBytes" | "responseBytes" | "none";
 export type View = "graph" | "table";
 
 export interface GraphAddress extends GraphQuery {
   /** How much earlier the graph is that this one is compared with. */
   compareSeconds: number | null;
+  /** The moment it is compared with instead, in Unix seconds. */
+  compareAt: number | null;
   label: EdgeLabel;
   view: View;
   selection: Selection;
@@ -22,7 +24,7 @@ export interface GraphAddress extends GraphQuery {
 export const DURATIONS = [30, 60, 300, 600, 1800, 3600, 21_600, 86_400] as const;
 export const COMPARISONS = [60, 300, 900, 3600, 86_400] as const;
 export const GRAPH_TYPES: readonly GraphType[] = ["workload", "app", "versionedApp", "service", "namespace"];
-export const EDGE_LABELS: readonly EdgeLabel[] = ["rate", "errors", "average", "p50", "p95", "p99", "share", "bytes", "none"];
+export const EDGE_LABELS: readonly EdgeLabel[] = ["rate", "errors", "average", "p50", "p95", "p99", "share", "bytes", "requestBytes", "responseBytes", "none"];
 export const MOST_HOPS = 3;
 
 export function readAddress(parameters: URLSearchParams): GraphAddress {
@@ -31,6 +33,7 @@ export function readAddress(parameters: URLSearchParams): GraphAddress {
   const at = Number(parameters.get("at"));
   const duration = Number(parameters.get("duration"));
   const compare = Number(parameters.get("compare"));
+  const compareAt = Number(parameters.get("with"));
   const focus = parameters.get("focus");
   const hops = Number(parameters.get("hops"));
   return {
@@ -39,6 +42,7 @@ export function readAddress(parameters: URLSearchParams): GraphAddress {
     graphType: oneOf(GRAPH_TYPES, parameters.get("type"), "workload"),
     at: at > 0 ? at : null,
     compareSeconds: Number.isInteger(compare) && compare > 0 ? compare : null,
+    compareAt: compareAt > 0 ? compareAt : null,
     idle: parameters.get("idle") === "true",
     services: parameters.get("services") === "true",
     label: oneOf(EDGE_LABELS, parameters.get("label"), "rate"),
@@ -58,6 +62,7 @@ export function writeAddress(address: GraphAddress): URLSearchParams {
   if (address.graphType !== "workload") parameters.set("type", address.graphType);
   if (address.at !== null) parameters.set("at", String(address.at));
   if (address.compareSeconds !== null) parameters.set("compare", String(address.compareSeconds));
+  if (address.compareAt !== null) parameters.set("with", String(address.compareAt));
   if (address.idle) parameters.set("idle", "true");
   if (address.services) parameters.set("services", "true");
   if (address.label !== "rate") parameters.set("label", address.label);

@@ -7,6 +7,8 @@ export interface ObjectPlace {
   name: string;
 }
 
-export function objectAddress({ apiVersion, kind, namespace, name }: ObjectPlace): string {
-  return `/config/object?${new URLSearchParams({ apiVersion, kind, namespace, name }).toString()}`;
+/** With a line, the editor opens at it. */
+export function objectAddress({ apiVersion, kind, namespace, name }: ObjectPlace, line = 0): string {
+  const place: Record<string, string> = line > 0 ? { line: String(line) } : {};
+  return `/config/object?${new URLSearchParams({ apiVersion, kind, namespace, name, ...place }).toString()}`;
 }

@@ -4,7 +4,7 @@ import { readAddress, writeAddress } from "./address";
 import { formatMilliseconds, formatNumber, formatRate, formatShare } from "./format";
 import { layoutRequest, routePath, topologyKey } from "./layout";
 import { compileFind, FindError } from "./find";
-import { edgeShare, nodeName } from "./names";
+import { edgeShares, nodeName } from "./names";
 import { focusOn, hideFound } from "./shown";
 import { writeYaml } from "./yaml";
 
@@ -34,12 +34,12 @@ describe("names", () => {
   });
   it("shares a source's requests among its edges", () => {
     const edges = [1, 3].map((rate, index) => ({ id: String(index), source: "a", requestsPerSecond: rate }) as GraphEdge);
-    expect(edges.map((edge) => edgeShare(edge, edges))).toEqual([0.25, 0.75]);
+    expect([...edgeShares(edges).values()]).toEqual([0.25, 0.75]);
   });
 });
 
 describe("find", () => {
-  const traffic = { averageMilliseconds: null, p50Milliseconds: null, p99Milliseconds: null, mtlsRatio: null, requestsPerSecond: 8, requestCount: 480, errorRatio: 0.02, p95Milliseconds: 250, responseCodes: { "503": { UH: 9 } } };
+  const traffic = { averageMilliseconds: null, p50Milliseconds: null, p99Milliseconds: null, mtlsRatio: null, requestsPerSecond: 8, requestCount: 480, errorRatio: 0.02, p95Milliseconds: 250, responseCodes: { "503": { UH: 9 } }, bytesReceivedPerSecond: 500, bytesSentPerSecond: 2100 };
   const found = node({ id: "workload:default/reviews-v3", namespace: "default", workload: "reviews-v3", version: "v3", badges: ["faultInjection"], health: { status: "degraded", reasons: [] }, traffic: { inbound: traffic } as unknown as GraphNode["traffic"] });
   const edge = { id: "e", source: "a", target: "b", protocol: "http", hosts: {}, health: { status: "healthy" }, ...traffic } as unknown as GraphEdge;
   it.each([
@@ -57,6 +57,8 @@ describe("find", () => {
     ["protocol = HTTP", false, true],
     ["flag = UH or code = 500", false, true],
     ["p99 > 1", false, false],
+    ["bytes > 2.5kB/s and requestBytes < 1kb", true, true],
+    ["responseBytes < 2000", false, false],
   ])("%s", (text, ofNode, ofEdge) => {
     const finder = compileFind(text);
     expect([finder.node(found), finder.edge(edge)]).toEqual([ofNode, ofEdge]);

@@ -38,6 +38,8 @@ const NUMBERS: Record<string, (traffic: Traffic) => number | null> = {
   p95: (traffic) => traffic.p95Milliseconds,
   p99: (traffic) => traffic.p99Milliseconds,
   bytes: (traffic) => traffic.bytesSentPerSecond + traffic.bytesReceivedPerSecond,
+  requestbytes: (traffic) => traffic.bytesReceivedPerSecond,
+  responsebytes: (traffic) => traffic.bytesSentPerSecond,
   mtls: (traffic) => (traffic.mtlsRatio === null ? null : traffic.mtlsRatio * 100),
 };
 
@@ -61,7 +63,7 @@ const EDGE_TEXTS: Record<string, (edge: GraphEdge) => readonly string[]> = {
 
 export const FIND_FIELDS = [...Object.keys(NODE_TEXTS), ...Object.keys(EDGE_TEXTS), "health", ...Object.keys(NUMBERS)] as const;
 
-const UNITS: Record<string, number> = { "": 1, "%": 1, ms: 1, s: 1000, "/s": 1, "/m": 1 / 60, k: 1000, kb: 1000, mb: 1_000_000 };
+const UNITS: Record<string, number> = { "": 1, "%": 1, ms: 1, s: 1000, "/s": 1, "/m": 1 / 60, k: 1000, kb: 1000, mb: 1_000_000, "b/s": 1, "kb/s": 1000, "mb/s": 1_000_000 };
 const TOKEN = /\s*(?:(\(|\)|>=|<=|!=|=|>|<|~)|"([^"]*)"|([^\s()<>=!~"]+))/y;
 
 interface Token {
@@ -231,7 +233,7 @@ function compareNumber(read: (traffic: Traffic) => number | null, sign: string, 
 }
 
 function readNumber(text: string): number {
-  const match = /^(-?\d+(?:\.\d+)?)(%|ms|s|\/s|\/m|k|kb|mb)?$/i.exec(text);
+  const match = /^(-?\d+(?:\.\d+)?)(%|ms|s|\/s|\/m|k|kb|mb|b\/s|kb\/s|mb\/s)?$/i.exec(text);
   const unit = UNITS[(match?.[2] ?? "").toLowerCase()];
   if (match?.[1] === undefined || unit === undefined) throw new FindError("notNumber", text);
   return Number(match[1]) * unit;

@@ -50,6 +50,19 @@ export function formatClock(seconds: number, language: string): string {
   return new Date(seconds * 1000).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 }
 
+/** The time of day, and the day too unless it is today. */
+export function formatWhen(seconds: number, language: string, now = Date.now()): string {
+  const moment = new Date(seconds * 1000);
+  if (moment.toDateString() === new Date(now).toDateString()) return formatClock(seconds, language);
+  return formatMoment(moment.getTime(), language);
+}
+
+/** A time that stands beside another one: with the day only when that is another. */
+export function formatBeside(seconds: number, other: number, language: string): string {
+  const same = new Date(seconds * 1000).toDateString() === new Date(other * 1000).toDateString();
+  return same ? formatClock(seconds, language) : formatWhen(seconds, language);
+}
+
 /** What `datetime-local` inputs hold: the user's own time, without a zone. */
 export function localInput(seconds: number): string {
   const moment = new Date(seconds * 1000);

@@ -26,10 +26,12 @@ export function nodeName(node: GraphNode): NodeName {
   }
 }
 
-/** The share of the requests that its source sends which an edge carries; null without requests. */
-export function edgeShare(edge: GraphEdge, edges: readonly GraphEdge[]): number | null {
-  const total = edges.reduce((sum, other) => (other.source === edge.source ? sum + other.requestsPerSecond : sum), 0);
-  return total > 0 ? edge.requestsPerSecond / total : null;
+/** The share of the requests that its source sends which each edge carries, by its id; without requests there is none. */
+export function edgeShares(edges: readonly GraphEdge[]): ReadonlyMap<string, number> {
+  const totals = new Map<string, number>();
+  for (const edge of edges) totals.set(edge.source, (totals.get(edge.source) ?? 0) + edge.requestsPerSecond);
+  const sent = edges.filter((edge) => (totals.get(edge.source) ?? 0) > 0);
+  return new Map(sent.map((edge) => [edge.id, edge.requestsPerSecond / (totals.get(edge.source) ?? 1)]));
 }
 
 /** The width of a node's card, from its name alone: numbers that change must not move the graph. */

@@ -1,9 +1,10 @@
 // @vitest-environment jsdom
-import { screen, waitFor } from "@testing-library/react";
+import { fireEvent, screen, waitFor } from "@testing-library/react";
 import { useState } from "react";
 import { describe, expect, it, vi } from "vitest";
 import { readAddress, type GraphAddress } from "../domain/address";
 import { compileFind, FindError } from "../domain/find";
+import { localInput } from "../domain/format";
 import { refuse, serve, show } from "../testing";
 import { IdentityNote } from "./config/IdentityNote";
 import { ProblemList } from "./config/ProblemList";
@@ -94,7 +95,25 @@ describe("the time picker", () => {
     await user.click(screen.getByRole("button", { name: "5 min" }));
     expect(change).toHaveBeenLastCalledWith({ durationSeconds: 300 });
     await user.click(screen.getByRole("button", { name: "5 min ago" }));
-    expect(change).toHaveBeenLastCalledWith({ compareSeconds: 300 });
+    expect(change).toHaveBeenLastCalledWith({ compareSeconds: 300, compareAt: null });
+  });
+
+  it("takes a relative range of any length, and a moment to compare with that is before what is shown", async () => {
+    const change = vi.fn<(change: Partial<GraphAddress>) => void>();
+    const { user } = show(<TimeMenu address={{ at: 1_700_000_000, durationSeconds: 60, compareSeconds: null }} change={change} />);
+    await user.click(screen.getByRole("button", { name: /Window/ }));
+    await user.clear(screen.getByLabelText("Last"));
+    await user.type(screen.getByLabelText("Last"), "36");
+    await user.selectOptions(screen.getByLabelText("Unit of time"), "hours");
+    await user.click(screen.getByRole("button", { name: "Set" }));
+    expect(change).toHaveBeenLastCalledWith({ durationSeconds: 129_600 });
+    await user.click(screen.getByRole("button", { name: "Compare" }));
+    expect(change).toHaveBeenLastCalledWith({ compareSeconds: null, compareAt: 1_699_999_400 });
+    fireEvent.change(screen.getByLabelText("A moment"), { target: { value: localInput(1_700_000_000) } });
+    expect(screen.getByText("That is not before the time that is shown.")).toBeTruthy();
+    expect(screen.getByRole<HTMLButtonElement>("button", { name: "Compare" }).disabled).toBe(true);
+    fireEvent.change(screen.getByLabelText("To"), { target: { value: localInput(4_000_000_000) } });
+    expect(screen.getByText("The end is in the future.")).toBeTruthy();
   });
 });
 

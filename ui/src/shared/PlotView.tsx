@@ -2,6 +2,8 @@
 import { useEffect, useRef, useState } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import type { ConfigChange } from "../api/client";
+import { ChangeMarks, type PlotArea } from "./ChangeMarks";
 
 export interface PlotLine {
   label: string;
@@ -10,26 +12,25 @@ export interface PlotLine {
   dash?: number[];
 }
 
-const NO_MARKS: readonly PlotMark[] = [];
+const NO_CHANGES: readonly ConfigChange[] = [];
 
 interface Properties {
   title: string;
   times: number[];
   lines: PlotLine[];
   format: (value: number) => string;
-  /** Moments to mark, with what happened then. */
-  marks?: readonly PlotMark[] | undefined;
-  /** Whether the moments are told in words too: once is enough for several plots of one time. */
-  tellMarks?: boolean;
+  /** To be marked at their moments. */
+  changes?: readonly ConfigChange[];
 }
 
-export interface PlotMark {
-  time: number;
-  label: string;
+/** Where the lines are drawn, and the time they span. */
+interface Drawn extends PlotArea {
+  first: number;
+  last: number;
 }
 
-export default function PlotView({ title, times, lines, format, marks = NO_MARKS, tellMarks = true }: Properties) {
-  const shownMarks = useRef(marks);
+export default function PlotView({ title, times, lines, format, changes = NO_CHANGES }: Properties) {
+  const [drawnArea, setDrawnArea] = useState<Drawn | null>(null);
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [theme, setTheme] = useState(0);
@@ -63,7 +64,7 @@ export default function PlotView({ title, times, lines, format, marks = NO_MARKS
           { ...axis, size: 26, space: 70, values: [[60, "{HH}:{mm}", null, null, null, null, null, null, 1], [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1]] },
           { ...axis, size: 46, space: 34, values: (_, splits) => splits.map((value) => format(value)) },
         ],
-        hooks: { draw: [(drawn) => drawMarks(drawn, shownMarks.current, color("--soft"))] },
+        hooks: { draw: [(drawn) => setDrawnArea((before) => sameOr(before, areaOf(drawn)))] },
         series: [
           { value: (_, value: number | null) => (value === null ? "" : new Date(value * 1000).toLocaleTimeString(undefined, { hour12: false })) },
           ...lines.map((line) => ({
@@ -96,48 +97,33 @@ export default function PlotView({ title, times, lines, format, marks = NO_MARKS
   }, [shape]);
 
   useEffect(() => {
-    shownMarks.current = marks;
     plot.current?.setData([times, ...lines.map((line) => line.values)]);
-  }, [times, lines, marks]);
+  }, [times, lines]);
 
-  const [first, last] = [times[0] ?? Infinity, times[times.length - 1] ?? -Infinity];
-  const within = marks.filter((mark) => mark.time >= first && mark.time <= last).slice(0, 4);
   return (
     <figure className="plot">
       <figcaption>{title}</figcaption>
-      <div ref={place} />
-      {tellMarks && within.length > 0 && (
-        <p className="plot-marks">
-          {within.map((mark) => (
-            <span key={`${mark.time} ${mark.label}`}>
-              ┆ {new Date(mark.time * 1000).toLocaleTimeString(undefined, { hour12: false })} {mark.label}
-            </span>
-          ))}
-        </p>
-      )}
+      <div className="plot-frame">
+        <div ref={place} />
+        {drawnArea !== null && <ChangeMarks changes={changes} first={drawnArea.first} last={drawnArea.last} area={drawnArea} />}
+      </div>
     </figure>
   );
 }
 
-function newest(values: ArrayLike<number | null | undefined> | undefined): number | null | undefined {
-  return Array.from(values ?? []).findLast((value) => value !== null && value !== undefined);
+function areaOf(drawn: uPlot): Drawn {
+  const { left, top, width, height } = drawn.bbox;
+  const ratio = devicePixelRatio;
+  const { min, max } = drawn.scales["x"] ?? {};
+  return { left: left / ratio, right: drawn.width - (left + width) / ratio, top: top / ratio, height: height / ratio, first: min ?? 0, last: max ?? 0 };
 }
 
-/** A dashed line for each moment. */
-function drawMarks(drawn: uPlot, marks: readonly PlotMark[], color: string): void {
-  const { ctx, bbox } = drawn;
-  const { min, max } = drawn.scales["x"] ?? {};
-  ctx.save();
-  ctx.strokeStyle = color;
-  ctx.lineWidth = 1.5 * devicePixelRatio;
-  ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
-  for (const { time } of marks) {
-    if (min === undefined || max === undefined || time < (min ?? 0) || time > (max ?? 0)) continue;
-    const x = drawn.valToPos(time, "x", true);
-    ctx.beginPath();
-    ctx.moveTo(x, bbox.top);
-    ctx.lineTo(x, bbox.top + bbox.height);
-    ctx.stroke();
-  }
-  ctx.restore();
+/** The one from before where nothing differs, so that drawing again does not render again. */
+function sameOr(before: Drawn | null, now: Drawn): Drawn {
+  const same = before !== null && (Object.keys(now) as (keyof Drawn)[]).every((key) => before[key] === now[key]);
+  return same ? before : now;
+}
+
+function newest(values: ArrayLike<number | null | undefined> | undefined): number | null | undefined {
+  return Array.from(values ?? []).findLast((value) => value !== null && value !== undefined);
 }

@@ -6,6 +6,7 @@ import { Icon } from "./icons";
 
 export function FailureBanner({ error, staleTime }: { error: Error; staleTime?: string | undefined }) {
   const t = useText();
+  if (error instanceof ApiError && error.code === "unauthorized") return null; // The shell says it, once.
   const unreachable = error instanceof ApiError && error.code === "consoleUnreachable";
   return (
     <div className="banner" role="alert">

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import orjson
 from google.protobuf import json_format
 
 from kaiki.console.effective.resources import ToldResource
@@ -24,6 +25,7 @@ REDACTED = "[redacted]"
 _SECRET_KEYS = frozenset(
     {"private_key", "password", "session_ticket_keys", "generic_secret", "token_secret", "hmac_secret", "client_secret"}
 )
+_SECRET_KEY_PARTS = frozenset({"k", "d", "p", "q", "dp", "dq", "qi", "oth"})
 _SECRET_HEADERS = ("authorization", "cookie", "token", "secret", "password", "api-key", "apikey")
 
 
@@ -101,8 +103,20 @@ def redact(value: Any) -> Any:
     if isinstance(value, Mapping):
         if _is_secret_header(value):
             return {**value, "value": REDACTED}
+        if isinstance(text := value.get("inline_string"), str) and '"keys"' in text:
+            return {**value, "inline_string": _public_keys(text)}
         return {name: REDACTED if name in _SECRET_KEYS else redact(item) for name, item in value.items()}
     return [redact(item) for item in value] if isinstance(value, list) else value
+
+
+def _public_keys(text: str) -> str:
+    """A set of keys that tokens are checked with (JWKS), without what signs them: shared secrets, private halves."""
+    try:
+        keys = orjson.loads(text)["keys"]
+        shown = [{name: REDACTED if name in _SECRET_KEY_PARTS else part for name, part in key.items()} for key in keys]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return REDACTED if '"k"' in text or '"d"' in text else text
+    return orjson.dumps({"keys": shown}).decode()
 
 
 def _is_secret_header(value: Mapping[str, Any]) -> bool:

@@ -4,7 +4,15 @@ Field names and meanings are those of Kiali's documented graph API; rates and sh
 """
 
 from kaiki.graph.kiali.elements import KialiOptions, render_graph
-from kaiki.graph.kiali.health import render_health
+from kaiki.graph.kiali.health import Members, render_health
 from kaiki.graph.kiali.selection import NodeSelection, exchange_requests, select_node
 
-__all__ = ["KialiOptions", "NodeSelection", "exchange_requests", "render_graph", "render_health", "select_node"]
+__all__ = [
+    "KialiOptions",
+    "Members",
+    "NodeSelection",
+    "exchange_requests",
+    "render_graph",
+    "render_health",
+    "select_node",
+]

@@ -6,7 +6,7 @@ Ids are hashes of what a node is, so the same thing has the same id at every ref
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -37,7 +37,7 @@ class KialiOptions(msgspec.Struct, frozen=True):
     """Parameters of Kiali's graph API. `appenders` None runs all of them.
 
     `response_time` is avg, 50, 95 or 99; `tcp` is sent, received, total or none; `grpc` and `http` only say whether
-    there are such edges at all. `boxes` is a subset of `BOXES`.
+    there are such edges at all; `throughput` is request or response. `boxes` is a subset of `BOXES`.
     """
 
     cluster: str = "Kubernetes"
@@ -48,27 +48,21 @@ class KialiOptions(msgspec.Struct, frozen=True):
     http: str = "requests"
     grpc: str = "requests"
     tcp: str = "sent"
+    throughput: str = "response"
 
     def runs(self, appender: str) -> bool:
         """Whether that decoration was asked for."""
         return self.appenders is None or appender in self.appenders
 
 
-def render_graph(
-    graph: TrafficGraph, registry: Registry, options: KialiOptions, bytes_by_edge: Mapping[str, float]
-) -> Object:
-    """`{timestamp, duration, graphType, elements: {nodes: [{data}], edges: [{data}]}}`.
-
-    `bytes_by_edge` has the throughput of edges by our id, in bytes a second.
-    """
-    return _Rendering(graph, registry, options, bytes_by_edge).document()
+def render_graph(graph: TrafficGraph, registry: Registry, options: KialiOptions) -> Object:
+    """`{timestamp, duration, graphType, elements: {nodes: [{data}], edges: [{data}]}}`."""
+    return _Rendering(graph, registry, options).document()
 
 
 class _Rendering:
-    def __init__(
-        self, graph: TrafficGraph, registry: Registry, options: KialiOptions, bytes_by_edge: Mapping[str, float]
-    ) -> None:
-        self.graph, self.registry, self.options, self.bytes_by_edge = graph, registry, options, bytes_by_edge
+    def __init__(self, graph: TrafficGraph, registry: Registry, options: KialiOptions) -> None:
+        self.graph, self.registry, self.options = graph, registry, options
         chosen = {"http": options.http, "grpc": options.grpc, "tcp": options.tcp}
         self.edges = [edge for edge in graph.edges if chosen.get(edge.protocol) != "none"]
         self.rates = {edge.id: edge_rates(edge, graph.duration_seconds, options.tcp) for edge in self.edges}
@@ -214,7 +208,10 @@ class _Rendering:
             "99": edge.p99_milliseconds,
         }.get(self.options.response_time)
         data = {"responseTime": f"{time:.0f}"} if time is not None and self.options.runs("responseTime") else {}
-        throughput = self.bytes_by_edge.get(edge.id, 0.0)
+        if edge.protocol == "tcp" or not self.options.runs("throughput"):
+            return data
+        asked = self.options.throughput == "request"
+        throughput = edge.bytes_received_per_second if asked else edge.bytes_sent_per_second
         return data | ({"throughput": f"{throughput:.0f}"} if throughput > 0 else {})
 
 

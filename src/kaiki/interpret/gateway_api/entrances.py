@@ -94,6 +94,8 @@ def _tls(item: Listener) -> ServerTls | None:
         return None
     if item.mode == "Passthrough":
         return ServerTls(mode=ServerTlsMode.PASSTHROUGH)
+    if item.ends_mesh_tls:
+        return ServerTls(mode=ServerTlsMode.ISTIO_MUTUAL)
     owner, name = item.certificates[0]
     roots, mode = item.roots, ServerTlsMode.SIMPLE
     if roots is not None and roots.pem:

@@ -29,7 +29,8 @@ _KINDS = {
     ("TCP", ""): ("TCPRoute",),
 }
 MODE_OPTION = "gateway.istio.io/tls-terminate-mode"
-_MODES = ("", "SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL")
+_OF_MESH = "ISTIO_MUTUAL"
+_MODES = ("", "SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL", _OF_MESH)
 VERIFYING_MODES = ("MUTUAL", "OPTIONAL_MUTUAL")
 _RESERVED = (15000, 15001, 15006, 15020, 15021, 15090)
 _LAYERS = {"HTTP": "HTTP", "HTTPS": "TLS", "TLS": "TLS", "TCP": "TCP"}
@@ -79,8 +80,13 @@ class Listener:
 
     @property
     def asked_mode(self) -> str:
-        """What ending TLS asks of clients (Istio's option): SIMPLE, MUTUAL or OPTIONAL_MUTUAL; empty if unsaid."""
+        """How TLS is ended (Istio's option): SIMPLE, MUTUAL, OPTIONAL_MUTUAL or ISTIO_MUTUAL; empty if unsaid."""
         return str(((self.spec.get("tls") or {}).get("options") or {}).get(MODE_OPTION) or "")
+
+    @property
+    def ends_mesh_tls(self) -> bool:
+        """Whether it ends the mesh's own TLS, for which every gateway has a certificate."""
+        return self.mode == "Terminate" and self.asked_mode == _OF_MESH
 
     @property
     def is_http(self) -> bool:
@@ -91,7 +97,7 @@ class Listener:
         """Whether there is something to listen with."""
         if self.unaccepted or self.conflict:
             return False
-        return self.mode != "Terminate" or bool(self.certificates)
+        return self.mode != "Terminate" or self.ends_mesh_tls or bool(self.certificates)
 
     def lets_in(self, kind: str, namespace: str, labels: Mapping[str, str]) -> bool:
         """Whether routes of this kind from a namespace with these labels may attach."""
@@ -144,7 +150,7 @@ def _read_kinds(item: Listener) -> None:
 
 
 def _read_certificates(item: Listener, grants: Grants, credentials: Credentials) -> None:
-    if item.mode != "Terminate":
+    if item.mode != "Terminate" or item.ends_mesh_tls:
         return
     usable = []
     for ref in (item.spec.get("tls") or {}).get("certificateRefs") or ():

@@ -66,6 +66,7 @@ def route_rules(kind: str, obj: Object, backends: Backends, entrance: Entrance, 
         unsupported = unsupported or refused
         for place, match in enumerate(rule.get("matches") or ({},)):
             read = _grpc_match(match) if kind == "GRPCRoute" else _http_match(match)
+            read = replace(read, index=place if rule.get("matches") else -1)
             for port in ports or (0,):
                 order = (*_precedence(read), *age(obj), kind, index, place, port)
                 found.append(Rule(order, _with_match(made, read, port)))

@@ -181,7 +181,12 @@ def _described_exemplars(
 
 
 def _render_options(given: Parameters, *, instant: bool) -> RenderOptions:
-    return RenderOptions(instant, parse_limit(given.get("limit")), bool(given.get("stats")))
+    columns = given.get("format", "") == "columns"
+    if given.get("format") and not (columns and instant):
+        raise BadQueryError('invalid parameter "format": expected `columns`, of an instant query')
+    return RenderOptions(
+        instant, parse_limit(given.get("limit")), bool(given.get("stats")), columns, given.get("pivot", "")
+    )
 
 
 async def _state(word: str, _: web.Request) -> web.Response:

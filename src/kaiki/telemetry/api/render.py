@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from kaiki.telemetry.api.columns import columns_of
 from kaiki.telemetry.arrays import FloatArray
 from kaiki.telemetry.promql.evaluate import Answer
 from kaiki.telemetry.promql.numbers import format_number, format_time
@@ -16,11 +17,16 @@ from kaiki.telemetry.promql.values import Scalar, Text, Vector, Window
 
 @dataclass(frozen=True, slots=True)
 class RenderOptions:
-    """`limit` is how many series are given at most (0: all); `statistics` are asked for with `stats=`."""
+    """`limit` is how many series are given at most (0: all); `statistics` are asked for with `stats=`.
+
+    `columns` and `pivot`: see `columns`; an instant vector without a limit is given so.
+    """
 
     instant: bool
     limit: int = 0
     statistics: bool = False
+    columns: bool = False
+    pivot: str = ""
 
 
 INSTANT, RANGE = RenderOptions(instant=True), RenderOptions(instant=False)
@@ -28,12 +34,15 @@ INSTANT, RANGE = RenderOptions(instant=True), RenderOptions(instant=False)
 
 def render_answer(answer: Answer, options: RenderOptions, seconds: float = 0.0) -> bytes:
     """The whole response body; `seconds` is what the evaluation took."""
+    if options.columns and options.instant and isinstance(answer.value, Vector):
+        data = columns_of(answer.value, options.pivot)
+        return orjson.dumps({"status": "success", "data": data}, option=orjson.OPT_SERIALIZE_NUMPY)
     kind, result = _instant(answer) if options.instant else ("matrix", _matrix(answer))
     document: dict[str, object] = {"status": "success"}
     if 0 < options.limit < len(result) and kind in ("vector", "matrix"):
         result = result[: options.limit]
         document["warnings"] = ["results truncated due to limit"]
-    data: dict[str, object] = {"resultType": kind, "result": result}
+    data = {"resultType": kind, "result": result}
     if options.statistics:
         data["stats"] = {
             "timings": {"evalTotalTime": seconds, "execTotalTime": seconds, "innerEvalTime": seconds},

@@ -14,7 +14,7 @@ from kaiki.telemetry.errors import BadQueryError
 from kaiki.telemetry.exposition import render_series
 from kaiki.telemetry.matchers import NAME, Matcher
 from kaiki.telemetry.promql.numbers import format_number
-from kaiki.telemetry.store.index import Labels
+from kaiki.telemetry.store.labels import Labels
 from kaiki.telemetry.store.series import SeriesStore
 
 _ALWAYS_MS = 2**62

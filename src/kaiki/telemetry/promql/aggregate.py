@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,18 +14,27 @@ from kaiki.telemetry.errors import ExecutionError
 from kaiki.telemetry.matchers import NAME
 from kaiki.telemetry.promql.numbers import format_digits
 from kaiki.telemetry.promql.values import Scalar, Text, Value, Vector, empty, label_key, stacked
-from kaiki.telemetry.store.index import Labels
+from kaiki.telemetry.store.labels import ColumnLabels, Labels
 
 _PICKING = frozenset({"topk", "bottomk", "limitk"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Groups:
-    """Rows of the vector in group order; group g is `order[starts[g]:starts[g + 1]]`."""
+    """Row r of the vector is in group `member[r]`; group g is the rows `order[starts[g]:starts[g + 1]]`."""
 
-    labels: list[Labels]
-    order: IndexArray
-    starts: IndexArray
+    labels: Sequence[Labels]
+    member: IndexArray
+
+    @cached_property
+    def order(self) -> IndexArray:
+        """The rows, group by group, in the order of the vector within each."""
+        return np.argsort(self.member, kind="stable")
+
+    @cached_property
+    def starts(self) -> IndexArray:
+        """Where each group begins in `order`."""
+        return np.searchsorted(self.member[self.order], np.arange(len(self.labels)))
 
     def rows(self, group: int) -> IndexArray:
         end = self.starts[group + 1] if group + 1 < len(self.starts) else len(self.order)
@@ -39,6 +50,8 @@ def aggregate(operator: str, vector: Vector, parameter: Value | None, modifier: 
         return _pick(operator, vector, groups, _scalar(operator, parameter))
     if operator == "count_values":
         return _count_values(vector, groups, parameter)
+    if operator == "sum" and vector.present.shape[1] == 1 and bool(vector.present.all()):
+        return Vector(groups.labels, _summed(vector.values, groups), np.ones((len(groups.labels), 1), np.bool_))
     values, present = vector.values[groups.order], vector.present[groups.order]
     counts = np.add.reduceat(present.astype(np.int64), groups.starts, axis=0)
     result = _reduce(operator, values, present, counts, groups, parameter)
@@ -74,6 +87,9 @@ def _reduce(
 def _group(vector: Vector, modifier: Any) -> _Groups:
     by = modifier is not None and str(modifier.type).endswith("By")
     names = sorted(modifier.labels) if modifier is not None else []
+    whole = modifier is None and not names
+    if (by or whole) and isinstance(vector.labels, ColumnLabels) and not (vector.nameless and NAME in names):
+        return _Groups(*vector.labels.grouped(tuple(names)))
     numbers: dict[Any, int] = {}
     labels: list[Labels] = []
     membership = np.zeros(len(vector.labels), np.intp)
@@ -93,8 +109,13 @@ def _group(vector: Vector, modifier: Any) -> _Groups:
             if number == len(labels):
                 labels.append(rest)
             membership[row] = number
-    order = np.argsort(membership, kind="stable")
-    return _Groups(labels, order, np.searchsorted(membership[order], np.arange(len(labels))))
+    return _Groups(labels, membership)
+
+
+def _summed(values: FloatArray, groups: _Groups) -> FloatArray:
+    """The sums of single values, without putting the rows into order."""
+    sums: FloatArray = np.bincount(groups.member, values[:, 0], len(groups.labels)).astype(np.float64)
+    return sums[:, None]
 
 
 def _sum(values: FloatArray, present: BoolArray, starts: IndexArray) -> FloatArray:

@@ -12,7 +12,7 @@ from kaiki.telemetry.arrays import BoolArray, FloatArray
 from kaiki.telemetry.errors import ExecutionError
 from kaiki.telemetry.matchers import NAME
 from kaiki.telemetry.promql.values import Scalar, Text, Value, Vector, empty, merged
-from kaiki.telemetry.store.index import Labels
+from kaiki.telemetry.store.labels import Labels
 
 _ARITHMETIC: dict[str, Any] = {
     "+": np.add,

@@ -18,7 +18,14 @@ from kaiki.telemetry.store.series import Selection
 class SampleSource(Protocol):
     """The part of the store that queries read."""
 
-    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, max_samples: int = ...) -> Selection: ...
+    def select(
+        self,
+        matchers: Sequence[Matcher],
+        start_ms: int,
+        end_ms: int,
+        max_samples: int = ...,
+        anchor_ms: int = ...,
+    ) -> Selection: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from kaiki.telemetry.promql.selectors import (
     window_over,
 )
 from kaiki.telemetry.promql.values import Scalar, Text, Value, Vector, Window, empty, merged
-from kaiki.telemetry.store.index import Labels
+from kaiki.telemetry.store.labels import Labels
 
 
 @dataclass(frozen=True, slots=True)

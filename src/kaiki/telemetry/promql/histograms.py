@@ -9,7 +9,7 @@ import numpy as np
 from kaiki.telemetry.arrays import BoolArray, FloatArray
 from kaiki.telemetry.matchers import NAME
 from kaiki.telemetry.promql.values import Vector, label_key, stacked
-from kaiki.telemetry.store.index import Labels
+from kaiki.telemetry.store.labels import Labels
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 from kaiki.telemetry.errors import BadQueryError, ExecutionError
 from kaiki.telemetry.matchers import compile_pattern
 from kaiki.telemetry.promql.values import Vector, merged
-from kaiki.telemetry.store.index import Labels
+from kaiki.telemetry.store.labels import Labels
 
 _REFERENCE = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
 _DIGITS = re.compile(r"\d+|\D+")

@@ -89,7 +89,7 @@ def select_window(node: Any, context: QueryContext, anchored: bool = False) -> W
     selector, range_ms = node.vector_selector, milliseconds(node.range)
     ends = shifted_times(selector, context)
     lookback = context.settings.lookback_ms if anchored else 0
-    selection = _select(matchers_of(selector), int(ends.min()) - range_ms - lookback, int(ends.max()), context)
+    selection = _select(matchers_of(selector), int(ends.min()) - range_ms, int(ends.max()), context, lookback)
     kept = ~is_stale(selection.values)
     if not kept.all():
         selection = Selection(selection.labels, selection.owners[kept], selection.times[kept], selection.values[kept])
@@ -138,9 +138,11 @@ def samples_of(vector: Vector, times: TimeArray) -> Selection:
     return Selection(vector.labels, owners, times[columns], vector.values[owners, columns])
 
 
-def _select(matchers: list[Matcher], start_ms: int, end_ms: int, context: QueryContext) -> Selection:
+def _select(
+    matchers: list[Matcher], start_ms: int, end_ms: int, context: QueryContext, anchor_ms: int = 0
+) -> Selection:
     context.check()
-    selection = context.source.select(matchers, start_ms, end_ms, context.settings.max_samples)
+    selection = context.source.select(matchers, start_ms, end_ms, context.settings.max_samples, anchor_ms)
     context.samples_read[0] += len(selection.times)
     return selection
 

@@ -8,7 +8,7 @@ Window   low[S, T], high[S, T] into flat samples: the samples of a range at each
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from kaiki.telemetry.arrays import BoolArray, FloatArray, IndexArray, TimeArray
 from kaiki.telemetry.errors import ExecutionError
 from kaiki.telemetry.matchers import NAME
-from kaiki.telemetry.store.index import Labels
+from kaiki.telemetry.store.labels import CodedLabels, ColumnLabels, Labels
 
 DUPLICATE = "vector cannot contain metrics with the same labelset"
 
@@ -25,7 +25,7 @@ DUPLICATE = "vector cannot contain metrics with the same labelset"
 class Vector:
     """`nameless`: the metric name in `labels` does not count any more; it is taken away when labels are compared."""
 
-    labels: list[Labels]
+    labels: Sequence[Labels]
     values: FloatArray
     present: BoolArray
     nameless: bool = False
@@ -33,7 +33,8 @@ class Vector:
     def take(self, rows: IndexArray | list[int]) -> Vector:
         """Only these series, in this order."""
         picked = np.asarray(rows, np.intp)
-        labels = [self.labels[i] for i in picked.tolist()]
+        every = self.labels
+        labels = every.take(picked) if isinstance(every, ColumnLabels) else [every[i] for i in picked.tolist()]
         return Vector(labels, self.values[picked], self.present[picked], self.nameless)
 
     def pruned(self) -> Vector:
@@ -41,7 +42,7 @@ class Vector:
         kept = self.present.any(axis=1)
         return self if kept.all() else self.take(np.nonzero(kept)[0])
 
-    def final_labels(self) -> list[Labels]:
+    def final_labels(self) -> Sequence[Labels]:
         """The labels as they count."""
         if not self.nameless:
             return self.labels
@@ -56,7 +57,8 @@ class Vector:
         if self.nameless:
             return self
         nameless = replace(self, nameless=True)
-        if len({labels.get(NAME) for labels in self.labels}) > 1:
+        one_name = isinstance(self.labels, ColumnLabels) and self.labels.one_name
+        if not one_name and len({labels.get(NAME) for labels in self.labels}) > 1:
             return merged(nameless.named())
         return nameless
 
@@ -81,7 +83,7 @@ class Window:
     `first[s]` is where the samples of series s begin.
     """
 
-    labels: list[Labels]
+    labels: Sequence[Labels]
     nameless: bool
     times: TimeArray
     values: FloatArray
@@ -106,6 +108,8 @@ def label_key(labels: Labels) -> tuple[tuple[str, str], ...]:
 
 def merged(vector: Vector, complaint: str = DUPLICATE) -> Vector:
     """Series with the same labels become one; at one time only one of them may be present, else ExecutionError."""
+    if isinstance(vector.labels, CodedLabels):
+        return vector
     groups: dict[frozenset[tuple[str, str]], list[int]] = {}
     for row, labels in enumerate(vector.final_labels()):
         groups.setdefault(frozenset(labels.items()), []).append(row)
@@ -122,7 +126,7 @@ def merged(vector: Vector, complaint: str = DUPLICATE) -> Vector:
     return replace(vector, values=values, present=present).take([rows[0] for rows in groups.values()])
 
 
-def stacked(labels: list[Labels], values: Iterable[FloatArray], present: Iterable[BoolArray], steps: int) -> Vector:
+def stacked(labels: Sequence[Labels], values: Iterable[FloatArray], present: Iterable[BoolArray], steps: int) -> Vector:
     """Builds a vector from one row per series."""
     rows = np.array(list(values), np.float64).reshape(len(labels), steps)
     mask = np.array(list(present), np.bool_).reshape(len(labels), steps)

@@ -57,17 +57,52 @@ class Head:
         newest: np.float64 = self._values[row, self._counts[row] - 1]
         return newest
 
-    def gather(self, ids: IdArray, start_ms: int, end_ms: int) -> tuple[IndexArray, TimeArray, FloatArray]:
-        """Samples in [start, end] of the given series: (position in `ids`, time, value), by series, then by time."""
+    def gather(
+        self, ids: IdArray, start_ms: int, end_ms: int, anchor_ms: int = 0
+    ) -> tuple[IndexArray, TimeArray, FloatArray]:
+        """Samples in [start, end] of the given series: (position in `ids`, time, value), by series, then by time.
+
+        With `anchor_ms` also the newest sample of each before the start, if it is no older than that.
+        """
         known = ids < len(self._row_of)
         rows = np.where(known, self._row_of[np.where(known, ids, 0)], -1)
         owners = np.nonzero(rows >= 0)[0]
-        rows = rows[owners]
-        width = int(self._counts[rows].max()) if len(rows) else 0
-        times = self._times[rows, :width]
-        wanted = (np.arange(width) < self._counts[rows][:, None]) & (times >= start_ms) & (times <= end_ms)
-        which, column = np.nonzero(wanted)
-        return owners[which], times[which, column], self._values[rows[which], column]
+        rows = rows[owners].astype(np.intp)
+        low, high = self._places(rows, start_ms), self._places(rows, end_ms + 1)
+        if anchor_ms:
+            low = np.maximum(low - 1, self._places(rows, start_ms - anchor_ms))
+        sizes = np.maximum(high - low, 0)
+        gaps = rows * self._times.shape[1] + low - (np.cumsum(sizes) - sizes)
+        flat = np.repeat(gaps, sizes) + np.arange(int(sizes.sum()))
+        found: IndexArray = np.repeat(owners, sizes)
+        return found, self._times.reshape(-1)[flat], self._values.reshape(-1)[flat]
+
+    def _places(self, rows: IndexArray, time_ms: int) -> IndexArray:
+        """How many samples of each row are older than a time."""
+        if not len(rows):
+            return np.zeros(0, np.intp)
+        counts = self._counts[rows].astype(np.intp)
+        # Most series are scraped together, so what holds for one holds for nearly all.
+        middle = len(rows) // 2
+        places: IndexArray = np.minimum(
+            self._bisect(rows[middle : middle + 1], counts[middle : middle + 1], time_ms)[0], counts
+        )
+        last = np.maximum(counts - 1, 0)
+        wrong = (places > 0) & (self._times[rows, np.maximum(places - 1, 0)] >= time_ms)
+        wrong |= (places < counts) & (self._times[rows, np.minimum(places, last)] < time_ms)
+        others = np.nonzero(wrong)[0]
+        if len(others):
+            places[others] = self._bisect(rows[others], counts[others], time_ms)
+        return places
+
+    def _bisect(self, rows: IndexArray, counts: IndexArray, time_ms: int) -> IndexArray:
+        low, high = np.zeros(len(rows), np.intp), counts.copy()
+        while bool((low < high).any()):
+            middle = (low + high) // 2
+            older = (low < high) & (self._times[rows, np.minimum(middle, self._times.shape[1] - 1)] < time_ms)
+            high = np.where(older | (low >= high), high, middle)
+            low = np.where(older, middle + 1, low).astype(np.intp)
+        return low
 
     def pages(self) -> Iterator[Page]:
         """Everything in the head, in pages of ascending series ids."""

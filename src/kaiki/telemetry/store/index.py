@@ -8,14 +8,14 @@ asked for.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from kaiki.telemetry.arrays import BoolArray, IdArray
-from kaiki.telemetry.matchers import Matcher
+from kaiki.telemetry.matchers import NAME, Matcher
+from kaiki.telemetry.store.labels import Labels, PackedLabels, PairTable
 
-Labels = Mapping[str, str]
 _CACHED_LABELS = 4096
 _NONE: IdArray = np.zeros(0, np.int32)
 
@@ -33,6 +33,10 @@ class SeriesIndex:
         self.retired: set[int] = set()
         self._postings: dict[str, dict[str, array[int]]] = {}
         self._cache: dict[int, Labels] = {}
+        self._names: dict[str, int] = {}
+        self._name_of = array("I")
+        self._table = PairTable((), np.zeros(0, np.intp), {})
+        self.version = 0
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -53,6 +57,7 @@ class SeriesIndex:
         key = array("I", numbers).tobytes()
         if series_id is None:
             series_id = self._free.pop() if self._free else len(self._keys)
+        self.version += 1
         while len(self._keys) <= series_id:
             self._keys.append(None)
         self._keys[series_id] = key
@@ -86,6 +91,7 @@ class SeriesIndex:
                 del self._ids[key]
                 self._keys[series_id] = None
         self._cache.clear()
+        self.version += 1
         self._rebuild()
 
     def labels(self, series_id: int) -> Labels:
@@ -98,6 +104,14 @@ class SeriesIndex:
             found = dict([self._pairs[number] for number in memoryview(key).cast("I")])
             self._cache[series_id] = found
         return found
+
+    def packed(self, ids: IdArray, matchers: Sequence[Matcher]) -> PackedLabels:
+        """The labels of several series that some matchers chose; they stay what they are when series come and go."""
+        if len(self._table.name_of) != len(self._pairs) or self._table.pairs is not self._pairs:
+            self._table = PairTable(self._pairs, np.array(self._name_of, np.intp), self._names)
+        keys = self._keys
+        one_name = any(matcher.name == NAME and matcher.operator == "=" for matcher in matchers)
+        return PackedLabels(self._table, [keys[i] or b"" for i in ids.tolist()], one_name)
 
     def pairs(self, series_id: int) -> tuple[tuple[str, str], ...]:
         """The labels as the index's own pairs: what other series share is there once."""
@@ -161,6 +175,7 @@ class SeriesIndex:
         if number is None:
             number = self._pair_numbers[pair] = len(self._pairs)
             self._pairs.append(pair)
+            self._name_of.append(self._names.setdefault(pair[0], len(self._names)))
             holders = array("i")
             self._holders.append(holders)
             self._postings.setdefault(pair[0], {})[pair[1]] = holders
@@ -171,6 +186,7 @@ class SeriesIndex:
         survivors = [(i, self._items(key)) for i, key in enumerate(self._keys) if key is not None]
         size = len(self._keys)
         self._pairs, self._holders, self._pair_numbers, self._postings = [], [], {}, {}
+        self._names, self._name_of = {}, array("I")
         self._ids, self._keys = {}, [None] * size
         for series_id, pairs in survivors:
             self.add(pairs, series_id)

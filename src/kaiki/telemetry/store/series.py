@@ -25,15 +25,16 @@ from kaiki.telemetry.matchers import Matcher
 from kaiki.telemetry.store.database import Block, Database, LogRecord, NewSeries
 from kaiki.telemetry.store.exemplars import ExemplarStore
 from kaiki.telemetry.store.head import Head
-from kaiki.telemetry.store.index import Labels, SeriesIndex
+from kaiki.telemetry.store.index import SeriesIndex
+from kaiki.telemetry.store.labels import Labels, PackedLabels
 from kaiki.telemetry.store.merging import choose_blocks, merged_pages
-from kaiki.telemetry.store.pages import Page, decode_page
+from kaiki.telemetry.store.page_reader import PageReader, Piece
 
 log = logging.getLogger(__name__)
-_CACHED_PAGE_BYTES = 6 << 20
 _LONG_AGO = -(2**62)
 _CROWDED, _ROOMY = 0.9, 0.8
 _ENDED_MS = 600_000
+_KEPT_CHOICES = 16
 _RETIRED = "retired/"
 
 
@@ -50,7 +51,7 @@ class StoreLimits:
 class Selection:
     """Samples of several series: sample j belongs to series `owners[j]`; by series, then by time."""
 
-    labels: list[Labels]
+    labels: Sequence[Labels]
     owners: IndexArray
     times: TimeArray
     values: FloatArray
@@ -91,9 +92,7 @@ class SeriesStore:
         self._notes: dict[str, bytes | None] = {}
         self._sealing: Head | None = None
         self.followers: list[Callable[[list[LogRecord]], None]] = []
-        self._pages: OrderedDict[tuple[int, int], Page] = OrderedDict()
-        self._pages_bytes = 0
-        self._damaged: set[tuple[int, int]] = set()
+        self._choices: OrderedDict[tuple[Matcher, ...], tuple[int, IdArray, PackedLabels]] = OrderedDict()
         self._merges = 0
         self._rejected = 0
         self._out_of_order = 0
@@ -232,7 +231,7 @@ class SeriesStore:
             ids = self._index.select([])
             number = min([0, *(block.number for block in self._blocks)]) - 1
         written: list[tuple[int, int, int]] = []
-        for page in merged_pages(run, ids, self._everything):
+        for page in merged_pages(run, ids, self._reader.everything):
             written += self._database.write_pages(number, len(written), [page])
         start, end = run[0].start_ms, max(block.end_ms for block in run)
         first, last, sizes = (np.array(column, np.int64) for column in zip(*written, strict=True))
@@ -254,24 +253,40 @@ class SeriesStore:
 
     # ---- reading
 
-    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, max_samples: int = 1 << 40) -> Selection:
-        """Samples in [start, end] of all series that match. Raises ExecutionError beyond `max_samples`."""
+    def select(
+        self,
+        matchers: Sequence[Matcher],
+        start_ms: int,
+        end_ms: int,
+        max_samples: int = 1 << 40,
+        anchor_ms: int = 0,
+    ) -> Selection:
+        """Samples in [start, end] of all series that match. Raises ExecutionError beyond `max_samples`.
+
+        With `anchor_ms` also each series' newest sample before the start that is no older; there may be others too.
+        """
         while True:
             merges = self._merges
-            selection = self._select(matchers, start_ms, end_ms, max_samples)
+            selection = self._select(matchers, start_ms, end_ms, max_samples, anchor_ms)
             if merges == self._merges:
                 return selection
 
-    def _select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, max_samples: int) -> Selection:
+    def _select(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, max_samples: int, anchor_ms: int
+    ) -> Selection:
+        oldest_ms = start_ms - anchor_ms
         with self._lock:
-            ids = self._index.select(matchers)
-            labels = [self._index.labels(i) for i in ids.tolist()]
-            heads = [head.gather(ids, start_ms, end_ms) for head in (self._sealing, self._head) if head is not None]
-            blocks = [b for b in self._blocks if b.end_ms >= start_ms and b.start_ms <= end_ms]
-        pieces: list[tuple[IndexArray, TimeArray, FloatArray]] = []
+            ids, labels = self._chosen_series(tuple(matchers))
+            heads = [
+                head.gather(ids, start_ms, end_ms, anchor_ms)
+                for head in (self._sealing, self._head)
+                if head is not None
+            ]
+            blocks = [b for b in self._blocks if b.end_ms >= oldest_ms and b.start_ms <= end_ms]
+        pieces: list[Piece] = []
         total = sum(len(head[1]) for head in heads)
         for block in blocks:
-            for piece in self._gather(block, ids, start_ms, end_ms):
+            for piece in self._reader.gather(block, ids, oldest_ms, end_ms):
                 pieces.append(piece)
                 total += len(piece[1])
                 if total > max_samples:
@@ -281,6 +296,18 @@ class SeriesStore:
                 f"the query would load more than {max_samples} samples: narrow its labels or its time range"
             )
         return _joined(labels, pieces + heads)
+
+    def _chosen_series(self, matchers: tuple[Matcher, ...]) -> tuple[IdArray, PackedLabels]:
+        """What matchers choose, kept for the next query as long as no series comes or goes."""
+        known = self._choices.get(matchers)
+        if known is None or known[0] != self._index.version:
+            ids = self._index.select(matchers)
+            known = self._index.version, ids, self._index.packed(ids, matchers)
+            self._choices[matchers] = known
+            while len(self._choices) > _KEPT_CHOICES:
+                self._choices.popitem(last=False)
+        self._choices.move_to_end(matchers)
+        return known[1], known[2]
 
     def select_series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
         """Labels of the series that match; without samples in [start, end] a series is left out,
@@ -325,7 +352,7 @@ class SeriesStore:
                 rejected_series=self._rejected,
                 out_of_order_samples=self._out_of_order,
                 evicted_series=self._evicted,
-                damaged_pages=len(self._damaged),
+                damaged_pages=len(self._reader.damaged),
             )
 
     # ---- inside
@@ -340,6 +367,7 @@ class SeriesStore:
 
     def _load(self, path: Path) -> None:
         self._database = Database(path)
+        self._reader = PageReader(self._database)
         try:
             self._head, self._blocks = self._read()
         except BaseException:
@@ -442,74 +470,8 @@ class SeriesStore:
     def _living(self, ids: IdArray, start_ms: int) -> IdArray:
         return ids[self._last[ids] >= start_ms]
 
-    def _gather(
-        self, block: Block, ids: IdArray, start_ms: int, end_ms: int
-    ) -> Iterable[tuple[IndexArray, TimeArray, FloatArray]]:
-        low = np.searchsorted(ids, block.first, "left")
-        high = np.searchsorted(ids, block.last, "right")
-        for number in np.nonzero(high > low)[0].tolist():
-            page = self._page(block.number, number)
-            if page is None:
-                continue
-            places = np.searchsorted(ids, page.ids)
-            places[places == len(ids)] = 0
-            held = ids[places] == page.ids
-            if not held.any():
-                continue
-            picked = _samples_of(page.counts, np.nonzero(held)[0])
-            times = page.times[picked]
-            wanted = (times >= start_ms) & (times <= end_ms)
-            owners = np.repeat(places[held], page.counts[held])
-            yield owners[wanted], times[wanted], page.values[picked][wanted]
 
-    def _everything(self, block: Block, ids: IdArray) -> list[tuple[IndexArray, TimeArray, FloatArray]]:
-        return list(self._gather(block, ids, block.start_ms, block.end_ms))
-
-    def _page(self, block: int, number: int) -> Page | None:
-        key = (block, number)
-        with self._lock:
-            page = self._pages.get(key)
-            if page is not None:
-                self._pages.move_to_end(key)
-                return page
-        page = self._read_page(key)
-        if page is None:
-            return None
-        with self._lock:
-            if key not in self._pages:
-                self._pages[key] = page
-                self._pages_bytes += page.size_bytes
-            while self._pages_bytes > _CACHED_PAGE_BYTES and len(self._pages) > 1:
-                self._pages_bytes -= self._pages.popitem(last=False)[1].size_bytes
-        return page
-
-    def _read_page(self, key: tuple[int, int]) -> Page | None:
-        """A page of the file; None if retention has removed it, or it is damaged: others still have their answers."""
-        if key in self._damaged:
-            return None
-        try:
-            blob = self._database.page(*key)
-            return None if blob is None else decode_page(blob)
-        except sqlite3.OperationalError:
-            raise  # The file may be whole: a full disk, a lock.
-        except (sqlite3.DatabaseError, ValueError) as error:
-            self._damaged.add(key)
-            log.error(
-                "page %d of block %d cannot be read (%s): its samples are missing in answers", key[1], key[0], error
-            )
-            return None
-
-
-def _samples_of(counts: IdArray, rows: IndexArray) -> IndexArray | slice:
-    """Where a page's samples of some of its series are; the rest of the page is not looked at."""
-    if len(rows) == len(counts):
-        return slice(None)
-    starts, chosen = np.cumsum(counts) - counts, counts[rows]
-    gaps = starts[rows] - (np.cumsum(chosen) - chosen)
-    return np.repeat(gaps, chosen) + np.arange(int(chosen.sum()))
-
-
-def _joined(labels: list[Labels], pieces: list[tuple[IndexArray, TimeArray, FloatArray]]) -> Selection:
+def _joined(labels: Sequence[Labels], pieces: list[Piece]) -> Selection:
     """Pieces come oldest first, so a stable sort by series leaves each series ordered by time."""
     owners = np.concatenate([piece[0] for piece in pieces])
     times = np.concatenate([piece[1] for piece in pieces])

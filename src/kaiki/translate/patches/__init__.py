@@ -1,6 +1,7 @@
 """EnvoyFilters, put into force on what is generated: the last thing that happens to a proxy's configuration.
 
     patched(resources, proxy, filters, memo) → the resources, and what became of each patch
+    with_patches(bootstrap, filters, proxy)  → what a proxy starts with
 
 Order: the root namespace's filters before those of the proxy's own, lower priorities first, older ones first. A patch
 that cannot be read changes nothing and says why; the rest goes on. What a patch makes of a resource is kept as long as
@@ -8,5 +9,6 @@ neither changes.
 """
 
 from kaiki.translate.patches.apply import Patched, chosen_filters, patched
+from kaiki.translate.patches.bootstrap import bootstrap_editions, bootstrap_results, with_patches
 
-__all__ = ["Patched", "chosen_filters", "patched"]
+__all__ = ["Patched", "bootstrap_editions", "bootstrap_results", "chosen_filters", "patched", "with_patches"]

@@ -61,9 +61,14 @@ def chosen_filters(filters: Iterable[EnvoyFilter], proxy: Proxy) -> tuple[EnvoyF
     )
 
 
+def chosen_patches(filters: Iterable[EnvoyFilter], proxy: Proxy) -> tuple[EnvoyPatch, ...]:
+    """The patches for a proxy, in the order they are applied."""
+    return tuple(patch for item in chosen_filters(filters, proxy) for patch in item.patches if _is_for(patch, proxy))
+
+
 def patched(resources: Resources, proxy: Proxy, filters: tuple[EnvoyFilter, ...], memo: Memo) -> Patched:
-    """The proxy's resources with its patches."""
-    patches = [patch for item in chosen_filters(filters, proxy) for patch in item.patches if _is_for(patch, proxy)]
+    """The proxy's resources with its patches. Those of its bootstrap are not among them."""
+    patches = [one for one in chosen_patches(filters, proxy) if one.target is not PatchTarget.BOOTSTRAP]
     if not patches:
         return Patched(resources, {}, ())
     found: Resources = dict(resources)
@@ -100,7 +105,7 @@ def patched(resources: Resources, proxy: Proxy, filters: tuple[EnvoyFilter, ...]
 
 
 def _listener_targets() -> tuple[PatchTarget, ...]:
-    others = (*_OF_ROUTES, PatchTarget.CLUSTER, PatchTarget.EXTENSION_CONFIG)
+    others = (*_OF_ROUTES, PatchTarget.CLUSTER, PatchTarget.EXTENSION_CONFIG, PatchTarget.BOOTSTRAP)
     return tuple(target for target in PatchTarget if target not in others)
 
 

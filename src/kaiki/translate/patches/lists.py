@@ -7,7 +7,8 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from kaiki.model.envoy_filter import EnvoyPatch, PatchOperation
+from kaiki.model.envoy_filter import EnvoyPatch, FilterClass, PatchOperation
+from kaiki.translate.features.access import HTTP_FILTER, NETWORK_FILTER
 from kaiki.translate.patches.values import merge, parse
 
 
@@ -31,9 +32,19 @@ def change_list(
     elif operation in (PatchOperation.INSERT_FIRST, PatchOperation.INSERT_BEFORE):
         place = 0
     else:
-        place = max(len(found) - last, 0)
+        place = _place_of_class([item.name for item in found], patch.filter_class, max(len(found) - last, 0))
     _set(items, [*found[:place], value, *found[place:]])
     return 1
+
+
+def _place_of_class(names: list[str], filter_class: FilterClass, end: int) -> int:
+    """Where a filter of a class is added. No filter counts: metrics come of the access log, after all filters."""
+    authorizing = [number for number, name in enumerate(names) if name in (HTTP_FILTER, NETWORK_FILTER)]
+    if filter_class is FilterClass.AUTHN:
+        return authorizing[0] if authorizing else 0
+    if filter_class is FilterClass.AUTHZ:
+        return authorizing[-1] + 1 if authorizing else 0
+    return end
 
 
 def _change_each(items: Any, found: list[Any], where: list[int], kind: type[Message], patch: EnvoyPatch) -> int:

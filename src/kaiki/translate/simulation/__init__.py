@@ -18,8 +18,9 @@ below 100 %, mirrors) are said, not drawn.
     outcome.cluster == "outbound|9080|v1|reviews.default.svc.cluster.local"
 """
 
+from kaiki.translate.simulation.codes import Code
 from kaiki.translate.simulation.names import address_of
 from kaiki.translate.simulation.simulate import simulate
 from kaiki.translate.simulation.values import Outcome, Request, Share, Step, Verdict
 
-__all__ = ["Outcome", "Request", "Share", "Step", "Verdict", "address_of", "simulate"]
+__all__ = ["Code", "Outcome", "Request", "Share", "Step", "Verdict", "address_of", "simulate"]

@@ -13,6 +13,7 @@ from kaiki.model.proxy import Proxy
 from kaiki.model.snapshot import MeshSnapshot
 from kaiki.model.workload import ProxyKind, WorkloadInstance
 from kaiki.translate.generate import generate
+from kaiki.translate.simulation.codes import Code
 from kaiki.translate.simulation.simulate import simulate_inbound
 from kaiki.translate.simulation.values import Outcome, Request, Step, Verdict
 
@@ -32,7 +33,8 @@ def with_destinations(snapshot: MeshSnapshot, proxy: Proxy, request: Request, ou
         ends.append(end)
         decided = [step for step in end.steps if step.part in _SHOWN]
         if decided or end.verdict is Verdict.REFUSED:
-            steps += [Step("destination", f"{workload.name}.{workload.namespace}"), *(decided or end.steps[-1:])]
+            asked = Step("destination", f"{workload.name}.{workload.namespace}", Code.DESTINATION_ASKED)
+            steps += [asked, *(decided or end.steps[-1:])]
     if not steps:
         return outcome
     refused = all(end.verdict is Verdict.REFUSED for end in ends)

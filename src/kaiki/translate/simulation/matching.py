@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 import re2
 from envoy.config.route.v3 import route_components_pb2, route_pb2
 from envoy.type.matcher.v3 import string_pb2
 
+from kaiki.translate.simulation.codes import Code, Parameters
 from kaiki.translate.simulation.values import Request
 
 
@@ -39,8 +42,15 @@ def _rank(domain: str, host: str) -> tuple[int, int] | None:
     return None
 
 
-def failed_condition(match: route_components_pb2.RouteMatch, request: Request) -> str:
-    """The first condition of a route that a request does not meet, in words; empty where all hold.
+class Failed(NamedTuple):
+    """A condition that does not hold."""
+
+    code: Code
+    parameters: Parameters = MappingProxyType({})
+
+
+def failed_condition(match: route_components_pb2.RouteMatch, request: Request) -> Failed | None:
+    """The first condition of a route that a request does not meet; None where all hold.
 
     A runtime fraction counts as given.
     """
@@ -53,19 +63,35 @@ def failed_condition(match: route_components_pb2.RouteMatch, request: Request) -
     }
     headers = {**pseudo, **{name.lower(): value for name, value in request.headers.items()}}
     if match.HasField("grpc") and not headers.get("content-type", "").startswith("application/grpc"):
-        return "the request is not gRPC"
+        return Failed(Code.ROUTE_WANTS_GRPC)
     if not _takes_path(match, path):
-        return f"the path is {path}"
+        return Failed(Code.ROUTE_WANTS_PATH, {"path": path})
     for header in match.headers:
         if not header_fits(header, headers):
-            value = headers.get(header.name.lower())
-            return f"header {header.name} is " + ("missing" if value is None else repr(value))
+            value, named = headers.get(header.name.lower()), {"header": header.name}
+            if value is None:
+                return Failed(Code.ROUTE_WANTS_HEADER, named)
+            return Failed(Code.ROUTE_HEADER_DIFFERS, {**named, "value": value})
     parameters = dict(reversed(parse_qsl(query, keep_blank_values=True)))
     for parameter in match.query_parameters:
         if not _takes_parameter(parameter, parameters):
-            given = parameters.get(parameter.name)
-            return f"parameter {parameter.name} is " + ("missing" if given is None else repr(given))
-    return ""
+            given, named = parameters.get(parameter.name), {"parameter": parameter.name}
+            if given is None:
+                return Failed(Code.ROUTE_WANTS_PARAMETER, named)
+            return Failed(Code.ROUTE_PARAMETER_DIFFERS, {**named, "value": given})
+    return None
+
+
+def conditions_of(match: route_components_pb2.RouteMatch) -> str:
+    """What a route asks of a request, in signs (see `PARAMETERS`)."""
+    path = {
+        "prefix": f"{match.prefix}*",
+        "path": match.path,
+        "safe_regex": f"~{match.safe_regex.regex}",
+        "path_separated_prefix": f"{match.path_separated_prefix}/*",
+    }.get(match.WhichOneof("path_specifier") or "", "")
+    headers = (f"{item.name}:" for item in match.headers)
+    return ", ".join((path, *headers, *(f"?{item.name}" for item in match.query_parameters)))
 
 
 def _takes_path(match: route_components_pb2.RouteMatch, path: str) -> bool:

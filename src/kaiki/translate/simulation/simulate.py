@@ -26,7 +26,8 @@ from kaiki.translate.features.access import HTTP_FILTER, NETWORK_FILTER
 from kaiki.translate.features.faults import FAULT_FILTER
 from kaiki.translate.simulation.authorization import Decision, decide
 from kaiki.translate.simulation.chains import find_chain, find_listener
-from kaiki.translate.simulation.matching import failed_condition, find_virtual_host
+from kaiki.translate.simulation.codes import Code
+from kaiki.translate.simulation.matching import Failed, conditions_of, failed_condition, find_virtual_host
 from kaiki.translate.simulation.origin import origin
 from kaiki.translate.simulation.values import Outcome, Request, Share, Step, Verdict
 
@@ -56,12 +57,19 @@ class _Walk:
         self._steps: list[Step] = []
         self.passed_over: list[Step] = []
 
-    def _step(self, part: str, name: str, says: str = "", metadata: base_pb2.Metadata | None = None) -> None:
+    def _step(
+        self,
+        part: str,
+        name: str,
+        code: Code,
+        metadata: base_pb2.Metadata | None = None,
+        **parameters: str | int | float,
+    ) -> None:
         source: ObjectRef | None = None
         field = ""
         if metadata is not None:
             source, field = origin(metadata)
-        self._steps.append(Step(part, name, says, source, field))
+        self._steps.append(Step(part, name, code, parameters, source, field))
 
     def _end(self, verdict: Verdict, status: int = 0) -> Outcome:
         return Outcome(verdict, tuple(self._steps), status)
@@ -79,18 +87,18 @@ class _Walk:
         bodies = self._config.of(LISTENER_TYPE).values()
         listener = find_listener((listener_pb2.Listener.FromString(item.body) for item in bodies), self._request)
         if listener is None:
-            self._step("listener", "none", f"nothing listens at port {self._request.port}")
+            self._step("listener", "", Code.LISTENER_MISSING, port=self._request.port)
             return self._end(Verdict.REFUSED)
         return self._into(listener)
 
     def _into(self, listener: listener_pb2.Listener) -> Outcome:
-        self._step("listener", listener.name, metadata=listener.metadata)
+        self._step("listener", listener.name, Code.LISTENER_TAKEN, listener.metadata)
         chain = find_chain(listener, self._request)
         if chain is None:
-            self._step("filter chain", "none", "no filter chain takes the connection, which is closed")
+            self._step("filter chain", "", Code.CHAIN_MISSING)
             return self._end(Verdict.REFUSED)
-        ends_tls = chain.HasField("transport_socket")
-        self._step("filter chain", chain.name or "default", "TLS is ended here" if ends_tls else "", chain.metadata)
+        code = Code.CHAIN_ENDS_TLS if chain.HasField("transport_socket") else Code.CHAIN_TAKEN
+        self._step("filter chain", chain.name or "default", code, chain.metadata)
         return self._through(chain)
 
     def _through(self, chain: listener_components_pb2.FilterChain) -> Outcome:
@@ -98,7 +106,7 @@ class _Walk:
             kind = item.typed_config.type_url.rpartition(".")[2]
             if kind == "HttpConnectionManager":
                 if self._request.is_tls and not chain.HasField("transport_socket"):
-                    self._step("filter", item.name, "TLS comes to a chain for plaintext HTTP")
+                    self._step("filter", item.name, Code.TLS_UNEXPECTED)
                     return self._end(Verdict.REFUSED, 400)
                 return self._through_http(_unpack(item, http.HttpConnectionManager))
             if kind == "TcpProxy":
@@ -108,8 +116,8 @@ class _Walk:
                 if not self._passes(rules):
                     return self._end(Verdict.REFUSED)
             elif not any(part in item.name for part in (*_SILENT, "peer", "sni_cluster")):
-                self._step("filter", item.name, "may close the connection")
-        self._step("filter", "none", "the chain has no last filter")
+                self._step("filter", item.name, Code.FILTER_MAY_CLOSE)
+        self._step("filter", "", Code.FILTER_MISSING)
         return self._end(Verdict.REFUSED)
 
     def _through_tcp(self, proxy: tcp_proxy_pb2.TcpProxy) -> Outcome:
@@ -120,18 +128,22 @@ class _Walk:
     def _passes(self, filter_config: http_rbac_pb2.RBAC | network_rbac_pb2.RBAC) -> bool:
         """Ask a filter of authorization policies; one that only tries them is told and lets everything pass."""
         if filter_config.HasField("shadow_rules"):
-            self._decided(decide(filter_config.shadow_rules, self._request), "would let it in", "would refuse it")
+            self._decided(
+                decide(filter_config.shadow_rules, self._request), Code.POLICY_WOULD_ALLOW, Code.POLICY_WOULD_DENY
+            )
         if not filter_config.HasField("rules"):
             return True
         decision = decide(filter_config.rules, self._request)
         if decision.policy or not decision.passes:
-            self._decided(decision, "lets it in", "refuses it" if decision.policy else "no rule lets it in")
+            self._decided(
+                decision, Code.POLICY_ALLOWS, Code.POLICY_DENIES if decision.policy else Code.POLICY_NONE_ALLOWS
+            )
         return decision.passes
 
-    def _decided(self, decision: Decision, yes: str, no: str) -> None:
-        says = yes if decision.passes else no
-        name = str(decision.source) if decision.source else "none"
-        self._steps.append(Step("policy", name, says, decision.source, decision.field))
+    def _decided(self, decision: Decision, yes: Code, no: Code) -> None:
+        name = str(decision.source) if decision.source else ""
+        code = yes if decision.passes else no
+        self._steps.append(Step("policy", name, code, {}, decision.source, decision.field))
 
     # HTTP
 
@@ -141,18 +153,18 @@ class _Walk:
                 if not self._passes(_unpack(item, http_rbac_pb2.RBAC)):
                     return self._end(Verdict.REFUSED, 403)
             elif not item.disabled and not any(part in item.name for part in _SILENT):
-                self._step("filter", item.name, "may answer itself")
+                self._step("filter", item.name, Code.FILTER_MAY_ANSWER)
         table = self._table(manager)
         if table is None:
-            self._step("route table", manager.rds.route_config_name, "it is not there: every request waits, then 404")
+            self._step("route table", manager.rds.route_config_name, Code.TABLE_MISSING)
             return self._end(Verdict.NO_ROUTE, 404)
-        self._step("route table", table.name)
+        self._step("route table", table.name, Code.TABLE_TAKEN)
         found = find_virtual_host(table, self._request.host)
         if found is None:
-            self._step("virtual host", "none", f"no host of the table is {self._request.host}")
+            self._step("virtual host", "", Code.HOST_MISSING, host=self._request.host)
             return self._end(Verdict.NO_ROUTE, 404)
         host, domain = found
-        self._step("virtual host", host.name, f"by {domain}", host.metadata)
+        self._step("virtual host", host.name, Code.HOST_TAKEN, host.metadata, domain=domain)
         if host.require_tls == route_components_pb2.VirtualHost.ALL and not self._request.is_tls:
             return self._redirected(f"https://{self._request.host}{self._request.path}", 301)
         return self._by_route(host)
@@ -167,14 +179,15 @@ class _Walk:
         route = None
         for position, candidate in enumerate(host.routes):
             failed = failed_condition(candidate.match, self._request)
-            if not failed:
+            if failed is None:
                 route = candidate
                 break
             self._pass_over(candidate, position, failed)
         if route is None:
-            self._step("route", "none", "no route takes the request")
+            self._step("route", "", Code.ROUTE_MISSING)
             return self._end(Verdict.NO_ROUTE, 404)
-        self._step("route", route.name or f"#{position}", _conditions(route.match), route.metadata)
+        name, conditions = route.name or f"#{position}", conditions_of(route.match)
+        self._step("route", name, Code.ROUTE_TAKEN, route.metadata, conditions=conditions)
         if (status := self._fault(route)) is not None:
             return self._end(Verdict.ANSWERED, status)
         if route.HasField("redirect"):
@@ -193,10 +206,10 @@ class _Walk:
         authority = action.host_rewrite_literal or self._request.host
         return self._forward(shares, authority, _rewritten(route, self._request.path), mirrors, seconds, retries)
 
-    def _pass_over(self, route: route_components_pb2.Route, position: int, failed: str) -> None:
+    def _pass_over(self, route: route_components_pb2.Route, position: int, failed: Failed) -> None:
         source, field = origin(route.metadata)
-        says = f"{_conditions(route.match)}: {failed}"
-        self.passed_over.append(Step("route", route.name or f"#{position}", says, source, field))
+        parameters = {"conditions": conditions_of(route.match), **failed.parameters}
+        self.passed_over.append(Step("route", route.name or f"#{position}", failed.code, parameters, source, field))
 
     def _fault(self, route: route_components_pb2.Route) -> int | None:
         if FAULT_FILTER not in route.typed_per_filter_config:
@@ -205,21 +218,20 @@ class _Walk:
 
         fault = fault_pb2.HTTPFault.FromString(route.typed_per_filter_config[FAULT_FILTER].value)
         if fault.HasField("delay"):
-            seconds = seconds_of(fault.delay.fixed_delay)
-            self._step(
-                "filter", FAULT_FILTER, f"waits {seconds:g} s in {percent_of(fault.delay.percentage):g} % of cases"
-            )
+            seconds, percent = seconds_of(fault.delay.fixed_delay), percent_of(fault.delay.percentage)
+            self._step("filter", FAULT_FILTER, Code.FAULT_DELAYS, route.metadata, seconds=seconds, percent=percent)
         if not fault.HasField("abort"):
             return None
         is_grpc = fault.abort.WhichOneof("error_type") == "grpc_status"
         status = 200 if is_grpc else fault.abort.http_status
         share = percent_of(fault.abort.percentage)
-        what = f"gRPC status {fault.abort.grpc_status}" if is_grpc else str(status)
-        self._step("filter", FAULT_FILTER, f"answers {what} in {share:g} % of cases")
+        code = Code.FAULT_ANSWERS_GRPC if is_grpc else Code.FAULT_ANSWERS
+        said = fault.abort.grpc_status if is_grpc else status
+        self._step("filter", FAULT_FILTER, code, route.metadata, status=said, percent=share)
         return status if share >= 100 else None
 
     def _redirected(self, location: str, status: int) -> Outcome:
-        self._step("redirect", location, str(status))
+        self._step("redirect", location, Code.REDIRECTED, status=status)
         return Outcome(Verdict.REDIRECTED, tuple(self._steps), status, location=location)
 
     # Upstream
@@ -250,18 +262,25 @@ class _Walk:
     def _share(self, name: str, weight: int) -> Share:
         item = self._config.of(CLUSTER_TYPE).get(name)
         if item is None:
-            self._step("cluster", name, "it is not there")
+            self._step("cluster", name, Code.CLUSTER_MISSING)
             return Share(name, weight)
         cluster = cluster_pb2.Cluster.FromString(item.body)
         if cluster.type == cluster_pb2.Cluster.ORIGINAL_DST and not cluster.HasField("cluster_type"):
-            self._step("cluster", name, "to where the client meant to go", cluster.metadata)
+            self._step("cluster", name, Code.CLUSTER_ORIGINAL, cluster.metadata)
             return Share(name, weight, ("original destination",))
         assignment = self._assignment(cluster)
         endpoints = tuple(_endpoints(assignment))
-        self._step("cluster", name, f"{len(endpoints)} endpoints", cluster.metadata)
+        self._cluster_taken(cluster, name, len(endpoints))
         for endpoint in endpoints:
-            self._step("endpoint", endpoint)
+            self._step("endpoint", endpoint, Code.ENDPOINT_READY)
         return Share(name, weight, endpoints)
+
+    def _cluster_taken(self, cluster: cluster_pb2.Cluster, name: str, count: int) -> None:
+        subset = name.split("|")[2] if name.count("|") == 3 else ""
+        if subset:
+            self._step("cluster", name, Code.CLUSTER_SUBSET_TAKEN, cluster.metadata, subset=subset, endpoints=count)
+        else:
+            self._step("cluster", name, Code.CLUSTER_TAKEN, cluster.metadata, endpoints=count)
 
     def _assignment(self, cluster: cluster_pb2.Cluster) -> endpoint_pb2.ClusterLoadAssignment:
         if not cluster.HasField("eds_cluster_config"):
@@ -280,16 +299,6 @@ def _endpoints(assignment: endpoint_pb2.ClusterLoadAssignment) -> Iterable[str]:
             if item.HasField("endpoint"):
                 socket = item.endpoint.address.socket_address
                 yield f"{socket.address}:{socket.port_value}"
-
-
-def _conditions(match: route_components_pb2.RouteMatch) -> str:
-    kind = match.WhichOneof("path_specifier") or ""
-    value = getattr(match, kind, "") if kind in ("prefix", "path", "path_separated_prefix") else ""
-    if kind == "safe_regex":
-        value = match.safe_regex.regex
-    extra = [f"header {item.name}" for item in match.headers]
-    extra += [f"parameter {item.name}" for item in match.query_parameters]
-    return ", ".join((f"{kind} {value}", *extra))
 
 
 def _rewritten(route: route_components_pb2.Route, path: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from kaiki.model.finding import ObjectRef
+from kaiki.translate.simulation.codes import Code, Parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +53,16 @@ class Verdict(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Step:
     """One decision on the way: which `listener`, `filter chain`, `policy`, `route table`, `virtual host`, `route`,
-    `filter`, `cluster`, `endpoint` or `destination`, by name, and the object (with the field) that put it there,
-    if any did.
+    `filter`, `cluster`, `endpoint` or `destination`, by name (empty: there is none), what is said of it, and the object
+    (with the field) that put it there, if any did.
     """
 
     part: str
     name: str
-    says: str = ""
+    code: Code
+    parameters: Parameters = field(default_factory=dict)
     source: ObjectRef | None = None
     field: str = ""
-
-    def __str__(self) -> str:
-        origin = f"  ← {self.source} {self.field}".rstrip() if self.source else ""
-        return f"{self.part}: {self.name}" + (f" ({self.says})" if self.says else "") + origin
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,11 @@ import { Link, useSearchParams } from "react-router";
 import { ApiError, deleteObject, fetchChange, fetchChanges, fetchMe, fetchObject, saveObject, type ChangeDetails, type ConfigChange } from "../../api/client";
 import { useLanguage } from "../../app/language";
 import { objectAddress } from "../../domain/configAddress";
-import { diffLines } from "../../domain/diff";
 import { Icon } from "../../shared/icons";
 import { ListPage } from "../../shared/ListPage";
+import { RightsNote } from "../access/RightsNote";
+import { useRights, type Wish } from "../access/useRights";
+import { Difference } from "./Difference";
 import { IdentityNote } from "./IdentityNote";
 import { Question } from "./ObjectPage";
 
@@ -96,6 +98,8 @@ function WayBack({ details, mayChange }: { details: ChangeDetails; mayChange: bo
   const queries = useQueryClient();
   const [asking, setAsking] = useState<"before" | "after" | null>(null);
   const { change } = details;
+  const wishes = [...new Set([wayTo(change, details.before), wayTo(change, details.after)])];
+  const rights = useRights(mayChange ? wishes.map((wish): Wish => ({ object: change, change: wish })) : []);
   const go = useMutation({
     mutationFn: (side: "before" | "after") => restore(change, details[side]),
     onSuccess: () => {
@@ -109,11 +113,11 @@ function WayBack({ details, mayChange }: { details: ChangeDetails; mayChange: bo
   return (
     <>
       <p className="object-tools">
-        <button type="button" className="control" disabled={!mayChange} onClick={() => setAsking("before")}>
+        <button type="button" className="control" disabled={!mayChange || !rights.allows(wayTo(change, details.before))} onClick={() => setAsking("before")}>
           <Icon name="retry" size={15} /> {t("returnBefore")}
         </button>
         {details.after !== "" && (
-          <button type="button" className="control" disabled={!mayChange} onClick={() => setAsking("after")}>
+          <button type="button" className="control" disabled={!mayChange || !rights.allows(wayTo(change, details.after))} onClick={() => setAsking("after")}>
             {t("returnAfter")}
           </button>
         )}
@@ -121,6 +125,7 @@ function WayBack({ details, mayChange }: { details: ChangeDetails; mayChange: bo
           {t("openObject")}
         </Link>
       </p>
+      <RightsNote answer={rights} />
       {asking !== null && (
         <Question
           text={t(details[asking] === "" ? "returnDeletes" : "returnQuestion", { name })}
@@ -135,6 +140,12 @@ function WayBack({ details, mayChange }: { details: ChangeDetails; mayChange: bo
   );
 }
 
+/** What giving the object this text again needs, as far as the journal tells what is there now. */
+function wayTo(change: ConfigChange, text: string): Wish["change"] {
+  if (text === "") return "delete";
+  return change.operation === "delete" ? "create" : "update";
+}
+
 /** Give the object this text again, whatever it is now; no text means that it was not there. */
 async function restore(change: ConfigChange, text: string): Promise<void> {
   const current = await fetchObject(change).catch((error: unknown) => {
@@ -143,20 +154,4 @@ async function restore(change: ConfigChange, text: string): Promise<void> {
   });
   if (text !== "") await saveObject(text, current?.resourceVersion ?? "");
   else if (current !== null) await deleteObject(change, current.resourceVersion);
-}
-
-function Difference({ before, after }: { before: string; after: string }) {
-  const { t } = useLanguage();
-  const signs = { same: " ", added: "+", removed: "−" };
-  return (
-    <pre className="source diff" tabIndex={0} aria-label={t("difference")}>
-      {diffLines(before, after).map((line, index) => (
-        <div key={index} className={`diff-${line.kind}`}>
-          <span aria-hidden="true">{signs[line.kind]} </span>
-          {line.kind !== "same" && <span className="hidden">{t(`diff.${line.kind}`)}: </span>}
-          {line.text}
-        </div>
-      ))}
-    </pre>
-  );
 }

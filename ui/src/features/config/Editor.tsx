@@ -9,6 +9,7 @@ import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } f
 import { tags } from "@lezer/highlight";
 import { useEffect, useRef } from "react";
 import type { Problem } from "../../api/client";
+import { useText } from "../../app/language";
 import { completionsAt, type Schema } from "../../domain/completion";
 
 interface Properties {
@@ -18,6 +19,8 @@ interface Properties {
   problems: readonly Problem[];
   schema: Schema | undefined;
   readOnly: boolean;
+  /** Where to begin: the line is chosen and scrolled to. 0: at the start. */
+  line?: number;
 }
 
 const COLORS = HighlightStyle.define([
@@ -43,7 +46,8 @@ const LOOK = EditorView.theme({
   ".cm-completionInfo": { maxWidth: "340px", padding: "8px 10px" },
 });
 
-export default function Editor({ label, value, onChange, problems, schema, readOnly }: Properties) {
+export default function Editor({ label, value, onChange, problems, schema, readOnly, line = 0 }: Properties) {
+  const keys = useText()("editorKeys");
   const place = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
   const latest = useRef({ onChange, schema });
@@ -79,7 +83,8 @@ export default function Editor({ label, value, onChange, problems, schema, readO
           autocompletion({ override: [complete] }),
           keymap.of([...completionKeymap, ...defaultKeymap, ...historyKeymap, ...lintKeymap, indentWithTab]),
           EditorState.readOnly.of(readOnly),
-          EditorView.contentAttributes.of({ "aria-label": label }),
+          // Tab indents, so who leaves by the keyboard is told how.
+          EditorView.contentAttributes.of({ "aria-label": label, "aria-description": keys }),
           EditorView.lineWrapping,
           LOOK,
           EditorView.updateListener.of((update) => {
@@ -96,13 +101,21 @@ export default function Editor({ label, value, onChange, problems, schema, readO
     };
     // The text is set by the effect below; the editor is made anew only when what it may do changes.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [label, readOnly]);
+  }, [label, keys, readOnly]);
 
   useEffect(() => {
     const editor = view.current;
     if (editor === null || editor.state.doc.toString() === value) return;
     editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: value } });
   }, [value]);
+
+  useEffect(() => {
+    const editor = view.current;
+    if (editor === null || line < 1) return;
+    const { from, to } = editor.state.doc.line(Math.min(line, editor.state.doc.lines));
+    editor.dispatch({ selection: { anchor: from, head: to }, effects: EditorView.scrollIntoView(from, { y: "center" }) });
+    editor.focus();
+  }, [line]);
 
   useEffect(() => {
     const editor = view.current;

@@ -7,7 +7,11 @@ import { useText } from "../../app/language";
 import { objectAddress } from "../../domain/configAddress";
 import type { Schema } from "../../domain/completion";
 import { FailureBanner } from "../../shared/failure";
+import { draftKey, keepDraft, readDraft } from "../../domain/drafts";
 import { Icon } from "../../shared/icons";
+import { RIGHTS_NOTE, RightsNote } from "../access/RightsNote";
+import { useRights } from "../access/useRights";
+import { Conflict } from "./Conflict";
 import { EffectList } from "./EffectList";
 import { IdentityNote } from "./IdentityNote";
 import { InForcePanel } from "./InForce";
@@ -39,7 +43,9 @@ export default function ObjectPage({ fresh = false }: { fresh?: boolean }) {
     namespace: parameters.get("namespace") ?? "",
     name: parameters.get("name") ?? "",
   };
-  const given = (location.state as { yaml?: string } | null)?.yaml;
+  // What a wizard handed over is begun with once: what is saved, or loaded anew, is not overwritten by it.
+  const [taken, setTaken] = useState("");
+  const given = taken === location.key ? undefined : (location.state as { yaml?: string } | null)?.yaml;
   const query = useQuery({
     queryKey: ["object", place],
     queryFn: ({ signal }) => fetchObject(place, signal),
@@ -76,8 +82,10 @@ export default function ObjectPage({ fresh = false }: { fresh?: boolean }) {
         <ObjectEditor
           key={stored.resourceVersion}
           stored={stored}
-          first={given ?? (fresh ? TEMPLATE : stored.yaml)}
+          first={fresh ? TEMPLATE : stored.yaml}
+          given={given}
           place={place}
+          settled={() => setTaken(location.key)}
           reload={() => void query.refetch()}
         />
       )}
@@ -87,24 +95,45 @@ export default function ObjectPage({ fresh = false }: { fresh?: boolean }) {
 
 interface EditorProperties {
   stored: { yaml: string; resourceVersion: string };
+  /** What to begin with: what is stored, or of a new object an example. */
   first: string;
+  /** What somebody else (a wizard) wants to have begun with. */
+  given: string | undefined;
   place: { apiVersion: string; kind: string; namespace: string; name: string };
+  /** What was begun with is saved, or given up. */
+  settled: () => void;
   reload: () => void;
 }
 
-function ObjectEditor({ stored, first, place, reload }: EditorProperties) {
+function ObjectEditor({ stored, first, given, place, settled, reload }: EditorProperties) {
   const t = useText();
   const navigate = useNavigate();
+  const [parameters] = useSearchParams();
   const queries = useQueryClient();
-  const [text, setText] = useState(first);
+  const { resourceVersion } = stored;
+  const key = draftKey(resourceVersion === "" ? null : place);
+  const [draft] = useState(() => (given === undefined ? readDraft(key) : null));
+  const [text, setText] = useState(given ?? draft?.yaml ?? first);
   const [checked, setChecked] = useState<Check | null>(null);
   const [effect, setEffect] = useState<{ check: Check; of: string } | null>(null);
   const [asking, setAsking] = useState(false);
   const me = useQuery({ queryKey: ["me"], queryFn: ({ signal }) => fetchMe(signal), staleTime: 60_000 });
   const kind = readKind(text) ?? place;
   const schema = useQuery({ queryKey: ["schema", kind.apiVersion, kind.kind], queryFn: ({ signal }) => fetchSchema(kind, signal), staleTime: Infinity, retry: false });
-  const { resourceVersion } = stored;
+  const fresh = resourceVersion === "";
+  const rights = useRights(
+    fresh
+      ? [{ object: { ...kind, namespace: readNamespace(text), name: "" }, change: "create" }]
+      : [
+          { object: place, change: "update" },
+          { object: place, change: "delete" },
+        ],
+  );
   const edited = text !== stored.yaml;
+  const drafted = draft !== null && text === draft.yaml && text !== first;
+  useEffect(() => {
+    keepDraft(key, text === first ? null : { yaml: text, resourceVersion: draft !== null && text === draft.yaml ? draft.resourceVersion : resourceVersion });
+  }, [key, text, first, draft, resourceVersion]);
 
   useEffect(() => {
     const stop = new AbortController();
@@ -127,8 +156,10 @@ function ObjectEditor({ stored, first, place, reload }: EditorProperties) {
     onSuccess: (check) => setEffect({ check, of: text }),
   });
   const save = useMutation({
-    mutationFn: () => saveObject(text, resourceVersion),
+    mutationFn: (version: string) => saveObject(text, version),
     onSuccess: (saved) => {
+      keepDraft(key, null);
+      settled();
       queries.setQueryData(["object", place], saved);
       void queries.invalidateQueries({ queryKey: ["config"] });
       void queries.invalidateQueries({ queryKey: ["changes"] });
@@ -143,6 +174,11 @@ function ObjectEditor({ stored, first, place, reload }: EditorProperties) {
       void navigate("/config");
     },
   });
+  const loadNewest = () => {
+    keepDraft(key, null);
+    settled();
+    reload();
+  };
   const problems = checked?.problems ?? [];
   const broken = problems.some((problem) => problem.severity === "Error");
   const mayChange = me.data?.canChange === true;
@@ -152,13 +188,13 @@ function ObjectEditor({ stored, first, place, reload }: EditorProperties) {
     <div className="object-page">
       <section className="object-main" aria-label="YAML">
         <div className="object-tools">
-          <button type="button" className="control primary" disabled={!mayChange || !edited || broken || save.isPending} onClick={() => save.mutate()}>
+          <button type="button" className="control primary" disabled={!mayChange || !rights.allows(fresh ? "create" : "update") || !edited || broken || save.isPending} aria-describedby={RIGHTS_NOTE} onClick={() => save.mutate(resourceVersion)}>
             {t(resourceVersion === "" ? "create" : "save")}
           </button>
           <button type="button" className="control" disabled={preview.isPending || broken} onClick={() => preview.mutate(false)}>
             {t("previewEffect")}
           </button>
-          <button type="button" className="control" disabled={!edited} onClick={() => setText(stored.yaml)}>
+          <button type="button" className="control" disabled={!edited} onClick={() => setText(first)}>
             {t("discard")}
           </button>
           <span className="spacer" />
@@ -166,7 +202,8 @@ function ObjectEditor({ stored, first, place, reload }: EditorProperties) {
             <button
               type="button"
               className="control danger"
-              disabled={!mayChange}
+              disabled={!mayChange || !rights.allows("delete")}
+              aria-describedby={RIGHTS_NOTE}
               onClick={() => {
                 setAsking(true);
                 preview.mutate(true);
@@ -187,6 +224,7 @@ function ObjectEditor({ stored, first, place, reload }: EditorProperties) {
             }}
           />
         )}
+        {drafted && <p className="notice" role="status">{t(draft.resourceVersion === resourceVersion ? "draftBack" : "draftOutdated")}</p>}
         {failure !== null && (
           <div className="banner" role="alert">
             <Icon name="warning" size={20} />
@@ -194,19 +232,19 @@ function ObjectEditor({ stored, first, place, reload }: EditorProperties) {
               <strong>{failure.message}</strong>
               {failure instanceof ApiError && failure.hint !== "" && <p>{failure.hint}</p>}
               {conflict && resourceVersion !== "" && (
-                <button type="button" className="control" onClick={reload}>
-                  {t("loadNewest")}
-                </button>
+                <Conflict place={place} text={text} loadNewest={loadNewest} saveOver={(version) => save.mutate(version)} />
               )}
             </div>
           </div>
         )}
         <Suspense fallback={<p className="page-note">{t("loading")}</p>}>
-          <Editor label={t("editorLabel")} value={text} onChange={setText} problems={problems} schema={schema.data?.schema as Schema | undefined} readOnly={false} />
+          <Editor label={t("editorLabel")} value={text} onChange={setText} problems={problems} schema={schema.data?.schema as Schema | undefined} readOnly={false} line={Number(parameters.get("line")) || 0} />
         </Suspense>
+        <p className="editor-keys">{t("editorKeys")}</p>
       </section>
       <aside className="panel" aria-label={t("checks")}>
         <IdentityNote me={me.data} />
+        <RightsNote answer={rights} />
         <h2 className="part">{t("checks")}</h2>
         {checked === null ? <p className="soft">{t("loading")}</p> : <ProblemList problems={problems} />}
         {resourceVersion !== "" && <InForcePanel place={place} />}
@@ -246,6 +284,9 @@ function readKind(text: string): { apiVersion: string; kind: string } | null {
   const kind = /^kind:\s*["']?(\w+)/m.exec(text)?.[1];
   return apiVersion === undefined || kind === undefined ? null : { apiVersion, kind };
 }
+
+/** Where a new object goes. */
+const readNamespace = (text: string): string => /^ {2}namespace:\s*["']?([\w.-]+)/m.exec(text)?.[1] ?? "default";
 
 /** Of YAML as the server writes it. */
 function readPlace(text: string) {

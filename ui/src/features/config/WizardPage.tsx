@@ -1,13 +1,20 @@
-/** A form for what is asked for most; it writes plain objects, which are read and may be changed before they are applied. */
+/**
+ * A form for what is asked for most; it writes plain objects, which are read and may be changed before they are applied. Where the
+ * service has such an object already, the form begins with what that says, and changes it.
+ */
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { Link, useNavigate, useSearchParams } from "react-router";
 import { fetchConfig, fetchServices, fetchWorkloads } from "../../api/client";
 import { useText } from "../../app/language";
 import { objectAddress } from "../../domain/configAddress";
-import { shareOut, WIZARDS, writeObjects, type Answers, type Wizard } from "../../domain/wizards";
+import { findExisting, isRefusal, readAnswers, shareOut, versionsOf, withFreeName, WIZARDS, writeObjects, type Answers, type Existing, type Listed, type Refusal, type Value, type Wizard } from "../../domain/wizards";
 import { writeYaml } from "../../domain/yaml";
+import { FailureBanner } from "../../shared/failure";
 import { Icon } from "../../shared/icons";
+import { RIGHTS_NOTE, RightsNote } from "../access/RightsNote";
+import { useRights, type Wish } from "../access/useRights";
+import { WizardForm } from "./WizardForm";
 
 const FIRST = {
   weights: {},
@@ -24,49 +31,45 @@ const FIRST = {
   mostPending: 100,
   errors: 5,
   ejectionSeconds: 30,
+  mode: "STRICT",
+  action: "ALLOW",
+  callers: "",
+  methods: "",
+  paths: "",
 } satisfies Partial<Answers>;
-type Numbers = "abortPercent" | "abortStatus" | "delayPercent" | "delaySeconds" | "timeoutSeconds" | "attempts" | "mostConnections" | "mostPending" | "errors" | "ejectionSeconds";
-const FIELDS: Record<Wizard, readonly [Numbers, number][]> = {
-  shift: [],
-  header: [],
-  fault: [["abortPercent", 100], ["abortStatus", 599], ["delayPercent", 100], ["delaySeconds", 60]],
-  timeout: [["timeoutSeconds", 600], ["attempts", 20]],
-  breaker: [["mostConnections", 100000], ["mostPending", 100000], ["errors", 1000], ["ejectionSeconds", 3600]],
-};
+
+/** Somebody may make such an object meanwhile, and the console's own list is a moment old. */
+const CONFIG_MILLISECONDS = 3000;
+
+interface Chosen {
+  service: string;
+  namespace: string;
+  selector: Record<string, string>;
+  running: readonly string[];
+}
 
 export default function WizardPage() {
   const t = useText();
-  const navigate = useNavigate();
   const [parameters, setParameters] = useSearchParams();
-  const [given, setGiven] = useState<Omit<Answers, "service" | "namespace" | "versions">>(FIRST);
-  const services = useQuery({ queryKey: ["services"], queryFn: ({ signal }) => fetchServices(signal) }).data?.items;
-  const workloads = useQuery({ queryKey: ["workloads"], queryFn: ({ signal }) => fetchWorkloads(signal) }).data?.items;
-  const config = useQuery({ queryKey: ["config"], queryFn: ({ signal }) => fetchConfig(signal) }).data?.items;
+  const services = useQuery({ queryKey: ["services"], queryFn: ({ signal }) => fetchServices(signal) });
+  const workloads = useQuery({ queryKey: ["workloads"], queryFn: ({ signal }) => fetchWorkloads(signal) });
+  const config = useQuery({ queryKey: ["config"], queryFn: ({ signal }) => fetchConfig(signal), refetchInterval: CONFIG_MILLISECONDS });
   useEffect(() => {
     document.title = `${t("wizard")} · Kaiki`;
   }, [t]);
-  const offered = services?.filter((item) => item.workloads.length > 0) ?? [];
+  const offered = services.data?.items.filter((item) => item.workloads.length > 0) ?? [];
   const place = parameters.get("service") ?? "";
   const chosen = offered.find((item) => `${item.namespace}/${item.name}` === place);
   const wizard = WIZARDS.find((name) => name === parameters.get("wizard")) ?? "shift";
-  const versions = [...new Set(workloads?.filter((item) => item.namespace === chosen?.namespace && chosen.workloads.includes(item.name) && item.version !== "").map((item) => item.version))].sort();
-  const answers: Answers = {
-    ...given,
-    headerVersion: given.headerVersion === "" ? (versions.at(-1) ?? "") : given.headerVersion,
-    service: chosen?.name ?? "",
-    namespace: chosen?.namespace ?? "",
-    versions,
-  };
+  const members = workloads.data?.items.filter((item) => item.namespace === chosen?.namespace && chosen.workloads.includes(item.name) && item.version !== "") ?? [];
+  const error = services.error ?? workloads.error ?? config.error;
+  const known = workloads.data !== undefined && config.data !== undefined;
   const choose = (name: string, value: string) =>
     setParameters((before) => {
       const next = new URLSearchParams(before);
       next.set(name, value);
       return next;
     });
-  const needsVersions = wizard === "shift" || wizard === "header";
-  const ready = chosen !== undefined && (!needsVersions || versions.length > 0) && (wizard !== "header" || given.headerValue !== "");
-  const shares = shareOut(versions, Object.fromEntries(versions.map((version) => [version, given.weights[version] ?? 50])));
-  const objects = ready ? writeObjects(wizard, { ...answers, weights: shares }) : [];
   return (
     <div className="list-page">
       <header className="list-head object-head">
@@ -75,6 +78,7 @@ export default function WizardPage() {
         </Link>
         <h1>{t("wizard")}</h1>
       </header>
+      {error !== null && <FailureBanner error={error} />}
       <div className="wizard">
         <section className="wizard-form" aria-label={t("wizard")}>
           <label className="choice">
@@ -94,70 +98,110 @@ export default function WizardPage() {
             ))}
           </div>
           <p className="soft">{t(`wizardHint.${wizard}`)}</p>
-          {wizard === "shift" &&
-            versions.map((version) => (
-              <label key={version} className="slider">
-                <span>{version}</span>
-                <input
-                  type="range"
-                  min={0}
-                  max={100}
-                  value={given.weights[version] ?? 50}
-                  onChange={(event) => setGiven({ ...given, weights: { ...given.weights, [version]: Number(event.target.value) } })}
-                />
-                <output>{shares[version]}%</output>
-              </label>
-            ))}
-          {wizard === "header" && (
-            <>
-              <label className="field">
-                <span>{t("headerName")}</span>
-                <input value={given.headerName} onChange={(event) => setGiven({ ...given, headerName: event.target.value })} />
-              </label>
-              <label className="field">
-                <span>{t("headerValue")}</span>
-                <input value={given.headerValue} onChange={(event) => setGiven({ ...given, headerValue: event.target.value })} />
-              </label>
-              <label className="choice">
-                <span>{t("version")}</span>
-                <select value={answers.headerVersion} onChange={(event) => setGiven({ ...given, headerVersion: event.target.value })}>
-                  {versions.map((version) => (
-                    <option key={version}>{version}</option>
-                  ))}
-                </select>
-              </label>
-            </>
-          )}
-          {FIELDS[wizard].map(([name, most]) => (
-            <label key={name} className="field">
-              <span>{t(`wizardField.${name}`)}</span>
-              <input type="number" min={0} max={most} value={given[name]} onChange={(event) => setGiven({ ...given, [name]: Math.min(most, Math.max(0, Number(event.target.value))) })} />
-            </label>
-          ))}
-          {chosen !== undefined && needsVersions && versions.length === 0 && <p role="status">{t("noVersions")}</p>}
         </section>
-        <section className="wizard-result" aria-label="YAML">
-          {objects.length === 0 && <p className="soft">{t("wizardEmpty")}</p>}
-          {objects.map((object, index) => {
-            const kind = String(object["kind"]);
-            const known = config?.find((item) => item.kind === kind && item.namespace === answers.namespace && item.name === answers.service);
-            const yaml = `${writeYaml(object)}\n`;
-            return (
-              <article key={kind}>
-                <h2>
-                  {index + 1}. {kind}
-                </h2>
-                <pre className="source" tabIndex={0} aria-label={kind}>
-                  <code>{yaml}</code>
-                </pre>
-                <button type="button" className="control primary" onClick={() => void navigate(known === undefined ? "/config/new" : objectAddress(known), { state: { yaml } })}>
-                  {t(known === undefined ? "wizardCreate" : "wizardReplace", { kind })}
-                </button>
-              </article>
-            );
-          })}
-        </section>
+        {chosen === undefined && <p className="wizard-result soft">{t("wizardEmpty")}</p>}
+        {chosen !== undefined && !known && error === null && <p className="wizard-result page-note">{t("loading")}</p>}
+        {chosen !== undefined && known && (
+          <Questions
+            key={`${wizard} ${place}`}
+            wizard={wizard}
+            chosen={{ service: chosen.name, namespace: chosen.namespace, selector: chosen.selector, running: members.map((item) => item.version) }}
+            listed={config.data.items}
+          />
+        )}
       </div>
     </div>
+  );
+}
+
+function Questions({ wizard, chosen, listed }: { wizard: Wizard; chosen: Chosen; listed: readonly Listed[] }) {
+  const t = useText();
+  const [edited, setEdited] = useState<Partial<Answers>>({});
+  const existing = findExisting(wizard, chosen, listed);
+  if (isRefusal(existing)) return <Refused refusal={existing} />;
+  const read = readAnswers(wizard, chosen, existing);
+  if (isRefusal(read)) return <Refused refusal={read} />;
+  const versions = versionsOf(chosen.running, existing);
+  const { service, namespace, selector } = chosen;
+  const even = { weights: Object.fromEntries(versions.map((version) => [version, 50])), headerVersion: versions.at(-1) ?? "" };
+  const answers: Answers = { ...FIRST, ...even, ...read, ...edited, service, namespace, selector, versions };
+  const needsVersions = wizard === "shift" || wizard === "header";
+  const needsSelector = wizard === "mtls" || wizard === "access";
+  const lacks = needsVersions && versions.length === 0 ? "noVersions" : needsSelector && Object.keys(selector).length === 0 ? "wizardSelectorMissing" : null;
+  const ready = lacks === null && (wizard !== "header" || answers.headerValue !== "");
+  const shares = shareOut(versions, answers.weights);
+  const objects = ready ? writeObjects(wizard, answers, existing).map((object) => withFreeName(object, existing, listed)) : [];
+  return (
+    <>
+      <section className="wizard-form" aria-label={t(`wizard.${wizard}`)}>
+        <WizardForm wizard={wizard} answers={answers} shares={shares} change={(changed) => setEdited({ ...edited, ...changed })} />
+        {lacks !== null && <p role="status">{t(lacks)}</p>}
+        {Object.keys(existing).length > 0 && <p className="soft">{t("wizardRead", { objects: Object.values(existing).map(nameOf).join(", ") })}</p>}
+      </section>
+      <section className="wizard-result" aria-label="YAML">
+        {objects.length === 0 && <p className="soft">{t("wizardEmpty")}</p>}
+        <Results objects={objects} existing={existing} />
+      </section>
+    </>
+  );
+}
+
+const nameOf = (item: Listed) => `${item.kind} ${item.namespace}/${item.name}`;
+
+function Refused({ refusal }: { refusal: Refusal }) {
+  const t = useText();
+  return (
+    <section className="wizard-result" aria-label={t("wizard")}>
+      <p role="status">{t(`wizardRefused.${refusal.reason}`)}</p>
+      <ul>
+        {refusal.objects.map((item) => (
+          <li key={nameOf(item)}>
+            <Link to={objectAddress(item)}>{nameOf(item)}</Link>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Results({ objects, existing }: { objects: readonly Value[]; existing: Existing }) {
+  const t = useText();
+  const navigate = useNavigate();
+  const there = (object: Value) => Object.values(existing).find((item: Listed) => item.kind === object["kind"]) as Listed | undefined;
+  const rights = useRights(
+    objects.map((object): Wish => {
+      const { namespace } = object["metadata"] as { namespace: string };
+      const known = there(object);
+      return { object: { apiVersion: String(object["apiVersion"]), kind: String(object["kind"]), namespace, name: known?.name ?? "" }, change: known === undefined ? "create" : "update" };
+    }),
+  );
+  return (
+    <>
+      {objects.map((object, index) => {
+        const kind = String(object["kind"]);
+        const known = there(object);
+        const yaml = `${writeYaml(object)}\n`;
+        return (
+          <article key={kind}>
+            <h2>
+              {index + 1}. {kind}
+            </h2>
+            <pre className="source" tabIndex={0} aria-label={kind}>
+              <code>{yaml}</code>
+            </pre>
+            <button
+              type="button"
+              className="control primary"
+              disabled={rights.refuses(index)}
+              aria-describedby={RIGHTS_NOTE}
+              onClick={() => void navigate(known === undefined ? "/config/new" : objectAddress(known), { state: { yaml } })}
+            >
+              {t(known === undefined ? "wizardCreate" : "wizardReplace", { kind })}
+            </button>
+          </article>
+        );
+      })}
+      <RightsNote answer={rights} />
+    </>
   );
 }

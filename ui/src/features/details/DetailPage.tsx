@@ -9,7 +9,7 @@ import { Icon } from "../../shared/icons";
 import { DataState, Freshness } from "../../shared/states";
 import { HealthButton, HealthScopeContext } from "../health/HealthButton";
 import { TimeMenu } from "../graph/TimeMenu";
-import { detailsAddress } from "../overview/words";
+import { detailsAddress, versionsAddress } from "../overview/words";
 import { ConfigTab } from "./ConfigTab";
 import { LogsTab } from "./LogsTab";
 import { PodsTab } from "./PodsTab";
@@ -34,6 +34,7 @@ export default function DetailPage({ kind }: { kind: SubjectKind }) {
   useEffect(() => {
     document.title = `${name} · Kaiki`;
   }, [name]);
+  const versioned = data === undefined ? null : versionsOf(data);
   return (
     <HealthScopeContext value={{ at: data?.timestamp ?? at, durationSeconds, graphType: kind }}>
     <div className="list-page">
@@ -51,6 +52,11 @@ export default function DetailPage({ kind }: { kind: SubjectKind }) {
           {data?.node !== undefined && data.node !== null && (
             <Link className="control" to={graphAddress(kind, data.node.id, namespace, at)}>
               <Icon name="graph" size={15} /> {t("inGraph")}
+            </Link>
+          )}
+          {versioned !== null && (
+            <Link className="control" to={versionsAddress(namespace, versioned.app, versioned.version, at)}>
+              <Icon name="split" size={15} /> {t("compareVersions")}
             </Link>
           )}
           <TimeMenu address={address} change={(changed) => change({ ...changed, compareSeconds: null })} comparing={false} />
@@ -80,6 +86,15 @@ export default function DetailPage({ kind }: { kind: SubjectKind }) {
     </div>
     </HealthScopeContext>
   );
+}
+
+/** The app whose versions can be compared: one app with versions that differ, or with this workload's and others. */
+function versionsOf({ kind, workloads }: SubjectDetails): { app: string; version: string } | null {
+  const [apps, versions] = [new Set(workloads.map((one) => one.app)), new Set(workloads.map((one) => one.version))];
+  const [app = "", version = ""] = [[...apps][0], [...versions][0]];
+  if (apps.size !== 1 || app === "" || version === "") return null;
+  if (kind === "workload") return { app, version };
+  return versions.size > 1 ? { app, version: "" } : null;
 }
 
 const graphAddress = (kind: SubjectKind, node: string, namespace: string, at: number | null) =>

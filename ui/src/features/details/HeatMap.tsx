@@ -1,11 +1,13 @@
 /** Latency over time: a column for each moment, a row for each bucket, stronger where more requests fell. */
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState, type KeyboardEvent } from "react";
-import { fetchChanges } from "../../api/client";
+import type { ConfigChange } from "../../api/client";
 import { fetchHeat } from "../../api/pages";
 import { useLanguage } from "../../app/language";
 import { formatClock, formatShare } from "../../domain/format";
 import { heatCells, heatStrength, type HeatCells } from "../../domain/heat";
+import { ChangeMarks } from "../../shared/ChangeMarks";
+import { useChangesWithin } from "../graph/useChangesWithin";
 import { rateText } from "../graph/words";
 
 const MOST_COLUMNS = 90;
@@ -33,21 +35,14 @@ export function HeatMap({ node, direction, until, spanSeconds, markedNamespaces 
     refetchInterval: until === null ? 5000 : false,
     placeholderData: keepPreviousData,
   });
-  const [first, last] = [data?.times[0] ?? 0, data?.times.at(-1) ?? 0];
-  const changes = useQuery({
-    queryKey: ["changes", "plot", until, spanSeconds],
-    queryFn: ({ signal }) => fetchChanges({ from: first, to: until ?? undefined }, signal),
-    enabled: data !== undefined,
-    placeholderData: keepPreviousData,
-  });
+  const changes = useChangesWithin({ from: data?.times[0], until, spanSeconds, namespaces: markedNamespaces });
   const cells = useMemo(() => (data === undefined ? null : heatCells(data)), [data]);
-  const marks = (changes.data?.items ?? []).filter((item) => markedNamespaces.includes(item.namespace)).map((item) => item.time).filter((time) => time >= first && time <= last);
   if (error !== null && data === undefined) return null; // The plots above say what is wrong.
   if (cells === null || data === undefined || cells.rows.length === 0) return null;
   return (
     <figure className="plot heat">
       <figcaption>{t("heat")}</figcaption>
-      <Cells cells={cells} times={data.times} marks={marks} />
+      <Cells cells={cells} times={data.times} changes={changes} />
     </figure>
   );
 }
@@ -57,7 +52,7 @@ interface Place {
   column: number;
 }
 
-function Cells({ cells, times, marks }: { cells: HeatCells; times: number[]; marks: number[] }) {
+function Cells({ cells, times, changes }: { cells: HeatCells; times: number[]; changes: readonly ConfigChange[] }) {
   const { t, language } = useLanguage();
   const canvas = useRef<HTMLCanvasElement>(null);
   const [place, setPlace] = useState<Place | null>(null);
@@ -77,8 +72,8 @@ function Cells({ cells, times, marks }: { cells: HeatCells; times: number[]; mar
     };
   }, []);
   useEffect(() => {
-    if (canvas.current !== null) draw(canvas.current, cells, times, marks, place, language);
-  }, [cells, times, marks, place, drawn, language]);
+    if (canvas.current !== null) draw(canvas.current, cells, times, place, language);
+  }, [cells, times, place, drawn, language]);
 
   const at = (x: number, y: number): Place | null => {
     const width = (canvas.current?.clientWidth ?? 0) - LEFT;
@@ -98,6 +93,7 @@ function Cells({ cells, times, marks }: { cells: HeatCells; times: number[]; mar
   const total = place === null ? null : (cells.totals[place.column] ?? null);
   return (
     <>
+      <div className="plot-frame">
       <canvas
         ref={canvas}
         className="heat-cells"
@@ -110,6 +106,8 @@ function Cells({ cells, times, marks }: { cells: HeatCells; times: number[]; mar
         onPointerMove={(event) => setPlace(at(event.nativeEvent.offsetX, event.nativeEvent.offsetY))}
         onPointerLeave={() => setPlace(null)}
       />
+      <ChangeMarks changes={changes} first={times[0] ?? 0} last={times.at(-1) ?? 0} area={{ left: LEFT, right: 0, top: 0, height: cells.rows.length * ROW }} />
+      </div>
       <output className="heat-told soft">
         {place === null || shown === null
           ? t("heatHint")
@@ -121,7 +119,7 @@ function Cells({ cells, times, marks }: { cells: HeatCells; times: number[]; mar
   );
 }
 
-function draw(target: HTMLCanvasElement, cells: HeatCells, times: number[], marks: number[], place: Place | null, language: string): void {
+function draw(target: HTMLCanvasElement, cells: HeatCells, times: number[], place: Place | null, language: string): void {
   const context = target.getContext("2d");
   if (context === null) return;
   const ratio = window.devicePixelRatio;
@@ -154,15 +152,6 @@ function draw(target: HTMLCanvasElement, cells: HeatCells, times: number[], mark
   const bottom = cells.rows.length * ROW;
   const [first, last] = [times[0] ?? 0, times.at(-1) ?? 1];
   context.strokeStyle = color("--text");
-  context.setLineDash([3, 3]);
-  for (const mark of marks) {
-    const x = LEFT + ((mark - first) / Math.max(last - first, 1)) * (width - LEFT);
-    context.beginPath();
-    context.moveTo(x, 0);
-    context.lineTo(x, bottom);
-    context.stroke();
-  }
-  context.setLineDash([]);
   if (place !== null) {
     context.strokeRect(LEFT + place.column * step - 0.5, place.row * ROW - 0.5, Math.max(step, 2), ROW);
   }

@@ -2,15 +2,18 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { Link } from "react-router";
-import { ApiError } from "../../api/client";
+import { ApiError, type ConfigChange } from "../../api/client";
 import { fetchTraces, type SubjectDetails } from "../../api/pages";
 import { useLanguage, useText } from "../../app/language";
 import { formatClock, formatMilliseconds, formatMoment } from "../../domain/format";
 import { involvesVersion, summarizeTrace, type TraceSummary } from "../../domain/traces";
+import { ChangeMarks } from "../../shared/ChangeMarks";
 import { Choice } from "../../shared/Choice";
 import { Icon } from "../../shared/icons";
 import { SortTable, type Column } from "../../shared/SortTable";
 import { Loading } from "../../shared/states";
+import { useChangesWithin } from "../graph/useChangesWithin";
+import { ROOT_NAMESPACE } from "../graph/words";
 import { TracingOff } from "../traces/TracingOff";
 import type { ChangeDetail, DetailAddress } from "./useDetailAddress";
 
@@ -35,6 +38,8 @@ export function TracesTab({ data, address, change }: { data: SubjectDetails; add
   const all = query.data?.traces;
   const shown = useMemo(() => (all ?? []).filter((trace) => !errorsOnly || trace.errors > 0), [all, errorsOnly]);
   const columns = useColumns(shown);
+  const marked = useMemo(() => [data.namespace, ROOT_NAMESPACE], [data.namespace]);
+  const changes = useChangesWithin({ from: query.data?.from, until: at, spanSeconds: durationSeconds, namespaces: marked });
   if (query.error !== null && all === undefined) return <NoStore error={query.error} />;
   if (query.data === undefined || all === undefined) return <Loading />;
   if (all.length === 0 && !data.traced) return <TracingOff />;
@@ -58,7 +63,7 @@ export function TracesTab({ data, address, change }: { data: SubjectDetails; add
       {all.length === 0 && <p className="page-note">{t("noTraces")}</p>}
       {shown.length > 0 && (
         <>
-          <Scatter traces={shown} from={query.data.from} to={query.data.to} />
+          <Scatter traces={shown} from={query.data.from} to={query.data.to} changes={changes} />
           <div className="table-frame">
             <SortTable label={t("traces")} items={shown} columns={columns} rowKey={(trace) => trace.id} sort={address.sort === "" ? "-time" : address.sort} onSort={(sort) => change({ sort })} />
           </div>
@@ -135,11 +140,13 @@ function useColumns(traces: readonly TraceSummary[]): Column<TraceSummary>[] {
 const [WIDTH, HEIGHT] = [1000, 130];
 
 /** Each trace a dot: when, how long, and by its shape whether something in it failed. The table below says the same. */
-function Scatter({ traces, from, to }: { traces: readonly TraceSummary[]; from: number; to: number }) {
+function Scatter({ traces, from, to, changes }: { traces: readonly TraceSummary[]; from: number; to: number; changes: readonly ConfigChange[] }) {
   const { language } = useLanguage();
   const longest = Math.max(1, ...traces.map((trace) => trace.milliseconds));
   return (
-    <div className="scatter" aria-hidden="true">
+    <div className="scatter plot-frame">
+      <ChangeMarks changes={changes} first={from} last={to} />
+      <div aria-hidden="true">
       <span className="scatter-most soft">{formatMilliseconds(longest)}</span>
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none">
         {traces.map((trace) => {
@@ -153,6 +160,7 @@ function Scatter({ traces, from, to }: { traces: readonly TraceSummary[]; from: 
         <span>{formatClock(from, language)}</span>
         <span>{formatClock(to, language)}</span>
       </p>
+      </div>
     </div>
   );
 }

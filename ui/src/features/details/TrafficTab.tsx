@@ -5,10 +5,9 @@ import { useText } from "../../app/language";
 import { ResponseTable, TrafficNumbers } from "../graph/Numbers";
 import { Plots } from "../graph/Plots";
 import { Verdict } from "../graph/Verdict";
+import { ROOT_NAMESPACE } from "../graph/words";
 import { HeatMap } from "./HeatMap";
 import type { DetailAddress } from "./useDetailAddress";
-
-const ROOT_NAMESPACE = "istio-system";
 
 export function TrafficTab({ data: { node, measured, kind, namespace, name }, address: { at, durationSeconds } }: { data: SubjectDetails; address: DetailAddress }) {
   const t = useText();

@@ -3,8 +3,9 @@ import { useQuery } from "@tanstack/react-query";
 import type { FormEvent } from "react";
 import { Link, useSearchParams } from "react-router";
 import { fetchExplanation, fetchWorkloads, type ExplainedStep, type Explanation, type LoggedQuestion } from "../../api/client";
-import { useText, type Translate } from "../../app/language";
+import { useLanguage, useText, type Translate } from "../../app/language";
 import "../../app/pages.css";
+import { tellStep } from "../../app/stepTexts";
 import { en, type TextKey } from "../../app/texts";
 import { objectAddress } from "../../domain/configAddress";
 import { questionLike, readLogged } from "../../domain/explained";
@@ -148,7 +149,7 @@ export function Answer({ answer }: { answer: Explanation }) {
 const formatShare = (percent: number) => `${Number(percent.toFixed(1))}%`;
 
 function Steps({ title, steps }: { title: string; steps: readonly ExplainedStep[] }) {
-  const t = useText();
+  const { t, language } = useLanguage();
   return (
     <section className="explain-card">
       <h2>{title}</h2>
@@ -157,7 +158,7 @@ function Steps({ title, steps }: { title: string; steps: readonly ExplainedStep[
           <li key={index}>
             <strong>{word(t, "explainPart", step.part)}</strong>
             <span>
-              <code>{step.name}</code> {step.says !== "" && <span lang="en">{step.says}</span>}
+              {step.name !== "" && <code>{step.name}</code>} {tellStep(step, language)}
             </span>
             <Origin step={step} />
           </li>
@@ -171,9 +172,20 @@ function Origin({ step }: { step: ExplainedStep }) {
   const t = useText();
   if (step.object === null) return null;
   const name = `${step.object.kind} ${step.object.namespace}/${step.object.name}`;
+  const line = step.field === "" ? 0 : step.line;
+  const place = line > 0 && <span>{t("explainLine", { line })}</span>;
   return (
     <div className="soft">
-      {t("explainFrom")} {step.object.apiVersion === "" ? name : <Link to={objectAddress(step.object)}>{name}</Link>} {step.field !== "" && <code>{step.field}</code>}
+      {t("explainFrom")}{" "}
+      {step.object.apiVersion === "" ? (
+        <>
+          {name} {step.field !== "" && <code>{step.field}</code>}
+        </>
+      ) : (
+        <Link to={objectAddress(step.object, line)}>
+          {name} {step.field !== "" && <code>{step.field}</code>} {place}
+        </Link>
+      )}
     </div>
   );
 }

@@ -5,7 +5,7 @@ import { useText } from "../../app/language";
 import type { EdgeLabel, Selection } from "../../domain/address";
 import type { Box, Layout } from "../../domain/layout";
 import type { Finder } from "../../domain/find";
-import { shorten } from "../../domain/names";
+import { edgeShares, shorten } from "../../domain/names";
 import { Icon } from "../../shared/icons";
 import { EdgeLine } from "./EdgeLine";
 import { NodeCard } from "./NodeCard";
@@ -46,11 +46,10 @@ export function GraphCanvas({ graph, layout, label, motion, finder, selection, o
     if (box !== undefined) centre.current(box.x + box.width / 2, box.y + box.height / 2);
   }, [firstFound, layout]);
 
-  const names = useMemo(() => new Map(graph.nodes.map((node) => [node.id, fullName(node, t)])), [graph, t]);
   const far = viewport.scale < 0.4;
   const many = graph.nodes.length > MANY_NODES;
   const simple = far && many;
-  const sees = (box: { x: number; y: number; width: number; height: number }) => !many || isInView(box, viewport, size);
+  const region = useRegion(viewport, size, many);
   return (
     <div
       className={`canvas${far ? " far" : ""}${motion && !many ? " moving" : ""}${graph.comparison === undefined ? "" : " compared"}`}
@@ -69,43 +68,7 @@ export function GraphCanvas({ graph, layout, label, motion, finder, selection, o
       <svg className="drawing" width="100%" height="100%">
         <Markers />
         <g transform={`translate(${viewport.x} ${viewport.y}) scale(${viewport.scale})`}>
-          {layout.namespaces.map((box) => (
-            <NamespaceBox key={box.id} box={box} />
-          ))}
-          {graph.edges.map((edge) => {
-            const route = layout.routes.get(edge.id);
-            if (route === undefined || !sees(bounds(route.points))) return null;
-            return (
-              <EdgeLine
-                key={edge.id}
-                edge={edge}
-                route={route}
-                ends={`${names.get(edge.source) ?? edge.source} → ${names.get(edge.target) ?? edge.target}`}
-                change={graph.comparison?.edges[edge.id] ?? null}
-                text={simple ? "" : edgeText(edge, label, graph.edges, t)}
-                simple={simple}
-                selected={selection?.kind === "edge" && selection.id === edge.id}
-                faded={!emphasis.edges(edge)}
-                onSelect={onSelect}
-              />
-            );
-          })}
-          {graph.nodes.map((node) => {
-            const box = layout.nodes.get(node.id);
-            if (box === undefined || !sees(box)) return null;
-            return (
-              <NodeCard
-                key={node.id}
-                node={node}
-                box={box}
-                simple={simple}
-                change={graph.comparison?.nodes[node.id] ?? null}
-                selected={selection?.kind === "node" && selection.id === node.id}
-                faded={!emphasis.nodes(node)}
-                onSelect={onSelect}
-              />
-            );
-          })}
+          <Drawing graph={graph} layout={layout} label={label} simple={simple} region={region} emphasis={emphasis} selection={selection} onSelect={onSelect} />
         </g>
       </svg>
       <div className="canvas-tools">
@@ -121,6 +84,78 @@ export function GraphCanvas({ graph, layout, label, motion, finder, selection, o
       </div>
     </div>
   );
+}
+
+interface DrawingProperties extends Pick<Properties, "graph" | "layout" | "label" | "selection" | "onSelect"> {
+  simple: boolean;
+  region: Region | null;
+  emphasis: ReturnType<typeof useEmphasis>;
+}
+
+/** Everything that moves together. Panning moves the group around it, and draws nothing again until another region is seen. */
+const Drawing = memo(function Drawing({ graph, layout, label, simple, region, emphasis, selection, onSelect }: DrawingProperties) {
+  const t = useText();
+  const names = useMemo(() => new Map(graph.nodes.map((node) => [node.id, fullName(node, t)])), [graph, t]);
+  const shares = useMemo(() => edgeShares(graph.edges), [graph]);
+  const reach = useMemo(() => new Map([...layout.routes].map(([id, route]) => [id, bounds(route.points)])), [layout]);
+  return (
+    <>
+      {layout.namespaces.map((box) => (
+        <NamespaceBox key={box.id} box={box} />
+      ))}
+      {graph.edges.map((edge) => {
+        const route = layout.routes.get(edge.id);
+        const place = reach.get(edge.id);
+        if (route === undefined || place === undefined || !isInside(place, region)) return null;
+        return (
+          <EdgeLine
+            key={edge.id}
+            edge={edge}
+            route={route}
+            ends={`${names.get(edge.source) ?? edge.source} → ${names.get(edge.target) ?? edge.target}`}
+            change={graph.comparison?.edges[edge.id] ?? null}
+            text={simple ? "" : edgeText(edge, label, shares, t)}
+            simple={simple}
+            selected={selection?.kind === "edge" && selection.id === edge.id}
+            faded={!emphasis.edges(edge)}
+            onSelect={onSelect}
+          />
+        );
+      })}
+      {graph.nodes.map((node) => {
+        const box = layout.nodes.get(node.id);
+        if (box === undefined || !isInside(box, region)) return null;
+        return (
+          <NodeCard
+            key={node.id}
+            node={node}
+            box={box}
+            simple={simple}
+            change={graph.comparison?.nodes[node.id] ?? null}
+            selected={selection?.kind === "node" && selection.id === node.id}
+            faded={!emphasis.nodes(node)}
+            onSelect={onSelect}
+          />
+        );
+      })}
+    </>
+  );
+});
+
+interface Region {
+  left: number;
+  top: number;
+  right: number;
+  bottom: number;
+}
+
+/** What is in view and somewhat around it, in steps: the same object for as long as the step is the same. Null is everything. */
+function useRegion(viewport: Viewport, size: { width: number; height: number }, many: boolean): Region | null {
+  const step = 512 / 2 ** Math.floor(Math.log2(viewport.scale));
+  const first = (offset: number) => (Math.floor(-offset / viewport.scale / step) - 0.5) * step;
+  const last = (offset: number, length: number) => (Math.ceil((length - offset) / viewport.scale / step) + 0.5) * step;
+  const [left, top, right, bottom] = [first(viewport.x), first(viewport.y), last(viewport.x, size.width), last(viewport.y, size.height)];
+  return useMemo(() => (many ? { left, top, right, bottom } : null), [many, left, top, right, bottom]);
 }
 
 /** What stands out: found nodes; else the selected thing with its neighbours; else everything. */
@@ -179,14 +214,6 @@ function bounds(points: readonly { x: number; y: number }[]) {
   return { x, y, width: Math.max(...xs) - x, height: Math.max(...ys) - y };
 }
 
-function isInView(box: { x: number; y: number; width: number; height: number }, viewport: Viewport, size: { width: number; height: number }): boolean {
-  const margin = 60;
-  const left = box.x * viewport.scale + viewport.x;
-  const top = box.y * viewport.scale + viewport.y;
-  return (
-    left < size.width + margin &&
-    left + box.width * viewport.scale > -margin &&
-    top < size.height + margin &&
-    top + box.height * viewport.scale > -margin
-  );
+function isInside(box: { x: number; y: number; width: number; height: number }, region: Region | null): boolean {
+  return region === null || (box.x < region.right && box.x + box.width > region.left && box.y < region.bottom && box.y + box.height > region.top);
 }

@@ -4,7 +4,7 @@ import { lazy, Suspense, useCallback, useEffect, useMemo, useState, useSyncExter
 import { ApiError, fetchGraph, MOST_NODES, type TrafficGraph } from "../../api/client";
 import { useLanguage } from "../../app/language";
 import type { Selection } from "../../domain/address";
-import { formatClock } from "../../domain/format";
+import { formatWhen } from "../../domain/format";
 import { focusOn, hideFound, tryFind } from "../../domain/shown";
 import { FailureBanner } from "../../shared/failure";
 import { FirstVisit } from "./FirstVisit";
@@ -26,8 +26,8 @@ export function GraphPage() {
   const { t, language } = useLanguage();
   const [address, change] = useGraphAddress();
   const [motion, setMotion] = useState(() => !window.matchMedia("(prefers-reduced-motion: reduce)").matches);
-  const { namespaces, durationSeconds, graphType, at, compareSeconds, idle, services, selection } = address;
-  const asked = { namespaces, durationSeconds, graphType, at, compareSeconds, idle, services };
+  const { namespaces, durationSeconds, graphType, at, compareSeconds, compareAt, idle, services, selection } = address;
+  const asked = { namespaces, durationSeconds, graphType, at, compareSeconds, compareAt, idle, services };
   const query = useQuery({
     queryKey: ["graph", asked],
     queryFn: ({ signal }) => fetchGraph(asked, signal),
@@ -51,7 +51,7 @@ export function GraphPage() {
     return () => window.removeEventListener("keydown", escape);
   }, [t, change]);
 
-  const time = graph === undefined ? undefined : formatClock(graph.timestamp, language);
+  const time = graph === undefined ? undefined : formatWhen(graph.timestamp, language);
   const failure = query.error ?? (query.failureReason instanceof ApiError ? query.failureReason : null);
   return (
     <div className="graph-page">

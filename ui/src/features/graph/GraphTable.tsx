@@ -1,12 +1,13 @@
 /** The same graph as a table: one row per edge, then the nodes without edges. */
-import type { Change, GraphNode, TrafficGraph } from "../../api/client";
+import type { Change, Comparison, GraphNode, TrafficGraph } from "../../api/client";
 import { useText } from "../../app/language";
 import type { Selection } from "../../domain/address";
 import { formatMilliseconds, formatShare } from "../../domain/format";
 import type { Finder } from "../../domain/find";
 import { HealthButton } from "../health/HealthButton";
 import { changeText, mainKind } from "./changes";
-import { bytesText, fullName, rateText } from "./words";
+import { ChangeLink, changesBeside } from "./ChangesBeside";
+import { byteRateText, bytesText, fullName, rateText } from "./words";
 
 interface Properties {
   graph: TrafficGraph;
@@ -35,12 +36,15 @@ export function GraphTable({ graph, finder, selection, onSelect }: Properties) {
             <th scope="col">{t("from")}</th>
             <th scope="col">{t("to")}</th>
             {comparison !== undefined && <th scope="col">{t("changes")}</th>}
+            {comparison !== undefined && <th scope="col">{t("besideColumn")}</th>}
             <th scope="col">{t("protocol")}</th>
             <th scope="col" className="number">{t("requests")}</th>
             <th scope="col" className="number">{t("errors")}</th>
             <th scope="col" className="number">p50</th>
             <th scope="col" className="number">p95</th>
             <th scope="col" className="number">p99</th>
+            <th scope="col" className="number">{t("requestBytes")}</th>
+            <th scope="col" className="number">{t("responseBytes")}</th>
             <th scope="col" className="number">{t("mtls")}</th>
           </tr>
         </thead>
@@ -57,6 +61,7 @@ export function GraphTable({ graph, finder, selection, onSelect }: Properties) {
                 <NodeLink node={nodes.get(edge.target)} onSelect={onSelect} />
               </td>
               {comparison !== undefined && <ChangeCell change={comparison.edges[edge.id]} />}
+              {comparison !== undefined && <BesideCell comparison={comparison} edge={edge.id} />}
               <td>
                 <button type="button" className="link" onClick={() => onSelect({ kind: "edge", id: edge.id })}>
                   {edge.protocol}
@@ -67,6 +72,8 @@ export function GraphTable({ graph, finder, selection, onSelect }: Properties) {
               <td className="number">{formatMilliseconds(edge.p50Milliseconds)}</td>
               <td className="number">{formatMilliseconds(edge.p95Milliseconds)}</td>
               <td className="number">{formatMilliseconds(edge.p99Milliseconds)}</td>
+              <td className="number">{byteRateText(edge.bytesReceivedPerSecond, t)}</td>
+              <td className="number">{byteRateText(edge.bytesSentPerSecond, t)}</td>
               <td className="number">{formatShare(edge.mtlsRatio)}</td>
             </tr>
           ))}
@@ -80,7 +87,7 @@ export function GraphTable({ graph, finder, selection, onSelect }: Properties) {
               </td>
               <td>–</td>
               {comparison !== undefined && <ChangeCell change={comparison.nodes[node.id]} />}
-              <td colSpan={7}>–</td>
+              <td colSpan={comparison === undefined ? 9 : 10}>–</td>
             </tr>
           ))}
         </tbody>
@@ -92,6 +99,22 @@ export function GraphTable({ graph, finder, selection, onSelect }: Properties) {
 function ChangeCell({ change }: { change: Change | undefined }) {
   const t = useText();
   return <td>{change === undefined ? <span className="soft">–</span> : <span className={`change change-${mainKind(change)}`}>{changeText(change, t)}</span>}</td>;
+}
+
+function BesideCell({ comparison, edge }: { comparison: Comparison; edge: string }) {
+  const found = changesBeside(comparison, edge);
+  if (found.length === 0) return <td className="soft">–</td>;
+  return (
+    <td>
+      <ul className="beside">
+        {found.map(({ change }) => (
+          <li key={change.id}>
+            <ChangeLink change={change} />
+          </li>
+        ))}
+      </ul>
+    </td>
+  );
 }
 
 function NodeLink({ node, onSelect }: { node: GraphNode | undefined; onSelect: (selection: Selection) => void }) {

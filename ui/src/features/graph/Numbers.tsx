@@ -1,13 +1,14 @@
 import type { Traffic } from "../../api/client";
 import { useText, type Translate } from "../../app/language";
 import { en, type TextKey } from "../../app/texts";
-import { formatBytes, formatMilliseconds, formatNumber, formatShare } from "../../domain/format";
-import { rateText } from "./words";
+import { formatMilliseconds, formatNumber, formatShare } from "../../domain/format";
+import { byteRateText, rateText } from "./words";
 
 export function TrafficNumbers({ title, traffic }: { title: string; traffic: Traffic }) {
   const t = useText();
   const http = traffic.requestCount > 0;
-  const tcp = traffic.bytesSentPerSecond + traffic.bytesReceivedPerSecond + traffic.connectionsOpened > 0;
+  const bytes = traffic.bytesSentPerSecond + traffic.bytesReceivedPerSecond > 0;
+  const tcp = traffic.connectionsOpened > 0 || (bytes && !http);
   return (
     <section>
       <h3>{title}</h3>
@@ -18,8 +19,8 @@ export function TrafficNumbers({ title, traffic }: { title: string; traffic: Tra
         {http && <Figure name="p50" value={formatMilliseconds(traffic.p50Milliseconds)} />}
         {http && <Figure name="p95" value={formatMilliseconds(traffic.p95Milliseconds)} />}
         {http && <Figure name="p99" value={formatMilliseconds(traffic.p99Milliseconds)} />}
-        {tcp && <Figure name={t("sent")} value={formatBytes(traffic.bytesSentPerSecond) + t("perSecond")} />}
-        {tcp && <Figure name={t("received")} value={formatBytes(traffic.bytesReceivedPerSecond) + t("perSecond")} />}
+        {bytes && <Figure name={t(tcp ? "received" : "requestBytes")} value={byteRateText(traffic.bytesReceivedPerSecond, t)} />}
+        {bytes && <Figure name={t(tcp ? "sent" : "responseBytes")} value={byteRateText(traffic.bytesSentPerSecond, t)} />}
         {tcp && <Figure name={t("connections")} value={formatNumber(Math.round(traffic.connectionsOpened))} />}
       </dl>
     </section>

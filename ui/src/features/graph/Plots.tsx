@@ -1,9 +1,10 @@
 /** The last ten minutes of a node or edge, asked again every five seconds while live. */
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { lazy, Suspense, useMemo } from "react";
-import { fetchChanges, fetchPlot, type PlotSubject } from "../../api/client";
+import { lazy, Suspense } from "react";
+import { fetchPlot, type PlotSubject } from "../../api/client";
 import { useText } from "../../app/language";
 import { formatBytes, formatNumber } from "../../domain/format";
+import { useChangesWithin } from "./useChangesWithin";
 import { durationText } from "./words";
 
 const PlotView = lazy(() => import("../../shared/PlotView"));
@@ -30,21 +31,7 @@ export function Plots({ subject, until, spanSeconds = SPAN_SECONDS, markedNamesp
     refetchInterval: until === null ? STEP_SECONDS * 1000 : false,
     placeholderData: keepPreviousData,
   });
-  const [first, last] = [data?.times[0], data?.times.at(-1)];
-  const changes = useQuery({
-    queryKey: ["changes", "plot", until, spanSeconds],
-    queryFn: ({ signal }) => fetchChanges({ from: first, to: until ?? undefined }, signal),
-    enabled: first !== undefined && last !== undefined,
-    refetchInterval: until === null ? STEP_SECONDS * 1000 : false,
-    placeholderData: keepPreviousData,
-  });
-  const marks = useMemo(
-    () =>
-      changes.data?.items
-        .filter((item) => markedNamespaces === undefined || markedNamespaces.includes(item.namespace))
-        .map((item) => ({ time: item.time, label: `${item.kind} ${item.name} ${t(`operation.${item.operation}`)}` })),
-    [changes.data, markedNamespaces, t],
-  );
+  const changes = useChangesWithin({ from: data?.times[0], until, spanSeconds, namespaces: markedNamespaces });
   if (error !== null) return <p className="soft">{error.message}</p>;
   if (data === undefined) return <p className="soft">{t("loading")}</p>;
   const rates = data.requestsPerSecond;
@@ -61,7 +48,7 @@ export function Plots({ subject, until, spanSeconds = SPAN_SECONDS, markedNamesp
           <PlotView
             title={t("plot.requests")}
             times={data.times}
-            marks={marks}
+            changes={changes}
             format={formatNumber}
             lines={[
               { label: t("plot.success"), color: "--healthy", values: rates.success },
@@ -74,8 +61,7 @@ export function Plots({ subject, until, spanSeconds = SPAN_SECONDS, markedNamesp
           <PlotView
             title={t("plot.latency")}
             times={data.times}
-            marks={marks}
-            tellMarks={false}
+            changes={changes}
             format={formatNumber}
             lines={[
               { label: "p50", color: "--accent", values: latency.p50 },
@@ -88,8 +74,7 @@ export function Plots({ subject, until, spanSeconds = SPAN_SECONDS, markedNamesp
           <PlotView
             title={t("plot.bytes")}
             times={data.times}
-            marks={marks}
-            tellMarks={!rates.success.some((value) => value !== null)}
+            changes={changes}
             format={formatBytes}
             lines={[
               { label: t("sent"), color: "--accent", values: bytes.sent },

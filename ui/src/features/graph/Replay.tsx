@@ -2,8 +2,10 @@
 import { useEffect, useState } from "react";
 import { useLanguage } from "../../app/language";
 import type { GraphAddress } from "../../domain/address";
-import { formatClock } from "../../domain/format";
+import { formatWhen } from "../../domain/format";
 import { Icon } from "../../shared/icons";
+import { ChangeMarks } from "../../shared/ChangeMarks";
+import { useChangesWithin } from "./useChangesWithin";
 import { durationText } from "./words";
 
 interface Properties {
@@ -11,18 +13,22 @@ interface Properties {
   change: (change: Partial<GraphAddress>) => void;
 }
 
-const SPANS = [300, 900, 3600, 21_600] as const;
+const SPANS = [300, 900, 3600, 21_600, 86_400, 604_800] as const;
+const LONGEST = 604_800;
 /** A replay takes this many steps, whatever its span. */
 const STEPS = 60;
 const TICK_MILLISECONDS = 1000;
+/** The slider's ends are half a thumb from those of its frame. */
+const THUMB = { left: 8, right: 8, top: 0, height: 24 };
 
 export function Replay({ at, change }: Properties) {
   const { t, language } = useLanguage();
   const [now, setNow] = useState(() => Math.floor(Date.now() / 1000));
-  const [span, setSpan] = useState<number>(() => SPANS.find((seconds) => Date.now() / 1000 - at <= seconds) ?? 21_600);
+  const [span, setSpan] = useState<number>(() => SPANS.find((seconds) => Date.now() / 1000 - at <= seconds) ?? LONGEST);
   const [playing, setPlaying] = useState(false);
   const step = span / STEPS;
   const start = Math.min(now - span, at);
+  const changes = useChangesWithin({ from: start, until: Math.ceil(now / 60) * 60, spanSeconds: span });
 
   useEffect(() => {
     if (!playing) return;
@@ -54,6 +60,7 @@ export function Replay({ at, change }: Properties) {
       <button type="button" className="icon-button" onClick={() => move(at + step)} aria-label={t("stepOn", { time: durationText(step, t) })} title={t("stepOn", { time: durationText(step, t) })}>
         <Icon name="forward" size={16} />
       </button>
+      <span className="replay-line">
       <input
         type="range"
         min={start}
@@ -61,10 +68,12 @@ export function Replay({ at, change }: Properties) {
         step={1}
         value={at}
         aria-label={t("replay")}
-        aria-valuetext={formatClock(at, language)}
+        aria-valuetext={formatWhen(at, language)}
         onChange={(event) => move(Number(event.target.value))}
       />
-      <time className="replay-time">{formatClock(at, language)}</time>
+      <ChangeMarks changes={changes} first={start} last={now} area={THUMB} />
+      </span>
+      <time className="replay-time">{formatWhen(at, language)}</time>
       <label className="choice">
         <span>{t("replay")}</span>
         <select value={span} onChange={(event) => setSpan(Number(event.target.value))}>

@@ -1,4 +1,5 @@
 /** Everything about the selected node or edge: health with its reasons, numbers, history. */
+import { useMemo } from "react";
 import { Link } from "react-router";
 import type { GraphEdge, GraphNode, TrafficGraph } from "../../api/client";
 import { useText } from "../../app/language";
@@ -9,11 +10,12 @@ import { nodeName } from "../../domain/names";
 import type { Focus } from "../../domain/shown";
 import { HealthLabel } from "../../shared/health";
 import { BADGE_ICONS, Icon } from "../../shared/icons";
-import { detailsAddress } from "../overview/words";
+import { detailsAddress, versionsAddress } from "../overview/words";
+import { ComparisonSection } from "./ChangesBeside";
 import { Plots } from "./Plots";
 import { ResponseTable, TrafficNumbers } from "./Numbers";
 import { Verdict } from "./Verdict";
-import { fullName, nodeTitle, rateText, bytesText } from "./words";
+import { fullName, nodeTitle, rateText, bytesText, ROOT_NAMESPACE } from "./words";
 
 interface Properties {
   graph: TrafficGraph;
@@ -77,6 +79,7 @@ function Nearer({ node, focus, change }: Pick<NodeProperties, "node" | "focus" |
 function NodeDetails({ graph, node, onSelect, until, focus, change }: NodeProperties) {
   const t = useText();
   const { inbound, outbound } = node.traffic;
+  const marked = useNamespacesOf(node);
   const page = pageOf(node);
   const received = inbound.requestCount > 0 || inbound.bytesSentPerSecond > 0;
   const called = outbound.requestCount > 0 || outbound.bytesSentPerSecond > 0;
@@ -93,11 +96,18 @@ function NodeDetails({ graph, node, onSelect, until, focus, change }: NodeProper
         {page !== null && (
           <p>
             <Link to={page}>{t("openWorkload")}</Link>
+            {node.app !== "" && (node.version !== "" || node.type === "app") && (
+              <>
+                {" · "}
+                <Link to={versionsAddress(node.namespace, node.app, node.version, until)}>{t("compareVersions")}</Link>
+              </>
+            )}
           </p>
         )}
       </header>
       <Nearer node={node} focus={focus} change={change} />
       <Verdict health={node.health} traffic={[inbound, outbound]} kind="node" id={node.id} name={fullName(node, t)} />
+      {graph.comparison !== undefined && <ComparisonSection comparison={graph.comparison} change={graph.comparison.nodes[node.id]} />}
       <Explanation node={node} graph={graph} />
       {node.badges.length > 0 && (
         <ul className="badges">
@@ -112,7 +122,7 @@ function NodeDetails({ graph, node, onSelect, until, focus, change }: NodeProper
       {called && <TrafficNumbers title={t("outbound")} traffic={outbound} />}
       {received && <ResponseTable traffic={inbound} />}
       {(received || called) && (
-        <Plots subject={{ kind: "node", id: node.id, direction: received ? "inbound" : "outbound", unreached: isUnreached(node, graph) }} until={until} />
+        <Plots subject={{ kind: "node", id: node.id, direction: received ? "inbound" : "outbound", unreached: isUnreached(node, graph) }} until={until} markedNamespaces={marked} />
       )}
       <Neighbours title={t("callers")} graph={graph} edges={graph.edges.filter((edge) => edge.target === node.id)} end="source" onSelect={onSelect} />
       <Neighbours title={t("callees")} graph={graph} edges={graph.edges.filter((edge) => edge.source === node.id)} end="target" onSelect={onSelect} />
@@ -163,6 +173,7 @@ function EdgeDetails({ graph, edge, onSelect, until }: EdgeProperties) {
   const t = useText();
   const ends = ([edge.source, edge.target] as const).map((id) => graph.nodes.find((node) => node.id === id));
   const [source, target] = ends;
+  const marked = useNamespacesOf(source, target);
   const link = (node: GraphNode | undefined) =>
     node !== undefined && (
       <button type="button" className="link" onClick={() => onSelect({ kind: "node", id: node.id })}>
@@ -180,6 +191,7 @@ function EdgeDetails({ graph, edge, onSelect, until }: EdgeProperties) {
         </h2>
       </header>
       <Verdict health={edge.health} traffic={[edge]} kind="edge" id={edge.id} name={[source, target].map((node) => (node === undefined ? "" : fullName(node, t))).join(" → ")} />
+      {graph.comparison !== undefined && <ComparisonSection comparison={graph.comparison} change={graph.comparison.edges[edge.id]} edge={edge.id} />}
       {target !== undefined && <Explanation node={target} graph={graph} />}
       {source?.type === "unknown" && <Explanation node={source} graph={graph} />}
       <p className={`security${ratio === null ? " unsure" : ratio < 1 ? " open" : ""}`}>
@@ -187,7 +199,7 @@ function EdgeDetails({ graph, edge, onSelect, until }: EdgeProperties) {
       </p>
       <TrafficNumbers title={edge.protocol === "tcp" ? "TCP" : t("requests")} traffic={edge} />
       <ResponseTable traffic={edge} />
-      <Plots subject={{ kind: "edge", id: edge.id, unreached: target !== undefined && isUnreached(target, graph) }} until={until} />
+      <Plots subject={{ kind: "edge", id: edge.id, unreached: target !== undefined && isUnreached(target, graph) }} until={until} markedNamespaces={marked} />
       {edge.sourcePrincipals.length + edge.destinationPrincipals.length > 0 && (
         <section>
           <h3>{t("identities")}</h3>
@@ -202,6 +214,12 @@ function EdgeDetails({ graph, edge, onSelect, until }: EdgeProperties) {
       )}
     </>
   );
+}
+
+/** Where changes are marked from: objects of other namespaces seldom matter here. */
+function useNamespacesOf(...nodes: (GraphNode | undefined)[]): readonly string[] {
+  const names = [...new Set([...nodes.map((node) => node?.namespace ?? ""), ROOT_NAMESPACE])].join(",");
+  return useMemo(() => names.split(",").filter((name) => name !== ""), [names]);
 }
 
 /** Where a node's own page is; null for what has none. */

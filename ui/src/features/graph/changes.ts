@@ -16,7 +16,8 @@ export function changeText(change: Change, t: Translate): string {
 }
 
 function values({ before, after }: Change, kind: string): string {
-  if (before === null || after === null) return "";
+  if (after === null || kind === "new") return "";
+  if (before === null) return formatShare(after.errorRatio ?? 0);
   if (kind === "slower" || kind === "faster") return `${formatMilliseconds(before.p95Milliseconds)} → ${formatMilliseconds(after.p95Milliseconds)}`;
   return `${formatShare(before.errorRatio ?? 0)} → ${formatShare(after.errorRatio ?? 0)}`;
 }

@@ -81,6 +81,9 @@ export function useViewport(place: RefObject<HTMLDivElement | null>, width: numb
   };
 }
 
+/** Pixels that a hand moves between pressing and letting go. */
+const MOST_TREMBLING = 6;
+
 interface Gestures {
   pan: (dx: number, dy: number) => void;
   zoomAt: (factor: number, x: number, y: number) => void;
@@ -88,6 +91,7 @@ interface Gestures {
 
 function listenForGestures(element: HTMLElement, gestures: Gestures): () => void {
   const pointers = new Map<number, { x: number; y: number }>();
+  let dragged = 0;
   const inside = (x: number, y: number) => {
     const frame = element.getBoundingClientRect();
     return { x: x - frame.left, y: y - frame.top };
@@ -98,6 +102,7 @@ function listenForGestures(element: HTMLElement, gestures: Gestures): () => void
     gestures.zoomAt(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0016)), at.x, at.y);
   };
   const down = (event: PointerEvent) => {
+    dragged = 0;
     if (event.button === 0 || event.button === 1) pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
   };
   const move = (event: PointerEvent) => {
@@ -106,6 +111,7 @@ function listenForGestures(element: HTMLElement, gestures: Gestures): () => void
     const [other] = [...pointers].filter(([id]) => id !== event.pointerId).map(([, at]) => at);
     const now = { x: event.clientX, y: event.clientY };
     pointers.set(event.pointerId, now);
+    dragged += Math.hypot(now.x - last.x, now.y - last.y);
     if (other === undefined) {
       gestures.pan(now.x - last.x, now.y - last.y);
     } else {
@@ -115,6 +121,12 @@ function listenForGestures(element: HTMLElement, gestures: Gestures): () => void
     }
   };
   const up = (event: PointerEvent) => pointers.delete(event.pointerId);
+  // What lies under the pointer moves with it, so that a drag ends as a click on it: it was not meant.
+  const click = (event: MouseEvent) => {
+    if (dragged <= MOST_TREMBLING || event.detail === 0) return; // A click of the keyboard has no count.
+    event.stopPropagation();
+    event.preventDefault();
+  };
   const key = (event: KeyboardEvent) => {
     const steps: Record<string, [number, number]> = { ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60] };
     const step = steps[event.key];
@@ -127,6 +139,7 @@ function listenForGestures(element: HTMLElement, gestures: Gestures): () => void
   };
   element.addEventListener("wheel", wheel, { passive: false });
   element.addEventListener("pointerdown", down);
+  element.addEventListener("click", click, { capture: true });
   element.addEventListener("keydown", key);
   window.addEventListener("pointermove", move);
   window.addEventListener("pointerup", up);
@@ -134,6 +147,7 @@ function listenForGestures(element: HTMLElement, gestures: Gestures): () => void
   return () => {
     element.removeEventListener("wheel", wheel);
     element.removeEventListener("pointerdown", down);
+    element.removeEventListener("click", click, { capture: true });
     element.removeEventListener("keydown", key);
     window.removeEventListener("pointermove", move);
     window.removeEventListener("pointerup", up);

@@ -3,7 +3,10 @@ import type { GraphEdge, GraphNode } from "../../api/client";
 import type { Translate } from "../../app/language";
 import type { EdgeLabel } from "../../domain/address";
 import { formatBytes, formatMilliseconds, formatRate, formatShare } from "../../domain/format";
-import { edgeShare, nodeName } from "../../domain/names";
+import { nodeName } from "../../domain/names";
+
+/** Where what holds for the whole mesh is. */
+export const ROOT_NAMESPACE = "istio-system";
 
 export function nodeTitle(node: GraphNode, t: Translate): string {
   if (node.type === "unknown") return node.id === "unknown" ? t("unknown") : t("unknownTarget");
@@ -26,12 +29,17 @@ export function rateText(perSecond: number, t: Translate): string {
   return value + t(unit === "second" ? "perSecond" : unit === "minute" ? "perMinute" : "perHour");
 }
 
+/** Bytes of both ways. */
 export function bytesText(edge: { bytesSentPerSecond: number; bytesReceivedPerSecond: number }, t: Translate): string {
-  return formatBytes(edge.bytesSentPerSecond + edge.bytesReceivedPerSecond) + t("perSecond");
+  return byteRateText(edge.bytesSentPerSecond + edge.bytesReceivedPerSecond, t);
+}
+
+export function byteRateText(perSecond: number, t: Translate): string {
+  return formatBytes(perSecond) + t("perSecond");
 }
 
 /** What an edge says. TCP has no requests: its rate is its bytes. */
-export function edgeText(edge: GraphEdge, label: EdgeLabel, edges: readonly GraphEdge[], t: Translate): string {
+export function edgeText(edge: GraphEdge, label: EdgeLabel, shares: ReadonlyMap<string, number>, t: Translate): string {
   const tcp = edge.protocol === "tcp";
   switch (label) {
     case "rate":
@@ -47,9 +55,13 @@ export function edgeText(edge: GraphEdge, label: EdgeLabel, edges: readonly Grap
     case "p99":
       return tcp ? "" : formatMilliseconds(edge.p99Milliseconds);
     case "share":
-      return tcp ? "" : formatShare(edgeShare(edge, edges));
+      return tcp ? "" : formatShare(shares.get(edge.id) ?? null);
     case "bytes":
-      return tcp ? bytesText(edge, t) : "";
+      return bytesText(edge, t);
+    case "requestBytes":
+      return byteRateText(edge.bytesReceivedPerSecond, t);
+    case "responseBytes":
+      return byteRateText(edge.bytesSentPerSecond, t);
     case "none":
       return "";
   }

@@ -11,6 +11,10 @@ import { HealthButton } from "../health/HealthButton";
 export const detailsAddress = (kind: string, namespace: string, name: string) =>
   `/${kind === "service" ? "services" : kind === "app" ? "apps" : "workloads"}/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`;
 
+/** Two versions of an app side by side; without one the console chooses. */
+export const versionsAddress = (namespace: string, app: string, version = "", at: number | null = null) =>
+  `${detailsAddress("app", namespace, app)}/versions?${new URLSearchParams({ ...(version === "" ? {} : { version }), ...(at === null ? {} : { at: String(at) }) }).toString()}`;
+
 /** Requests, or bytes where there is only TCP. */
 export function RateCell({ rates }: { rates: Rates | null }) {
   const t = useText();

@@ -178,8 +178,8 @@ class Server:
         threading.stack_size(256 * 1024)
         listener = socket.create_server((host, port), backlog=512)
         listener.setblocking(False)
-        # The interpreter writes to this pair the moment a signal comes. A handler alone may run too late: when the signal
-        # comes between the last instruction and the wait for a connection, only after that connection.
+        # The interpreter writes to this pair the moment a signal comes. A handler alone may run too late: for a signal
+        # between the last instruction and the wait for a connection, only after that connection.
         signals, told = socket.socketpair()
         told.setblocking(False)
         signal.set_wakeup_fd(told.fileno())

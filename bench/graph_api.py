@@ -31,7 +31,15 @@ from bench.table import Figure, print_figures
 from kaiki.console.metrics import MetricsClient
 from kaiki.console.server import running as console_running
 from kaiki.console.settings import ConsoleSettings
-from kaiki.graph import GraphOptions, GraphType, Registry, RegistryWorkload, build_graph, traffic_queries
+from kaiki.graph import (
+    GraphOptions,
+    GraphType,
+    Registry,
+    RegistryService,
+    RegistryWorkload,
+    build_graph,
+    traffic_queries,
+)
 from kaiki.telemetry.api.application import Api, ApiSettings
 from kaiki.telemetry.matchers import NAME
 from kaiki.telemetry.promql.context import QuerySettings
@@ -136,7 +144,7 @@ async def measure(port: int, workloads: int) -> tuple[list[float], list[float], 
 
 
 async def _ask(client: aiohttp.ClientSession, url: str, query: str, at: float) -> None:
-    parameters = {"query": query, "time": str(at), "increase": "exact", "format": "columns"}
+    parameters = {"query": query, "time": str(at), "increase": "exact", "format": "packed"}
     if "_bucket" in query:
         parameters["pivot"] = "le"
     async with client.post(f"{url}/api/v1/query", data=parameters) as answer:
@@ -144,12 +152,22 @@ async def _ask(client: aiohttp.ClientSession, url: str, query: str, at: float) -
 
 
 async def build(port: int, workloads: int) -> float:
-    """Milliseconds to build the graph from what the store answered, with a registry of all workloads."""
+    """Milliseconds to build the graph from what the store answered, with a registry of all workloads and services."""
     registry = Registry(
         workloads=tuple(
-            RegistryWorkload(f"namespace-{n // PER_NAMESPACE}", f"service-{n}-v1", app=f"service-{n}", version="v1")
+            RegistryWorkload(
+                f"namespace-{n // PER_NAMESPACE}",
+                f"service-{n}-v1",
+                app=f"service-{n}",
+                version="v1",
+                labels={"app": f"service-{n}"},
+            )
             for n in range(workloads)
-        )
+        ),
+        services=tuple(
+            RegistryService(f"namespace-{n // PER_NAMESPACE}", f"service-{n}", {"app": f"service-{n}"})
+            for n in range(workloads)
+        ),
     )
     at = (BEGIN_MS + (SCRAPES - 1) * INTERVAL_MS) / 1000
     client = MetricsClient(f"http://127.0.0.1:{port}", 120)

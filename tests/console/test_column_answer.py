@@ -1,8 +1,11 @@
-"""Answers in columns, as Kaiki's own store gives them."""
+"""Answers in packed columns, as Kaiki's own store gives them."""
 
 from __future__ import annotations
 
+import base64
 import math
+import struct
+from collections.abc import Sequence
 
 import orjson
 
@@ -10,11 +13,19 @@ from kaiki.console.column_answer import histograms_of, read_columns, samples_of
 from kaiki.graph import Histogram, Sample
 
 
-def _answer(**data: object) -> bytes:
-    return orjson.dumps({"status": "success", "data": {"resultType": "columns", **data}})
+def _answer(values: list[float], **data: object) -> bytes:
+    data |= {"resultType": "packed", "values": _packed("d", values)}
+    return orjson.dumps({"status": "success", "data": data})
 
 
-LABELS = {"a": {"texts": ["x", "y"], "of": [1, 0]}, "b": {"texts": ["", "z"], "of": [0, 1]}}
+def _packed(kind: str, numbers: Sequence[float]) -> str:
+    return base64.b64encode(struct.pack(f"<{len(numbers)}{kind}", *numbers)).decode()
+
+
+LABELS = {
+    "a": {"texts": ["x", "y"], "of": _packed("I", [1, 0])},
+    "b": {"texts": ["", "z"], "of": _packed("I", [0, 1])},
+}
 
 
 def test_a_vector() -> None:
@@ -24,13 +35,13 @@ def test_a_vector() -> None:
 
 
 def test_what_is_no_number_is_left_out() -> None:
-    columns = read_columns(_answer(labels=LABELS, values=[None, 0.5]))
+    columns = read_columns(_answer(labels=LABELS, values=[math.nan, 0.5]))
     assert columns is not None
     assert list(samples_of(columns)) == [Sample({"a": "x", "b": "z"}, 0.5)]
 
 
 def test_histograms_lack_what_the_store_lacks() -> None:
-    columns = read_columns(_answer(labels=LABELS, pivot=["10", "+Inf"], values=[[1, 3], [None, 4]]))
+    columns = read_columns(_answer(labels=LABELS, pivot=["10", "+Inf"], values=[1, 3, math.nan, 4]))
     assert columns is not None
     assert list(histograms_of(columns)) == [
         Histogram({"a": "y"}, {10.0: 1.0, math.inf: 3.0}),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
+
 import msgspec
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kaiki.graph import (
+    Column,
     GraphOptions,
     GraphType,
     Histogram,
@@ -28,23 +33,31 @@ NAMES = (
     "destination_service_name",
     "response_code",
 )
-BOUNDS = [10.0, float("inf")]
+BOUNDS = [math.inf, 10.0, 5.0]
 CHOICES = (("source", "destination"), ("http", "grpc"), *([("", "unknown", "a", "b")] * 5), ("200", "503"))
 label_sets = st.tuples(*map(st.sampled_from, CHOICES)).map(lambda values: dict(zip(NAMES, values, strict=True)))
 values = st.floats(0, 1000, allow_nan=False)
 samples = st.lists(st.builds(Sample, label_sets, values), max_size=12)
 histograms = st.lists(
-    st.builds(Histogram, label_sets, st.fixed_dictionaries(dict.fromkeys(BOUNDS, values))), max_size=8
+    st.builds(Histogram, label_sets, st.fixed_dictionaries({math.inf: values}, optional={10.0: values, 5.0: values})),
+    max_size=8,
 )
 
 
+def _columns(rows: Sequence[Mapping[str, str]]) -> dict[str, Column]:
+    """Each text for every row anew, which is legal too."""
+    return {name: Column([labels[name] for labels in rows], np.arange(len(rows))) for name in NAMES}
+
+
 def _table(found: list[Sample]) -> Table:
-    return Table({name: [one.labels[name] for one in found] for name in NAMES}, [one.value for one in found])
+    return Table(_columns([one.labels for one in found]), np.array([one.value for one in found], float))
 
 
 def _histogram_table(found: list[Histogram]) -> HistogramTable:
-    labels = {name: [one.labels[name] for one in found] for name in NAMES}
-    return HistogramTable(labels, BOUNDS, [[one.buckets[bound] for bound in BOUNDS] for one in found])
+    counts = [[one.buckets.get(bound, math.nan) for bound in BOUNDS] for one in found]
+    return HistogramTable(
+        _columns([one.labels for one in found]), BOUNDS, np.array(counts, float).reshape(len(found), len(BOUNDS))
+    )
 
 
 @given(samples, samples, histograms, st.sampled_from(GraphType))

@@ -57,7 +57,7 @@ def test_a_rule_that_cannot_be_read_is_left_out_and_said() -> None:
 
 def test_configured_tolerances_judge_their_own_direction_and_protocol() -> None:
     own = read_annotation("5XX,10,20,http,inbound;-,0,5,http,.*")
-    counts = {("http", "503"): 15.0, ("http", "0"): 1.0, ("grpc", "503"): 84.0}
+    counts = [("http", "503", "-", 15.0), ("http", "0", "-", 1.0), ("grpc", "503", "-", 84.0)]
     reasons = judge_traffic("inbound", counts, own)
     assert [(one.pattern, one.status, one.value) for one in reasons] == [
         ("5XX", HealthStatus.DEGRADED, 0.15),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from pathlib import Path
@@ -38,6 +39,18 @@ def _answer(store: SeriesStore, query: str, options: RenderOptions = INSTANT) ->
     return json.loads(render_answer(query_instant(store, query, BEGIN_MS + 106_000, EXACT), options))["data"]
 
 
+def _unpacked(data: Any) -> Any:
+    """Packed columns as columns with lists."""
+    if data["resultType"] != "packed":
+        return data
+    for column in data["labels"].values():
+        column["of"] = np.frombuffer(base64.b64decode(column["of"]), "<u4").tolist()
+    values = np.frombuffer(base64.b64decode(data["values"]), "<f8")
+    width = (len(data["pivot"]),) if "pivot" in data else ()
+    data["values"] = np.where(np.isnan(values), None, values).reshape(-1, *width).tolist()
+    return data
+
+
 def _rows(data: Any) -> dict[frozenset[tuple[str, str]], float]:
     """Columns as series."""
     labels = {name: [column["texts"][place] for place in column["of"]] for name, column in data["labels"].items()}
@@ -61,7 +74,8 @@ def test_columns_say_what_series_say(
     query = f"sum {grouping} (increase(calls[60s]))"
     wanted = {frozenset(row["metric"].items()): float(row["value"][1]) for row in _answer(store, query)["result"]}
     for pivot in ("", "le"):
-        assert _rows(_answer(store, query, RenderOptions(True, columns=True, pivot=pivot))) == wanted
+        for shape in ("columns", "packed"):
+            assert _rows(_unpacked(_answer(store, query, RenderOptions(True, shape=shape, pivot=pivot)))) == wanted
     store.close()
     total = sum(range(1, len({frozenset((k, v) for k, v in one.items() if v) for one in labels}) + 1)) * 4.0
     assert math.isclose(sum(wanted.values()), total)

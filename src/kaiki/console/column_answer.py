@@ -1,24 +1,26 @@
-"""What Kaiki's own store answers to `format=columns`: each text once, and of histograms a row of numbers each."""
+"""What Kaiki's own store answers to `format=packed`: each text once, of histograms a row each, numbers as their bytes.
+
+Described where the store makes it: `kaiki.telemetry.api.columns`.
+"""
 
 from __future__ import annotations
 
-import math
-
 import msgspec
+import numpy as np
 
-from kaiki.graph import Histogram, HistogramTable, Sample, Table, upper_bound
+from kaiki.graph import Column, HistogramTable, Table, upper_bound
 
 
 class _Column(msgspec.Struct, gc=False):
     texts: list[str]
-    of: list[int]
+    of: bytes
 
 
-class _Columns(msgspec.Struct, tag_field="resultType", tag="columns"):
-    """`values` are numbers, or with `pivot` lists of them."""
+class _Columns(msgspec.Struct, tag_field="resultType", tag="packed"):
+    """`values` are numbers, or with `pivot` rows of them; msgspec reads the base64 of bytes."""
 
     labels: dict[str, _Column]
-    values: list[float | list[float | None] | None]
+    values: bytes
     pivot: list[str] | None = None
 
 
@@ -37,18 +39,23 @@ def read_columns(text: bytes) -> _Columns | None:
         return None
 
 
-def samples_of(columns: _Columns) -> Table | tuple[Sample, ...]:
+def samples_of(columns: _Columns) -> Table:
     """An instant vector; values that are no numbers are left out."""
-    values = [value for value in columns.values if isinstance(value, float) and math.isfinite(value)]
-    table = Table(_texts(columns), [value if isinstance(value, float) else math.nan for value in columns.values])
-    return table if len(values) == len(columns.values) else tuple(one for one in table if math.isfinite(one.value))
+    values = np.frombuffer(columns.values, "<f8")
+    table = Table(_labels(columns), values)
+    finite = np.isfinite(values)
+    return table if finite.all() else table.where(finite)
 
 
-def histograms_of(columns: _Columns) -> HistogramTable | tuple[Histogram, ...]:
+def histograms_of(columns: _Columns) -> HistogramTable:
     """Histograms, from an answer with `pivot=le`."""
-    counts = [row for row in columns.values if isinstance(row, list)]
-    return HistogramTable(_texts(columns), [upper_bound(text) for text in columns.pivot or ()], counts)
+    bounds = [upper_bound(text) for text in columns.pivot or ()]
+    counts = np.frombuffer(columns.values, "<f8").reshape(-1, len(bounds)) if bounds else np.zeros((0, 0))
+    return HistogramTable(_labels(columns), bounds, counts)
 
 
-def _texts(columns: _Columns) -> dict[str, list[str]]:
-    return {name: [column.texts[place] for place in column.of] for name, column in columns.labels.items()}
+def _labels(columns: _Columns) -> dict[str, Column]:
+    return {
+        name: Column(column.texts, np.frombuffer(column.of, "<u4").astype(np.int64))
+        for name, column in columns.labels.items()
+    }

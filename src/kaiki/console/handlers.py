@@ -30,6 +30,12 @@ MOST_POINTS = 2000
 Object = dict[str, Any]
 
 
+class AnsweredGraph(TrafficGraph, frozen=True, rename="camel", kw_only=True):
+    """A graph, and what could not be read for it."""
+
+    warnings: list[dict[str, str]]
+
+
 class Handlers:
     """The API's operations over one metrics store and one inventory."""
 
@@ -58,7 +64,7 @@ class Handlers:
         """The traffic graph of a window."""
         options = read_options(request, round(read_time(request, "at", time.time), 3))
         graph = await self._build(options, read_count(request, "most"))
-        return answer_json(msgspec.to_builtins(graph) | {"warnings": warnings_of(self._inventory)})
+        return answer_json(AnsweredGraph(**structs.asdict(graph), warnings=warnings_of(self._inventory)))
 
     async def compare(self, request: web.Request) -> web.Response:
         """The graph of a window together with that of an earlier one, and what differs."""

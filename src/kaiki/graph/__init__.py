@@ -1,6 +1,6 @@
 """The traffic graph: who calls whom, how often, how fast and how well. Pure: series and registry in, graph out.
 
-TrafficSeries ─records─▶ Flow per (source, destination, service, protocol), each counted by one reporter only
+TrafficSeries ─records─▶ Flows by (source, destination, service, protocol), each counted by one reporter only
               ─assemble─▶ nodes and edges at the asked zoom (graph type)
               ─enrich──▶ TrafficGraph with badges, health and idle nodes
 """
@@ -10,6 +10,7 @@ from kaiki.graph.model import Edge, GraphOptions, GraphType, Node, TrafficGraph
 from kaiki.graph.queries import traffic_queries
 from kaiki.graph.registry import Registry, RegistryConfig, RegistryService, RegistryWorkload
 from kaiki.graph.series import (
+    Column,
     Histogram,
     HistogramTable,
     Sample,
@@ -21,6 +22,7 @@ from kaiki.graph.series import (
 )
 
 __all__ = [
+    "Column",
     "Edge",
     "GraphOptions",
     "GraphType",

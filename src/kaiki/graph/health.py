@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -104,26 +104,27 @@ def _judge(tolerance: Tolerance, share: float) -> HealthStatus:
 
 
 def judge_traffic(
-    direction: str, counts: Mapping[tuple[str, str], float], tolerances: tuple[Tolerance, ...] = DEFAULTS
+    direction: str, outcomes: Sequence[tuple[str, str, str, float]], tolerances: tuple[Tolerance, ...] = DEFAULTS
 ) -> tuple[Reason, ...]:
-    """Reasons from request counts by (protocol, code)."""
-    by_flag = {(protocol, code, ""): count for (protocol, code), count in counts.items()}
-    return reasons_of(check_traffic(direction, by_flag, tolerances))
-
-
-def reasons_of(checks: Iterable[Check]) -> tuple[Reason, ...]:
-    """The checks that found too many errors."""
+    """Reasons from requests by (protocol, code, flags, count): of `check_traffic` what found too many errors."""
+    total = sum(count for _, _, _, count in outcomes)
     return tuple(
-        Reason(
-            code=one.name,
-            direction=one.direction,
-            status=one.status,
-            value=one.share or 0.0,
-            threshold=one.failure if one.status is HealthStatus.FAILURE else one.degraded,
-            pattern=one.code if one.name == "configured" else "",
-        )
-        for one in checks
-        if one.status in (HealthStatus.DEGRADED, HealthStatus.FAILURE)
+        _reason(one, direction, status, share)
+        for one in tolerances
+        if one.looks_at(direction)
+        if (errors := sum(count for protocol, code, _, count in outcomes if count > 0 and one.counts(protocol, code)))
+        if (status := _judge(one, share := tidy(errors / total))) is not HealthStatus.HEALTHY
+    )
+
+
+def _reason(tolerance: Tolerance, direction: str, status: HealthStatus, share: float) -> Reason:
+    return Reason(
+        code=tolerance.name,
+        direction=direction,
+        status=status,
+        value=share,
+        threshold=tolerance.failure if status is HealthStatus.FAILURE else tolerance.degraded,
+        pattern=tolerance.code if tolerance.name == "configured" else "",
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from kaiki.graph.labels import SINK_SERVICES
 from kaiki.graph.model import GraphType, Node, NodeType
-from kaiki.graph.records import SINK_SERVICES, FlowKey, ServiceName, Side
+from kaiki.graph.records import ServiceName, Side
 from kaiki.graph.registry import Registry
 
 _PASSTHROUGH, _BLACKHOLE = SINK_SERVICES
@@ -23,9 +24,8 @@ class Naming:
         """The node a flow comes from; every unknown source is the same node."""
         return self.workload(side) if side.workload else Node("unknown", NodeType.UNKNOWN)
 
-    def destination(self, key: FlowKey) -> Node:
+    def destination(self, side: Side, service: ServiceName) -> Node:
         """The node a flow goes to: the workload's, else the service's, else one unknown node per namespace."""
-        side, service = key.destination, key.service
         if side.workload:
             if self._graph_type is GraphType.SERVICE and service.name and service.name not in SINK_SERVICES:
                 return self.workload(side) if self._is_gateway(side) else self.service(service)

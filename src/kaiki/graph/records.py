@@ -2,29 +2,39 @@
 
 The caller's report is preferred, for it also has the requests that never arrived. Where the caller has no proxy (its
 source is unknown) or does not report, the callee's is used. Only the callee can tell whether mutual TLS was used.
+
+    tables ─Vocabulary─▶ rows of numbers ─▶ reports (a flow as one reporter tells of it) ─▶ flows
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from kaiki.graph.series import Histogram, Sample, TrafficSeries, buckets_of, label_rows, values_of
+import numpy as np
 
-_UNKNOWN = ("", "unknown")
-SINK_SERVICES = ("PassthroughCluster", "BlackHoleCluster")
-_SIDE_LABELS = ("workload", "workload_namespace", "canonical_service", "canonical_revision")
-_FLOW_LABELS = (
-    "reporter",
-    "request_protocol",
-    *(f"{side}_{name}" for side in ("source", "destination") for name in _SIDE_LABELS),
-    "destination_service_name",
-    "destination_service_namespace",
+from kaiki.graph.labels import SINK_SERVICES, AnyTable, Vocabulary
+from kaiki.graph.numbers import BoolArray, FloatArray, IntArray, added, added_rows, joined, numbered
+from kaiki.graph.series import HistogramTable, Table, TrafficSeries, histogram_table_of, table_of
+
+_SIDE_LABELS = ("workload_namespace", "workload", "canonical_service", "canonical_revision")
+AMOUNTS = (
+    "requests",
+    "duration_milliseconds",
+    "request_bytes",
+    "response_bytes",
+    "bytes_sent",
+    "bytes_received",
+    "connections",
+    "mutual_tls",
+    "plaintext",
 )
-_OTHER_LABELS = ("destination_service", "connection_security_policy", "source_principal", "destination_principal")
-_REQUEST_LABELS = ("request_protocol", "grpc_response_status", "response_code", "response_flags", *_OTHER_LABELS)
-_NO_SERVICES = (*_UNKNOWN, "InboundPassthroughCluster")
+"""What is added up: counts, milliseconds, bytes. `bytes_sent` and `bytes_received` are TCP's, as the server sees them;
+of the last two, requests, and of TCP bytes."""
+_PLACE = {name: place for place, name in enumerate(AMOUNTS)}
+FLOWING = ("requests", "bytes_sent", "bytes_received", "connections")
+"""Whether anything flowed. Sums of durations tell nothing: Envoy merges histograms later than it counts."""
 
 
 class Side(NamedTuple):
@@ -43,213 +53,267 @@ class ServiceName(NamedTuple):
     name: str = ""
 
 
-class FlowKey(NamedTuple):
-    """What tells flows apart."""
+class Counts(NamedTuple):
+    """So many (requests, or bytes of TCP) of a flow that have two texts; all are numbers of the vocabulary's texts."""
 
-    source: Side
-    destination: Side
-    service: ServiceName
-    protocol: str
-
-    @property
-    def pair(self) -> tuple[str, str, str, str, str]:
-        """The two workloads and the protocol: what a caller's and a callee's report agree on."""
-        source, destination = self.source, self.destination
-        return source.namespace, source.workload, destination.namespace, destination.workload, self.protocol
+    flow: IntArray
+    code: IntArray
+    word: IntArray
+    value: FloatArray
 
 
-@dataclass(slots=True)
-class Flow:
-    """Sums over series. `codes` is counts by (response code, flags); `buckets` cumulative counts by bound in ms;
+class Names(NamedTuple):
+    """Texts that are known of a flow."""
 
-    `hosts` counts by (response code, host that was asked for); of TCP, bytes under the code `-`. `bytes_sent` and
-    `bytes_received` are TCP's, as the server sees them.
+    flow: IntArray
+    word: IntArray
+
+
+@dataclass(frozen=True)
+class Flows:
+    """All flows as columns, sorted by source, destination, service and protocol: those are places in the tuples.
+
+    `amounts` has a row for each of AMOUNTS; `buckets` a row for each flow by `bounds` (milliseconds), of cumulative
+    counts, NaN where there is none; `codes` counts by response code and flags (without TCP), `hosts` by response code
+    (of TCP `-`) and the host that was asked for.
     """
 
-    codes: dict[tuple[str, str], float] = field(default_factory=dict)
-    hosts: dict[tuple[str, str], float] = field(default_factory=dict)
-    buckets: dict[float, float] = field(default_factory=dict)
-    duration_milliseconds: float = 0.0
-    request_bytes: float = 0.0
-    response_bytes: float = 0.0
-    bytes_sent: float = 0.0
-    bytes_received: float = 0.0
-    connections: float = 0.0
-    mutual_tls: float = 0.0
-    plaintext: float = 0.0
-    source_principals: set[str] = field(default_factory=set)
-    destination_principals: set[str] = field(default_factory=set)
+    texts: Sequence[str]
+    sides: Sequence[Side]
+    services: Sequence[ServiceName]
+    protocols: Sequence[str]
+    source: IntArray
+    destination: IntArray
+    service: IntArray
+    protocol: IntArray
+    amounts: FloatArray
+    bounds: Sequence[float]
+    buckets: FloatArray
+    codes: Counts
+    hosts: Counts
+    source_principals: Names
+    destination_principals: Names
 
-    @property
-    def requests(self) -> float:
-        """The number of requests."""
-        return sum(self.codes.values())
-
-    @property
-    def quiet(self) -> bool:
-        """Whether nothing at all flowed. Sums alone tell nothing: Envoy merges histograms later than it counts."""
-        return not (self.requests or self.bytes_sent or self.bytes_received or self.connections)
-
-    def add(self, other: Flow) -> None:
-        """Add another flow's sums to this one."""
-        for outcome, count in other.codes.items():
-            self.codes[outcome] = self.codes.get(outcome, 0.0) + count
-        for place, count in other.hosts.items():
-            self.hosts[place] = self.hosts.get(place, 0.0) + count
-        for bound, count in other.buckets.items():
-            self.buckets[bound] = self.buckets.get(bound, 0.0) + count
-        self.duration_milliseconds += other.duration_milliseconds
-        self.request_bytes += other.request_bytes
-        self.response_bytes += other.response_bytes
-        self.bytes_sent += other.bytes_sent
-        self.bytes_received += other.bytes_received
-        self.connections += other.connections
-        self.add_security(other)
-
-    def add_security(self, other: Flow) -> None:
-        """Add only what another flow tells of encryption and identities."""
-        self.mutual_tls += other.mutual_tls
-        self.plaintext += other.plaintext
-        self.source_principals |= other.source_principals
-        self.destination_principals |= other.destination_principals
+    def __len__(self) -> int:
+        return len(self.source)
 
 
-def collect_flows(series: TrafficSeries, quiet: bool = False) -> dict[FlowKey, Flow]:
+def collect_flows(series: TrafficSeries, quiet: bool = False) -> Flows:
     """Every flow with traffic, counted by one reporter; with `quiet` also those that stood still."""
-    ledger = _Ledger()
-    _add_requests(ledger, series.requests)
-    _add_histograms(ledger, series.duration_buckets)
-    for name, samples in (
-        ("duration_milliseconds", series.durations),
-        ("request_bytes", series.request_bytes),
-        ("response_bytes", series.response_bytes),
-    ):
-        for flow, value in zip(ledger.flows(samples), values_of(samples), strict=True):
-            setattr(flow, name, getattr(flow, name) + value)
-    _add_tcp(ledger, series)
-    flows = _choose_reporters(ledger.by_reporter["source"], ledger.by_reporter["destination"])
-    return {key: flow for key, flow in sorted(flows.items()) if quiet or not flow.quiet}
+    reading = _Reading(series)
+    reports = _Reports(reading)
+    amounts = reading.amounts(reports)
+    flow_of, flows, callers = _choose_reporters(reports, amounts)
+    return _finish(reading, reports, amounts, flow_of, flows, callers, quiet)
 
 
-def _choose_reporters(reported: dict[FlowKey, Flow], received: dict[FlowKey, Flow]) -> dict[FlowKey, Flow]:
-    flows = dict(reported)
-    reported_pairs: dict[tuple[str, str, str, str, str], list[Flow]] = {}
-    for key, flow in reported.items():
-        if not flow.quiet:
-            reported_pairs.setdefault(key.pair, []).append(flow)
-    for key, flow in received.items():
-        callers = reported_pairs.get(key.pair, ()) if key.source.workload else ()
-        if not callers:
-            if (known := flows.get(key)) is not None:
-                known.add(flow)
-            else:
-                flows[key] = flow
-        for caller in callers:
-            caller.add_security(flow)
-    return flows
+class _Reading:
+    """The tables of a graph and their vocabulary. Rows of all tables are one after another."""
+
+    def __init__(self, series: TrafficSeries) -> None:
+        self.requests = table_of(series.requests)
+        self.histograms = histogram_table_of(series.duration_buckets)
+        http = [table_of(one) for one in (series.durations, series.request_bytes, series.response_bytes)]
+        tcp = [_positive(table_of(one)) for one in (series.tcp_sent, series.tcp_received, series.tcp_opened)]
+        self.sent = tcp[0]
+        self.tables: list[AnyTable] = [self.requests, self.histograms, *http, *tcp]
+        self.vocabulary = Vocabulary(self.tables)
+        self.begins = np.cumsum([0, *map(len, self.tables)])
+        self._simple: list[tuple[str, int, Table]] = [
+            *((name, 2 + place, table) for place, (name, table) in enumerate(zip(AMOUNTS[1:4], http, strict=True))),
+            *((name, 5 + place, table) for place, (name, table) in enumerate(zip(AMOUNTS[4:7], tcp, strict=True))),
+        ]
+
+    def column(self, name: str) -> IntArray:
+        """A label of all rows; whatever TCP's series say, their protocol is TCP."""
+        columns = [self.vocabulary.column(table, name) for table in self.tables]
+        if name == "request_protocol":
+            tcp = self.vocabulary.number("tcp")
+            columns[5:] = [np.full(len(table), tcp, np.int64) for table in self.tables[5:]]
+        return np.concatenate(columns)
+
+    def rows(self, place: int) -> slice:
+        """The rows of one table among all."""
+        return slice(int(self.begins[place]), int(self.begins[place + 1]))
+
+    def amounts(self, reports: _Reports) -> FloatArray:
+        """AMOUNTS of every report, but for the last two."""
+        found = np.zeros((len(AMOUNTS), len(reports)))
+        values = np.maximum(self.requests.values, 0.0)
+        found[_PLACE["requests"]] = added(reports.of[self.rows(0)], values, len(reports))
+        for name, place, table in self._simple:
+            found[_PLACE[name]] = added(reports.of[self.rows(place)], table.values, len(reports))
+        return found
 
 
-class _Ledger:
-    """The flows by reporter. Several samples are of one and the same flow, so what their labels mean is kept."""
-
-    def __init__(self) -> None:
-        self.by_reporter: dict[str, dict[FlowKey, Flow]] = {"source": {}, "destination": {}}
-        self._known: dict[tuple[str, tuple[str, ...]], Flow] = {}
-
-    def flows(self, samples: Sequence[Sample] | Sequence[Histogram], protocol: str = "") -> Iterator[Flow]:
-        """The flow each sample belongs to."""
-        for values in label_rows(samples, _FLOW_LABELS):
-            found = self._known.get((protocol, values))
-            if found is None:
-                found = self._known[protocol, values] = self._find(
-                    dict(zip(_FLOW_LABELS, values, strict=True)), protocol
-                )
-            yield found
-
-    def _find(self, labels: Mapping[str, str], protocol: str) -> Flow:
-        reporter = "source" if labels["reporter"] == "source" else "destination"
-        key = FlowKey(
-            _side(labels, "source"), _side(labels, "destination"), _service(labels), protocol or _protocol(labels)
-        )
-        return self.by_reporter[reporter].setdefault(key, Flow())
+def _positive(table: Table) -> Table:
+    return table.where(table.values > 0) if len(table) else table
 
 
-def _add_requests(ledger: _Ledger, samples: Sequence[Sample]) -> None:
-    rows = zip(ledger.flows(samples), values_of(samples), label_rows(samples, _REQUEST_LABELS), strict=True)
-    for flow, value, (protocol, status, code, flags, *others) in rows:
-        if value > 0:
-            outcome = (status if protocol.lower() == "grpc" else "") or code or "0", flags or "-"
-            flow.codes[outcome] = flow.codes.get(outcome, 0.0) + value
-            _add_others(flow, outcome[0], value, others)
+class _Reports:
+    """The flows as one reporter tells of them. `of` says of each row which report it belongs to."""
+
+    def __init__(self, reading: _Reading) -> None:
+        vocabulary, texts = reading.vocabulary, reading.vocabulary.texts
+        ends = [_side_columns(reading, side) for side in ("source", "destination")]
+        sides, first = numbered(*(np.concatenate(columns) for columns in zip(*ends, strict=True)))
+        parts = [np.concatenate(columns)[first] for columns in zip(*ends, strict=True)]
+        self.sides = [Side(*(texts[number] for number in row)) for row in np.column_stack(parts).tolist()]
+        # The two workloads and the protocol are what a caller's and a callee's report agree on.
+        self.place_of_side, _ = numbered(*parts[:2])
+        self.known_side: BoolArray = parts[1] > 0
+        namespaces, names = _service_columns(reading)
+        services, first = numbered(namespaces, names)
+        self.services = [
+            ServiceName(texts[namespace], texts[name])
+            for namespace, name in zip(namespaces[first].tolist(), names[first].tolist(), strict=True)
+        ]
+        source, destination = sides[: len(services)], sides[len(services) :]
+        protocol, by_source = reading.column("request_protocol"), reading.column("reporter")
+        self.of, first = numbered(source, destination, services, protocol, by_source)
+        self.source, self.destination, self.service = source[first], destination[first], services[first]
+        self.protocol = protocol[first]
+        self.by_source: BoolArray = by_source[first] == vocabulary.number("source")
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @property
+    def pairs(self) -> IntArray:
+        """A number for each two workloads and protocol."""
+        places = self.place_of_side
+        return numbered(places[self.source], places[self.destination], self.protocol)[0]
 
 
-def _add_histograms(ledger: _Ledger, histograms: Sequence[Histogram]) -> None:
-    for flow, found in zip(ledger.flows(histograms), buckets_of(histograms), strict=True):
-        if not flow.buckets:
-            flow.buckets.update(found)
-            continue
-        for bound, count in found.items():
-            flow.buckets[bound] = flow.buckets.get(bound, 0.0) + count
+def _side_columns(reading: _Reading, side: str) -> list[IntArray]:
+    columns = [reading.column(f"{side}_{name}") for name in _SIDE_LABELS]
+    known = columns[1] > 0
+    return [np.where(known, column, 0) for column in columns]
 
 
-def _add_tcp(ledger: _Ledger, series: TrafficSeries) -> None:
-    sent, received, opened = map(_positive, (series.tcp_sent, series.tcp_received, series.tcp_opened))
-    rows = zip(ledger.flows(sent, "tcp"), sent, label_rows(sent, _OTHER_LABELS), strict=True)
-    for flow, sample, others in rows:
-        flow.bytes_sent += sample.value
-        _add_others(flow, "-", sample.value, others)
-    for flow, sample in zip(ledger.flows(received, "tcp"), received, strict=True):
-        flow.bytes_received += sample.value
-    for flow, sample in zip(ledger.flows(opened, "tcp"), opened, strict=True):
-        flow.connections += sample.value
+def _service_columns(reading: _Reading) -> tuple[IntArray, IntArray]:
+    namespaces, names = reading.column("destination_service_namespace"), reading.column("destination_service_name")
+    nowhere = [0, *map(reading.vocabulary.number, SINK_SERVICES)]
+    return np.where(np.isin(names, nowhere), 0, namespaces), names
 
 
-def _positive(samples: Iterable[Sample]) -> tuple[Sample, ...]:
-    return tuple(sample for sample in samples if sample.value > 0)
+def _choose_reporters(reports: _Reports, amounts: FloatArray) -> tuple[IntArray, IntArray, tuple[IntArray, IntArray]]:
+    """The flow each report belongs to, -1 for a callee's whose caller reports; a report of each flow; and of those
+    callees' reports, beside each of its callers' flows.
+    """
+    flowing = amounts[[_PLACE[name] for name in FLOWING]].any(axis=0)
+    pairs = reports.pairs
+    callers = np.flatnonzero(reports.by_source & flowing)
+    spoken_for = ~reports.by_source & reports.known_side[reports.source] & np.isin(pairs, pairs[callers])
+    kept = np.flatnonzero(~spoken_for)
+    keys = (reports.source, reports.destination, reports.service, reports.protocol)
+    member, first = numbered(*(key[kept] for key in keys))
+    flow_of = np.full(len(reports), -1, np.int64)
+    flow_of[kept] = member
+    callees = np.flatnonzero(spoken_for)
+    callee, caller = joined(pairs[callees], pairs[callers])
+    return flow_of, kept[first], (callees[callee], flow_of[callers[caller]])
 
 
-def _add_others(flow: Flow, code: str, value: float, others: Sequence[str]) -> None:
-    """What host was asked for, and what both ends are known by: the values of `_OTHER_LABELS`."""
-    host, policy, source, destination = others
-    if host not in _UNKNOWN:
-        flow.hosts[code, host] = flow.hosts.get((code, host), 0.0) + value
-    if policy == "mutual_tls":
-        flow.mutual_tls += value
-    elif policy == "none":
-        flow.plaintext += value
-    if source not in _UNKNOWN:
-        flow.source_principals.add(source)
-    if destination not in _UNKNOWN:
-        flow.destination_principals.add(destination)
-
-
-def _protocol(labels: Mapping[str, str]) -> str:
-    protocol = labels.get("request_protocol", "").lower()
-    return protocol if protocol in ("grpc", "tcp") else "http"
-
-
-def _side(labels: Mapping[str, str], side: str) -> Side:
-    workload = _known(labels, f"{side}_workload")
-    if not workload:
-        return Side()
-    version = _known(labels, f"{side}_canonical_revision")
-    return Side(
-        namespace=_known(labels, f"{side}_workload_namespace"),
-        workload=workload,
-        app=_known(labels, f"{side}_canonical_service"),
-        version="" if version == "latest" else version,  # What Istio writes when there is no version label.
+def _finish(
+    reading: _Reading,
+    reports: _Reports,
+    amounts: FloatArray,
+    flow_of: IntArray,
+    flows: IntArray,
+    callers: tuple[IntArray, IntArray],
+    quiet: bool,
+) -> Flows:
+    counted, count = flow_of >= 0, len(flows)
+    sums = np.array([added(flow_of[counted], row[counted], count) for row in amounts]).reshape(len(AMOUNTS), count)
+    shown = np.ones(count, np.bool_) if quiet else sums[[_PLACE[name] for name in FLOWING]].any(axis=0)
+    renumbered = np.where(shown, np.cumsum(shown) - 1, -1)
+    flow_of = np.where(counted, renumbered[flow_of], -1) if count else flow_of
+    callers = callers[0], renumbered[callers[1]] if count else callers[1]
+    sums, flows = sums[:, shown], flows[shown]
+    outcomes = _Outcomes(reading, reports)
+    sums[_PLACE["mutual_tls"]], sums[_PLACE["plaintext"]] = outcomes.security(flow_of, callers, len(flows))
+    return Flows(
+        texts=reading.vocabulary.texts,
+        sides=reports.sides,
+        services=reports.services,
+        protocols=reading.vocabulary.texts,
+        source=reports.source[flows],
+        destination=reports.destination[flows],
+        service=reports.service[flows],
+        protocol=reports.protocol[flows],
+        amounts=sums,
+        bounds=tuple(reading.histograms.bounds),
+        buckets=_buckets(reading.histograms, flow_of[reports.of[reading.rows(1)]], len(flows)),
+        codes=outcomes.codes(flow_of),
+        hosts=outcomes.hosts(flow_of),
+        source_principals=outcomes.principals("source_principal", flow_of, callers),
+        destination_principals=outcomes.principals("destination_principal", flow_of, callers),
     )
 
 
-def _service(labels: Mapping[str, str]) -> ServiceName:
-    name = labels.get("destination_service_name", "")
-    if name in _NO_SERVICES:
-        return ServiceName()
-    if name in SINK_SERVICES:
-        return ServiceName("", name)
-    return ServiceName(_known(labels, "destination_service_namespace"), name)
+def _buckets(histograms: HistogramTable, flow: IntArray, count: int) -> FloatArray:
+    return added_rows(flow[flow >= 0], histograms.counts[flow >= 0], count)
 
 
-def _known(labels: Mapping[str, str], name: str) -> str:
-    value = labels.get(name, "")
-    return "" if value in _UNKNOWN else value
+class _Outcomes:
+    """What requests, and bytes of TCP, say beside their number: rows of both tables, one after another."""
+
+    def __init__(self, reading: _Reading, reports: _Reports) -> None:
+        self._vocabulary = vocabulary = reading.vocabulary
+        requests, sent = reading.requests, reading.sent
+        self._some: BoolArray = np.concatenate([requests.values > 0, np.ones(len(sent), np.bool_)])
+        self._tables = (requests, sent)
+        self._http = len(requests)
+        self._report = np.concatenate([reports.of[reading.rows(0)], reports.of[reading.rows(5)]])[self._some]
+        self._count = np.concatenate([requests.values, sent.values])[self._some]
+        status, code = (vocabulary.column(requests, name) for name in ("grpc_response_status", "response_code"))
+        grpc = vocabulary.column(requests, "request_protocol") == vocabulary.number("grpc")
+        of_http = np.where(grpc & (status > 0), status, code)
+        self._code = np.concatenate([of_http, np.full(len(sent), vocabulary.number("-"), np.int64)])[self._some]
+
+    def _column(self, name: str) -> IntArray:
+        return np.concatenate([self._vocabulary.column(table, name) for table in self._tables])[self._some]
+
+    def codes(self, flow_of: IntArray) -> Counts:
+        """Requests by code and flags."""
+        http = np.flatnonzero(self._some) < self._http
+        return self._counts(flow_of, self._column("response_flags"), http)
+
+    def hosts(self, flow_of: IntArray) -> Counts:
+        """All by code and host."""
+        host = self._column("destination_service")
+        return self._counts(flow_of, host, host > 0)
+
+    def _counts(self, flow_of: IntArray, words: IntArray, which: BoolArray) -> Counts:
+        flow = flow_of[self._report]
+        kept = which & (flow >= 0)
+        columns = flow[kept], self._code[kept], words[kept]
+        member, first = numbered(*columns)
+        flow, code, word = (column[first] for column in columns)
+        return Counts(flow, code, word, added(member, self._count[kept], len(first)))
+
+    def security(
+        self, flow_of: IntArray, callers: tuple[IntArray, IntArray], count: int
+    ) -> tuple[FloatArray, FloatArray]:
+        """How much each flow had with mutual TLS, and how much without."""
+        row, flow = self._told(flow_of, callers)
+        policy = self._column("connection_security_policy")[row]
+        mutual, plain = (policy == self._vocabulary.number(name) for name in ("mutual_tls", "none"))
+        counts = self._count[row]
+        return added(flow[mutual], counts[mutual], count), added(flow[plain], counts[plain], count)
+
+    def principals(self, name: str, flow_of: IntArray, callers: tuple[IntArray, IntArray]) -> Names:
+        """What one end of each flow is known by."""
+        row, flow = self._told(flow_of, callers)
+        word = self._column(name)[row]
+        flow, word = flow[word > 0], word[word > 0]
+        _, first = numbered(flow, word)
+        return Names(flow[first], word[first])
+
+    def _told(self, flow_of: IntArray, callers: tuple[IntArray, IntArray]) -> tuple[IntArray, IntArray]:
+        """Rows, and the flows they tell of: a row of a callee's report tells of each of its callers' flows."""
+        own = np.flatnonzero(flow_of[self._report] >= 0)
+        spoken_for, caller = callers
+        place, row = joined(spoken_for, self._report)
+        return np.concatenate([own, row]), np.concatenate([flow_of[self._report[own]], caller[place]])

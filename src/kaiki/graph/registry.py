@@ -72,20 +72,20 @@ class Registry(msgspec.Struct, frozen=True, dict=True):
     def service_of_workload(self) -> dict[tuple[str, str], str]:
         """The first service, by name, that selects each workload's pods: (namespace, workload) to service name."""
         found: dict[tuple[str, str], str] = {}
-        for service in sorted(self.services, key=lambda item: item.name):
-            for workload in self.workloads:
-                if workload.namespace == service.namespace and _selects(service, workload):
-                    found.setdefault((workload.namespace, workload.name), service.name)
+        for (namespace, service), workloads in sorted(self.workloads_of_service.items(), key=lambda item: item[0][1]):
+            for workload in workloads:
+                found.setdefault((namespace, workload.name), service)
         return found
 
     @cached_property
     def workloads_of_service(self) -> dict[tuple[str, str], tuple[RegistryWorkload, ...]]:
         """Every workload a service selects, by (namespace, service name)."""
+        in_namespace: dict[str, list[RegistryWorkload]] = {}
+        for workload in self.workloads:
+            in_namespace.setdefault(workload.namespace, []).append(workload)
         return {
             (service.namespace, service.name): tuple(
-                workload
-                for workload in self.workloads
-                if workload.namespace == service.namespace and _selects(service, workload)
+                workload for workload in in_namespace.get(service.namespace, ()) if _selects(service, workload)
             )
             for service in self.services
         }

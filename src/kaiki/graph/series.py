@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import cast, overload
+from typing import NamedTuple, overload
 
 import msgspec
+import numpy as np
 
+from kaiki.graph.numbers import BoolArray, FloatArray, IntArray, added_rows
 from kaiki.graph.queries import MEASURE, TCP_MEASURES
 
 
@@ -25,10 +27,17 @@ class Histogram(msgspec.Struct, frozen=True):
     buckets: Mapping[float, float]
 
 
-class Table(Sequence[Sample]):
-    """Many samples as columns: `labels` has each label's values, one for each sample ("" where it is missing)."""
+class Column(NamedTuple):
+    """One label: its texts, each once, and which of them each row has ("" where the label is missing)."""
 
-    def __init__(self, labels: Mapping[str, Sequence[str]], values: Sequence[float]) -> None:
+    texts: Sequence[str]
+    of: IntArray
+
+
+class Table(Sequence[Sample]):
+    """Many samples as columns: `values` has one number for each."""
+
+    def __init__(self, labels: Mapping[str, Column], values: FloatArray) -> None:
         self.labels = labels
         self.values = values
 
@@ -43,20 +52,26 @@ class Table(Sequence[Sample]):
         if isinstance(place, slice):
             return tuple(self[row] for row in range(len(self))[place])
         row = range(len(self))[place]
-        return Sample(_labels_at(self.labels, row), self.values[row])
+        return Sample(_labels_at(self.labels, row), float(self.values[row]))
+
+    def where(self, kept: BoolArray) -> Table:
+        """Some of the samples."""
+        labels = {name: Column(column.texts, column.of[kept]) for name, column in self.labels.items()}
+        return Table(labels, self.values[kept])
 
 
 class HistogramTable(Sequence[Histogram]):
-    """Many histograms as columns: `counts` has a list for each, by `bounds`; None where it lacks a bucket."""
+    """Many histograms as columns: `counts` has a row for each, by `bounds`; NaN where it lacks a bucket.
 
-    def __init__(
-        self,
-        labels: Mapping[str, Sequence[str]],
-        bounds: Sequence[float],
-        counts: Sequence[Sequence[float | None]],
-    ) -> None:
+    Bounds may be given in any order, and twice (of `5` and `5.0`, a series has one); they are kept ascending.
+    """
+
+    def __init__(self, labels: Mapping[str, Column], bounds: Sequence[float], counts: FloatArray) -> None:
         self.labels = labels
-        self.bounds = bounds
+        distinct, place = np.unique(np.asarray(bounds, np.float64), return_inverse=True)
+        self.bounds: list[float] = distinct.tolist()
+        if self.bounds != list(bounds):
+            counts = added_rows(place, counts.T, len(distinct)).T
         self.counts = counts
 
     def __len__(self) -> int:
@@ -70,38 +85,41 @@ class HistogramTable(Sequence[Histogram]):
         if isinstance(place, slice):
             return tuple(self[row] for row in range(len(self))[place])
         row = range(len(self))[place]
-        return Histogram(_labels_at(self.labels, row), self.buckets(row))
-
-    def buckets(self, row: int) -> dict[float, float]:
-        """The buckets of one histogram."""
-        counts = self.counts[row]
-        if None not in counts:
-            return dict(zip(self.bounds, cast("Sequence[float]", counts), strict=True))
-        return {bound: count for bound, count in zip(self.bounds, counts, strict=True) if count is not None}
+        counts = zip(self.bounds, self.counts[row].tolist(), strict=True)
+        return Histogram(
+            _labels_at(self.labels, row), {bound: count for bound, count in counts if not math.isnan(count)}
+        )
 
 
-def _labels_at(labels: Mapping[str, Sequence[str]], row: int) -> dict[str, str]:
-    return {name: value for name, values in labels.items() if (value := values[row])}
+def _labels_at(labels: Mapping[str, Column], row: int) -> dict[str, str]:
+    return {name: text for name, column in labels.items() if (text := column.texts[column.of[row]])}
 
 
-def label_rows(samples: Sequence[Sample] | Sequence[Histogram], names: Sequence[str]) -> Iterable[tuple[str, ...]]:
-    """The values of some labels, a tuple for each sample; "" where one is missing."""
-    if isinstance(samples, Table | HistogramTable):
-        missing = [""] * len(samples)
-        return zip(*(samples.labels.get(name, missing) for name in names), strict=True)
-    return (tuple([sample.labels.get(name, "") for name in names]) for sample in samples)
+def table_of(samples: Sequence[Sample]) -> Table:
+    """Samples as columns."""
+    if isinstance(samples, Table):
+        return samples
+    values: FloatArray = np.array([sample.value for sample in samples], np.float64)
+    return Table(_columns([sample.labels for sample in samples]), values)
 
 
-def values_of(samples: Sequence[Sample]) -> Iterable[float]:
-    """The values of samples."""
-    return samples.values if isinstance(samples, Table) else (sample.value for sample in samples)
-
-
-def buckets_of(histograms: Sequence[Histogram]) -> Iterable[Mapping[float, float]]:
-    """The buckets of histograms."""
+def histogram_table_of(histograms: Sequence[Histogram]) -> HistogramTable:
+    """Histograms as columns."""
     if isinstance(histograms, HistogramTable):
-        return map(histograms.buckets, range(len(histograms)))
-    return (histogram.buckets for histogram in histograms)
+        return histograms
+    bounds = sorted({bound for one in histograms for bound in one.buckets})
+    counts = [[one.buckets.get(bound, math.nan) for bound in bounds] for one in histograms]
+    labels = _columns([one.labels for one in histograms])
+    return HistogramTable(labels, bounds, np.array(counts, np.float64).reshape(len(histograms), len(bounds)))
+
+
+def _columns(rows: Sequence[Mapping[str, str]]) -> dict[str, Column]:
+    found = {}
+    for name in sorted({name for labels in rows for name in labels}):
+        places: dict[str, int] = {}
+        of = [places.setdefault(labels.get(name, ""), len(places)) for labels in rows]
+        found[name] = Column(list(places), np.array(of, np.int64))
+    return found
 
 
 class TrafficSeries(msgspec.Struct, frozen=True):
@@ -126,10 +144,19 @@ class TrafficSeries(msgspec.Struct, frozen=True):
 def read_traffic(buckets: Sequence[Histogram], answers: Mapping[str, Sequence[Sample]]) -> TrafficSeries:
     """The answers to the queries by their names, with the one for buckets as histograms."""
     known = dict(answers)
-    tcp: dict[str, list[Sample]] = {name: [] for name in TCP_MEASURES}
-    for sample in known.pop("tcp"):
-        tcp[sample.labels[MEASURE]].append(sample)
-    return TrafficSeries(duration_buckets=buckets, **known, **{name: tuple(found) for name, found in tcp.items()})
+    together = known.pop("tcp")
+    tcp = {name: _measured(together, name) for name in TCP_MEASURES}
+    return TrafficSeries(duration_buckets=buckets, **known, **tcp)
+
+
+def _measured(samples: Sequence[Sample], name: str) -> Sequence[Sample]:
+    """Those whose label `measure` has this name."""
+    if not isinstance(samples, Table):
+        return tuple(sample for sample in samples if sample.labels[MEASURE] == name)
+    if not samples:
+        return ()
+    column = samples.labels[MEASURE]
+    return samples.where(np.array([text == name for text in column.texts], np.bool_)[column.of])
 
 
 def gather_histograms(samples: Iterable[Sample]) -> tuple[Histogram, ...]:

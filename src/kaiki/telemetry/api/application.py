@@ -181,11 +181,11 @@ def _described_exemplars(
 
 
 def _render_options(given: Parameters, *, instant: bool) -> RenderOptions:
-    columns = given.get("format", "") == "columns"
-    if given.get("format") and not (columns and instant):
-        raise BadQueryError('invalid parameter "format": expected `columns`, of an instant query')
+    shape = given.get("format", "")
+    if shape and not (shape in ("columns", "packed") and instant):
+        raise BadQueryError('invalid parameter "format": expected `columns` or `packed`, of an instant query')
     return RenderOptions(
-        instant, parse_limit(given.get("limit")), bool(given.get("stats")), columns, given.get("pivot", "")
+        instant, parse_limit(given.get("limit")), bool(given.get("stats")), shape, given.get("pivot", "")
     )
 
 

@@ -19,13 +19,13 @@ from kaiki.telemetry.promql.values import Scalar, Text, Vector, Window
 class RenderOptions:
     """`limit` is how many series are given at most (0: all); `statistics` are asked for with `stats=`.
 
-    `columns` and `pivot`: see `columns`; an instant vector without a limit is given so.
+    `shape` (`columns`, `packed`) and `pivot`: see the module `columns`; an instant vector without a limit is given so.
     """
 
     instant: bool
     limit: int = 0
     statistics: bool = False
-    columns: bool = False
+    shape: str = ""
     pivot: str = ""
 
 
@@ -34,8 +34,8 @@ INSTANT, RANGE = RenderOptions(instant=True), RenderOptions(instant=False)
 
 def render_answer(answer: Answer, options: RenderOptions, seconds: float = 0.0) -> bytes:
     """The whole response body; `seconds` is what the evaluation took."""
-    if options.columns and options.instant and isinstance(answer.value, Vector):
-        data = columns_of(answer.value, options.pivot)
+    if options.shape and options.instant and isinstance(answer.value, Vector):
+        data = columns_of(answer.value, options.pivot, packed=options.shape == "packed")
         return orjson.dumps({"status": "success", "data": data}, option=orjson.OPT_SERIALIZE_NUMPY)
     kind, result = _instant(answer) if options.instant else ("matrix", _matrix(answer))
     document: dict[str, object] = {"status": "success"}

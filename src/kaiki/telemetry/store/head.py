@@ -14,7 +14,11 @@ _FIRST_ROWS = 256
 
 
 class Head:
-    """`generation` names the log records that hold the same samples on disk."""
+    """`generation` names the log records that hold the same samples on disk.
+
+    Times and values are kept by sample, then by series: what one scrape brings lies side by side, and so does what a
+    query reads, for it asks for the same few samples of many series.
+    """
 
     def __init__(self, generation: int) -> None:
         self.generation = generation
@@ -24,8 +28,8 @@ class Head:
         self.max_time_ms = -(2**62)
         self.fullest = 0
         self._row_of = np.full(_FIRST_ROWS, -1, np.int32)
-        self._times = np.empty((_FIRST_ROWS, FULL_SAMPLES), np.int64)
-        self._values = np.empty((_FIRST_ROWS, FULL_SAMPLES), np.float64)
+        self._times = np.empty((FULL_SAMPLES, _FIRST_ROWS), np.int64)
+        self._values = np.empty((FULL_SAMPLES, _FIRST_ROWS), np.float64)
         self._counts = np.zeros(_FIRST_ROWS, np.int32)
         self._ids = np.empty(_FIRST_ROWS, np.int32)
 
@@ -40,10 +44,10 @@ class Head:
         rows = self._rows_for(ids)
         positions = self._counts[rows]
         newest = int(positions.max()) + 1
-        if newest > self._times.shape[1]:
-            self._widen()
-        self._times[rows, positions] = time_ms
-        self._values[rows, positions] = values
+        if newest > len(self._times):
+            self._deepen()
+        self._times[positions, rows] = time_ms
+        self._values[positions, rows] = values
         self._counts[rows] = positions + 1
         self.samples += len(ids)
         self.fullest = max(self.fullest, newest)
@@ -54,7 +58,7 @@ class Head:
         row = int(self._row_of[series_id]) if series_id < len(self._row_of) else -1
         if row < 0 or not self._counts[row]:
             return None
-        newest: np.float64 = self._values[row, self._counts[row] - 1]
+        newest: np.float64 = self._values[self._counts[row] - 1, row]
         return newest
 
     def gather(
@@ -72,9 +76,10 @@ class Head:
         if anchor_ms:
             low = np.maximum(low - 1, self._places(rows, start_ms - anchor_ms))
         sizes = np.maximum(high - low, 0)
-        gaps = rows * self._times.shape[1] + low - (np.cumsum(sizes) - sizes)
-        flat = np.repeat(gaps, sizes) + np.arange(int(sizes.sum()))
-        found: IndexArray = np.repeat(owners, sizes)
+        which = np.repeat(np.arange(len(rows)), sizes)
+        places = (low - (np.cumsum(sizes) - sizes))[which] + np.arange(len(which))
+        flat = places * self._times.shape[1] + rows[which]
+        found: IndexArray = owners[which]
         return found, self._times.reshape(-1)[flat], self._values.reshape(-1)[flat]
 
     def _places(self, rows: IndexArray, time_ms: int) -> IndexArray:
@@ -88,8 +93,8 @@ class Head:
             self._bisect(rows[middle : middle + 1], counts[middle : middle + 1], time_ms)[0], counts
         )
         last = np.maximum(counts - 1, 0)
-        wrong = (places > 0) & (self._times[rows, np.maximum(places - 1, 0)] >= time_ms)
-        wrong |= (places < counts) & (self._times[rows, np.minimum(places, last)] < time_ms)
+        wrong = (places > 0) & (self._times[np.maximum(places - 1, 0), rows] >= time_ms)
+        wrong |= (places < counts) & (self._times[np.minimum(places, last), rows] < time_ms)
         others = np.nonzero(wrong)[0]
         if len(others):
             places[others] = self._bisect(rows[others], counts[others], time_ms)
@@ -99,7 +104,7 @@ class Head:
         low, high = np.zeros(len(rows), np.intp), counts.copy()
         while bool((low < high).any()):
             middle = (low + high) // 2
-            older = (low < high) & (self._times[rows, np.minimum(middle, self._times.shape[1] - 1)] < time_ms)
+            older = (low < high) & (self._times[np.minimum(middle, len(self._times) - 1), rows] < time_ms)
             high = np.where(older | (low >= high), high, middle)
             low = np.where(older, middle + 1, low).astype(np.intp)
         return low
@@ -110,9 +115,9 @@ class Head:
         for start in range(0, len(order), PAGE_SERIES):
             rows = order[start : start + PAGE_SERIES]
             counts = self._counts[rows]
-            which, column = np.nonzero(np.arange(self._times.shape[1]) < counts[:, None])
+            which, place = np.nonzero(np.arange(len(self._times)) < counts[:, None])
             picked = rows[which]
-            yield Page(self._ids[rows], counts, self._times[picked, column], self._values[picked, column])
+            yield Page(self._ids[rows], counts, self._times[place, picked], self._values[place, picked])
 
     def _rows_for(self, ids: IdArray) -> IdArray:
         highest = int(ids.max())
@@ -132,18 +137,18 @@ class Head:
         return rows
 
     def _lengthen(self) -> None:
-        have, width = self._times.shape
+        depth, have = self._times.shape
         if self.rows <= have:
             return
         rows = max(self.rows, have + have // 2)
         for name in ("_times", "_values"):
             old = getattr(self, name)
-            new = np.empty((rows, width), old.dtype)
-            new[:have] = old
+            new = np.empty((depth, rows), old.dtype)
+            new[: self.fullest, :have] = old[: self.fullest]
             setattr(self, name, new)
         self._counts = np.concatenate([self._counts, np.zeros(rows - have, np.int32)])
         self._ids = np.concatenate([self._ids, np.empty(rows - have, np.int32)])
 
-    def _widen(self) -> None:
-        self._times = np.concatenate([self._times, np.empty_like(self._times)], axis=1)
-        self._values = np.concatenate([self._values, np.empty_like(self._values)], axis=1)
+    def _deepen(self) -> None:
+        self._times = np.concatenate([self._times, np.empty_like(self._times)])
+        self._values = np.concatenate([self._values, np.empty_like(self._values)])

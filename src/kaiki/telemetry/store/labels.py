@@ -11,7 +11,7 @@ from typing import NamedTuple, overload
 
 import numpy as np
 
-from kaiki.telemetry.arrays import IndexArray
+from kaiki.telemetry.arrays import IdArray, IndexArray
 
 Labels = Mapping[str, str]
 Columns = np.ndarray[tuple[int, int], np.dtype[np.int32]]
@@ -78,6 +78,7 @@ class PackedLabels(ColumnLabels):
         self._one_name = one_name
         self._mappings: dict[int, Labels] = {}
         self._groups: dict[tuple[str, ...], tuple[CodedLabels, IndexArray]] = {}
+        self._texts: dict[str, tuple[list[str], IdArray]] = {}
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -138,6 +139,7 @@ class CodedLabels(ColumnLabels):
         self.names = names
         self.codes = codes
         self._groups: dict[tuple[str, ...], tuple[CodedLabels, IndexArray]] = {}
+        self._texts: dict[str, tuple[list[str], IdArray]] = {}
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -168,12 +170,18 @@ class CodedLabels(ColumnLabels):
             found = self._groups[names] = _grouped(self._table, names, self.columns(names))
         return found
 
-    def texts(self, name: str) -> tuple[list[str], IndexArray]:
-        """The different values of a label ("" for none), and which of them each series has."""
+    def texts(self, name: str) -> tuple[list[str], IdArray]:
+        """The different values of a label ("" for none), and which of them each series has; kept, as groups are."""
+        found = self._texts.get(name)
+        if found is None:
+            found = self._texts[name] = self._find_texts(name)
+        return found
+
+    def _find_texts(self, name: str) -> tuple[list[str], IdArray]:
         codes = self.columns((name,))[:, 0] + 1
         used = np.zeros(int(codes.max(initial=0)) + 1, np.bool_)
         used[codes] = True
-        places = np.cumsum(used) - 1
+        places = np.cumsum(used, dtype=np.int32) - 1
         pairs = self._table.pairs
         return [pairs[code - 1][1] if code else "" for code in np.nonzero(used)[0].tolist()], places[codes]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from kaiki.kube.resource import ROLES
 from kaiki.manifests.base import base_manifests
 from kaiki.manifests.observability import console_manifests
 from kaiki.manifests.settings import ConsoleOptions, InstallSettings, OidcOptions, Platform
+
+sys.path.insert(0, str(Path(__file__).parent))  # What tests share are modules beside them.
 
 SYSTEM = "istio-system"
 RBAC = "rbac.authorization.k8s.io/v1"

@@ -288,11 +288,21 @@ def _service(namespace: str, app: str) -> dict[str, Any]:
 
 
 class FakeKubernetes:
-    """Lists, single Secrets, and watches that never say anything."""
+    """Lists, single Secrets, and watches that say what `change` tells them to."""
 
     def __init__(self, encoded_token: str = "") -> None:
         self.collections = kubernetes_objects(encoded_token)
         self.forbidden: set[str] = set()
+        self._watches: list[tuple[str, asyncio.Queue[bytes]]] = []
+
+    def change(self, plural: str, name: str) -> None:
+        """Tell everybody who watches that an object has changed."""
+        found = next(item for item in self.collections[plural] if item["metadata"]["name"] == name)
+        item = found | {"metadata": found["metadata"] | {"resourceVersion": str(time.time_ns())}}
+        line = json.dumps({"type": "MODIFIED", "object": item}).encode() + b"\n"
+        for watched, queue in self._watches:
+            if watched == plural:
+                queue.put_nowait(line)
 
     def note(self, *changes: ChangeEntry) -> None:
         """Put changes into the journal."""
@@ -326,8 +336,10 @@ class FakeKubernetes:
         if request.query.get("watch") == "true":
             response = web.StreamResponse()
             await response.prepare(request)
-            await asyncio.sleep(3600)
-            return response
+            queue: asyncio.Queue[bytes] = asyncio.Queue()
+            self._watches.append((plural, queue))
+            while True:
+                await response.write(await queue.get())
         return web.json_response({"metadata": {"resourceVersion": "1"}, "items": self.collections[plural]})
 
     async def _follow(self, request: web.Request, prefix: str) -> web.StreamResponse:

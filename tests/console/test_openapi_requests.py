@@ -26,7 +26,7 @@ EXAMPLES = 12
 FAKE = Path(__file__).parent / "fake_mesh.py"
 PATIENCE_SECONDS = 60.0
 DOCUMENT: dict[str, Any] = json.loads(resources.files("kaiki.console").joinpath("openapi.json").read_bytes())
-STREAMS = frozenset({"/api/logs"})  # They end only when their reader goes.
+STREAMS = frozenset({"/api/logs", "/api/events"})  # They end only when their reader goes.
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import pytest
 from load import SteadyLoad
 from mesh import SAMPLES, Mesh, chromium, wait_until
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from test_crashes import find, kill
 
 pytestmark = pytest.mark.e2e
 
@@ -274,6 +275,46 @@ def test_a_fault_shows_by_itself(busy: Mesh, page: Page) -> None:
         assert page.evaluate("window.notReloaded") is True
     finally:
         busy.kubectl("delete", "virtualservice", "details-abort")
+
+
+def test_the_graph_is_told_and_not_asked_for(busy: Mesh, page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.partition("?")[0].rpartition("/api")[2]))
+    show(page, busy)
+    page.wait_for_selector("[data-edge]")
+    page.wait_for_timeout(1000)
+    del asked[:]
+    for _ in range(2):
+        tells_the_time_anew(page)
+    assert not {"/graph", "/namespaces", "/changes", "/config"} & set(asked), asked
+    # Pages that nobody looks at follow nothing, so the one that is left open is told of a change made elsewhere.
+    page.get_by_role("link", name="Config", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    busy.kubectl("apply", "-f", "-", given=json.dumps(DETAILS_DELAY))
+    try:
+        expect(page.get_by_role("link", name="details-delay")).to_be_visible(timeout=8000)
+    finally:
+        busy.kubectl("delete", "virtualservice", "details-delay")
+    expect(page.get_by_role("link", name="details-delay")).to_have_count(0, timeout=8000)
+
+
+def tells_the_time_anew(page: Page) -> None:
+    status = page.locator("footer.status")
+    before = status.inner_text()
+    expect(status).not_to_have_text(before, timeout=PATIENCE_MILLISECONDS)
+
+
+def test_the_graph_goes_on_after_the_console_was_killed(busy: Mesh, page: Page) -> None:
+    show(page, busy)
+    page.wait_for_selector("[data-edge]")
+    tells_the_time_anew(page)
+    page.evaluate("window.notReloaded = true")
+    kill(find(busy, lambda process: "kaiki console" in process.command))
+    assert drawn_edges(page) >= BOOKINFO_EDGES, "what was known is still shown"
+    for _ in range(3):
+        tells_the_time_anew(page)
+    expect(page.locator("[role=alert]")).to_have_count(0, timeout=PATIENCE_MILLISECONDS)
+    assert page.evaluate("window.notReloaded") is True
 
 
 def test_a_comparison_names_the_change_beside_the_edge_that_became_slower(busy: Mesh, page: Page) -> None:

@@ -26,6 +26,7 @@ class ChangeHandlers:
         self._client = client
         self._namespace = namespace
         self._read: tuple[float, list[ChangeEntry]] | None = None
+        self._version: str | None = None
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """What to mount."""
@@ -64,9 +65,15 @@ class ChangeHandlers:
                 found = await self._client.find(CONFIG_MAPS, JOURNAL_NAME, self._namespace)
             except KubeError as error:
                 raise UnknownObject(f"the journal cannot be read: {error}") from error
-            data = (found or {}).get("data") or {}
-            entries = (decode_entry(key, text) for key, text in sorted(data.items(), reverse=True))
-            self._read = time.monotonic(), [entry for entry in entries if entry is not None]
+            self._read = time.monotonic(), self._decoded(found or {})
+        return self._read[1]
+
+    def _decoded(self, found: Object) -> list[ChangeEntry]:
+        version = (found.get("metadata") or {}).get("resourceVersion")
+        if self._read is None or version is None or version != self._version:
+            entries = (decode_entry(key, text) for key, text in sorted((found.get("data") or {}).items(), reverse=True))
+            self._version = version
+            return [entry for entry in entries if entry is not None]
         return self._read[1]
 
 

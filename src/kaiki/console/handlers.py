@@ -17,6 +17,8 @@ from kaiki.console.changes import ChangeHandlers, describe_change
 from kaiki.console.comparison import compare_graphs
 from kaiki.console.documents import editable_metadata
 from kaiki.console.errors import BadRequest, UnknownObject
+from kaiki.console.graph_answer import AnsweredGraph, read_options
+from kaiki.console.graphs import Graphs
 from kaiki.console.inventory import Inventory
 from kaiki.console.metrics import MetricsClient, Range
 from kaiki.console.plots import plot
@@ -24,28 +26,27 @@ from kaiki.console.selectors import parse_edge, parse_node, selections_of_edge, 
 from kaiki.console.settings import ConsoleSettings
 from kaiki.console.summaries import warnings_of
 from kaiki.console.workloads import describe_service, place_of
-from kaiki.graph import GraphOptions, GraphType, TrafficGraph, build_graph
 
 MOST_POINTS = 2000
 Object = dict[str, Any]
-
-
-class AnsweredGraph(TrafficGraph, frozen=True, rename="camel", kw_only=True):
-    """A graph, and what could not be read for it."""
-
-    warnings: list[dict[str, str]]
 
 
 class Handlers:
     """The API's operations over one metrics store and one inventory."""
 
     def __init__(
-        self, settings: ConsoleSettings, metrics: MetricsClient, inventory: Inventory, changes: ChangeHandlers
+        self,
+        settings: ConsoleSettings,
+        metrics: MetricsClient,
+        inventory: Inventory,
+        changes: ChangeHandlers,
+        graphs: Graphs,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
         self._inventory = inventory
         self._changes = changes
+        self._graphs = graphs
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """What to mount."""
@@ -63,7 +64,7 @@ class Handlers:
     async def graph(self, request: web.Request) -> web.Response:
         """The traffic graph of a window."""
         options = read_options(request, round(read_time(request, "at", time.time), 3))
-        graph = await self._build(options, read_count(request, "most"))
+        graph = await self._graphs.graph(options, read_count(request, "most"))
         return answer_json(AnsweredGraph(**structs.asdict(graph), warnings=warnings_of(self._inventory)))
 
     async def compare(self, request: web.Request) -> web.Response:
@@ -72,7 +73,7 @@ class Handlers:
         baseline = read_earlier(request, "baseline", at)
         # Compared without what is idle: the cluster's present inventory tells nothing of an earlier time.
         moments = (structs.replace(read_options(request, moment), idle=False) for moment in (baseline, at))
-        before, after = await asyncio.gather(*map(self._build, moments))
+        before, after = await asyncio.gather(*map(self._graphs.graph, moments))
         warnings = warnings_of(self._inventory)
         try:
             made = made_between(await self._changes.entries(), baseline, at)
@@ -83,10 +84,6 @@ class Handlers:
         compared = msgspec.to_builtins(graphs)
         compared["comparison"]["changes"] = [describe_change(entry) for entry in made]
         return answer_json(compared | {"warnings": warnings})
-
-    async def _build(self, options: GraphOptions, most: int = 0) -> TrafficGraph:
-        series = await self._metrics.traffic(options.duration_seconds, options.timestamp)
-        return build_graph(series, self._inventory.registry(), options, most)
 
     async def series(self, request: web.Request) -> web.Response:
         """Lines for plots of one node or edge."""
@@ -144,26 +141,6 @@ class Handlers:
         """This API's description."""
         document = resources.files("kaiki.console").joinpath("openapi.json").read_bytes()
         return web.Response(body=document, content_type="application/json")
-
-
-def read_options(request: web.Request, timestamp: float) -> GraphOptions:
-    return GraphOptions(
-        graph_type=read_graph_type(request),
-        namespaces=read_names(request, "namespaces"),
-        duration_seconds=read_duration(request, "duration", 60),
-        timestamp=timestamp,
-        idle=read_flag(request, "idle"),
-        services=read_flag(request, "services"),
-    )
-
-
-def read_graph_type(request: web.Request) -> GraphType:
-    text = request.query.get("graphType", GraphType.WORKLOAD.value)
-    try:
-        return GraphType(text)
-    except ValueError:
-        known = ", ".join(graph_type.value for graph_type in GraphType)
-        raise BadRequest(f"graphType={text!r} is unknown", f"Use one of {known}.") from None
 
 
 def read_span(request: web.Request, step: int, rate_window_seconds: int) -> tuple[Range, int]:

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from kaiki.console.answers import answer_json, read_time
 from kaiki.console.errors import BadRequest, UnknownObject
-from kaiki.console.handlers import read_options
+from kaiki.console.graph_answer import read_options
 from kaiki.console.inventory import Inventory
 from kaiki.console.metrics import MetricsClient
 from kaiki.console.selectors import parse_edge, parse_node

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from kaiki.console.errors import UnknownObject
@@ -35,6 +37,7 @@ _WATCHED = (
     resource.DESTINATION_RULES,
     resource.GATEWAYS,
 )
+_CONFIG = frozenset(kind.plural for kind in (resource.VIRTUAL_SERVICES, resource.DESTINATION_RULES, resource.GATEWAYS))
 # Shown in lists only, so they are asked for when somebody looks, instead of being watched all the time.
 _LISTED = (
     resource.SERVICE_ENTRIES,
@@ -64,13 +67,19 @@ _CONFIGS_KEPT_SECONDS = 2.0
 
 
 class Inventory(Protocol):
-    """What the handlers read. `ready` is false until every collection has been listed once."""
+    """What the handlers read. `ready` is false until every collection has been listed once.
+
+    `revisions` differ after a change: `config` of routing, `inventory` of namespaces, workloads, pods and services.
+    """
 
     @property
     def ready(self) -> bool: ...
 
     @property
     def connected(self) -> bool: ...
+
+    @property
+    def revisions(self) -> Mapping[str, int]: ...
 
     def registry(self) -> Registry: ...
 
@@ -90,6 +99,7 @@ class EmptyInventory:
 
     ready = True
     connected = False
+    revisions: Mapping[str, int] = MappingProxyType({"config": 0, "inventory": 0})
 
     def registry(self) -> Registry:
         """Nothing is known."""
@@ -128,8 +138,9 @@ class WatchedInventory:
         self._registry: Registry | None = None
         self._settings = ""
         self._listed: tuple[float, asyncio.Task[list[Object]]] | None = None
-        for cache in self._caches.values():
-            cache.subscribe(self._forget)
+        self._revisions = {"config": 0, "inventory": 0}
+        for plural, cache in self._caches.items():
+            cache.subscribe(partial(self._forget, "config" if plural in _CONFIG else "inventory"))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -221,5 +232,11 @@ class WatchedInventory:
         except KubeError as error:
             raise UnknownObject(str(error), "The container may not have started yet.") from error
 
-    def _forget(self, _: CacheEvent) -> None:
+    @property
+    def revisions(self) -> Mapping[str, int]:
+        """How often the watched configuration, and everything else that is watched, has changed."""
+        return self._revisions
+
+    def _forget(self, topic: str, _: CacheEvent) -> None:
         self._registry = None
+        self._revisions[topic] += 1

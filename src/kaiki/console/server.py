@@ -23,8 +23,10 @@ from kaiki.console.details import LogHandlers
 from kaiki.console.distribution import DistributionHandlers
 from kaiki.console.editing import EditingHandlers
 from kaiki.console.effective.handlers import EffectiveHandlers
+from kaiki.console.events import EventHandlers
 from kaiki.console.explaining import ExplainHandlers
 from kaiki.console.explaining_logged import LoggedHandlers
+from kaiki.console.graphs import Graphs
 from kaiki.console.handlers import Handlers
 from kaiki.console.health import HealthHandlers
 from kaiki.console.identity import Identities
@@ -127,7 +129,11 @@ def build_application(
         login = OidcLogin(sessions, Seal(access, "login"), cookies, page, access, identities, settings.external_url)
         application.add_routes(login.routes())
     changes = ChangeHandlers(client)
-    application.add_routes(Handlers(settings, metrics, inventory, changes).routes())
+    graphs = Graphs(metrics, inventory)
+    application.add_routes(Handlers(settings, metrics, inventory, changes, graphs).routes())
+    events = EventHandlers(graphs, inventory, changes)
+    application.on_shutdown.append(events.close)
+    application.add_routes(events.routes())
     application.add_routes(VersionHandlers(metrics, inventory).routes())
     application.add_routes(NameHandlers(inventory).routes())
     application.add_routes(LogHandlers(inventory).routes())

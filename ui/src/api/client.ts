@@ -67,10 +67,7 @@ export async function get<Answer>(path: string, parameters: Parameters, signal?:
 
 /** An answer of 2xx; everything else is an ApiError. */
 export async function ask(path: string, parameters: Parameters, accepted: string, signal?: AbortSignal, sent?: unknown): Promise<Response> {
-  const query = new URLSearchParams();
-  for (const [name, value] of Object.entries(parameters)) {
-    if (value !== undefined && value !== "" && value !== false) query.set(name, String(value));
-  }
+  const query = written(parameters);
   let response: Response;
   try {
     response = await fetch(`${path}?${query.toString()}`, {
@@ -88,6 +85,14 @@ export async function ask(path: string, parameters: Parameters, accepted: string
   const body: unknown = await response.json().catch(() => null);
   const failure = (body as Schemas["Failure"] | null)?.error;
   throw new ApiError(failure?.code ?? "http", failure?.message ?? response.statusText, failure?.hint ?? "", response.status);
+}
+
+function written(parameters: Parameters): URLSearchParams {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) {
+    if (value !== undefined && value !== "" && value !== false) query.set(name, String(value));
+  }
+  return query;
 }
 
 /** A graph of more nodes is answered by app, or by namespace: nobody reads so many cards. */
@@ -108,17 +113,22 @@ export interface GraphQuery {
 export function fetchGraph(query: GraphQuery, signal?: AbortSignal): Promise<TrafficGraph> {
   const fixed = query.compareAt !== null && query.compareAt < (query.at ?? Date.now() / 1000) ? query.compareAt : null;
   const compared = fixed !== null || query.compareSeconds !== null;
-  return get(compared ? "/api/graph/compare" : "/api/graph", {
-    baseline: fixed ?? (compared ? `${query.compareSeconds}s` : undefined),
-    namespaces: query.namespaces.join(","),
-    duration: `${query.durationSeconds}s`,
-    graphType: query.graphType,
-    at: query.at ?? undefined,
-    idle: query.idle,
-    services: query.services,
-    most: compared ? undefined : MOST_NODES,
-  }, signal);
+  if (!compared) return get("/api/graph", asked(query), signal);
+  return get("/api/graph/compare", { ...asked(query), most: undefined, baseline: fixed ?? `${query.compareSeconds}s` }, signal);
 }
+
+const asked = (query: GraphQuery): Parameters => ({
+  namespaces: query.namespaces.join(","),
+  duration: `${query.durationSeconds}s`,
+  graphType: query.graphType,
+  at: query.at ?? undefined,
+  idle: query.idle,
+  services: query.services,
+  most: MOST_NODES,
+});
+
+/** What a graph is asked for with, where it isn't compared. */
+export const graphParameters = (query: GraphQuery): URLSearchParams => written(asked(query));
 
 /** `unreached`: of a service, only what no workload behind it answered. */
 export type PlotSubject = ({ kind: "node"; id: string; direction: "inbound" | "outbound" } | { kind: "edge"; id: string }) & { unreached?: boolean };

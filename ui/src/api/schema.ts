@@ -158,6 +158,87 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What changes, as server-sent events
+         * @description Events graph (TrafficGraph), change (GraphChange), tick ({timestamp}), failure (Failure) and stale (StaleTopics). A stream ends after a minute; with Last-Event-ID the next one goes on where it ended.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Also tell of the graph, of windows that end now; the other parameters are those of /api/graph. */
+                    graph?: boolean;
+                    /** @description Comma-separated; absent or empty means all. */
+                    namespaces?: string;
+                    /** @description Length of the window: 60s, 5m, 1h. Default 60s. */
+                    duration?: string;
+                    /** @description The zoom. Default workload. */
+                    graphType?: components["schemas"]["GraphType"];
+                    /** @description Also show what exists without traffic. */
+                    idle?: boolean;
+                    /** @description Draw each service between its callers and its workloads. */
+                    services?: boolean;
+                    /** @description With more nodes, a coarser zoom is answered: by app, then by namespace (see graphType of the answer). */
+                    most?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Events. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/event-stream": string;
+                    };
+                };
+                /** @description A parameter is wrong. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Not logged in. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Too many streams. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/series": {
         parameters: {
             query?: never;
@@ -2539,6 +2620,25 @@ export interface components {
             nodes: components["schemas"]["Node"][];
             edges: components["schemas"]["Edge"][];
             warnings: components["schemas"]["Warning"][];
+        };
+        /**
+         * GraphChange
+         * @description What makes a later graph of an earlier one: nodes and edges that are new or differ, ids of those that went.
+         */
+        GraphChange: {
+            timestamp: number;
+            nodes: components["schemas"]["Node"][];
+            edges: components["schemas"]["Edge"][];
+            goneNodes: string[];
+            goneEdges: string[];
+            warnings: components["schemas"]["Warning"][];
+        };
+        /**
+         * StaleTopics
+         * @description What is to be asked for again.
+         */
+        StaleTopics: {
+            topics: ("changes" | "config" | "inventory")[];
         };
         Warning: {
             code: string;

@@ -6,6 +6,7 @@ import { LogOut } from "../features/access/LogOut";
 import { SessionEnded } from "../features/access/SessionEnded";
 import { CardinalityNotice } from "../shared/CardinalityNotice";
 import { Icon, Sailboat, type IconName } from "../shared/icons";
+import { useEvents } from "../shared/useEvents";
 import { useLanguage } from "./language";
 import type { TextKey } from "./texts";
 import { toggleTheme } from "./theme";
@@ -32,6 +33,12 @@ const PAGES: readonly { path: string; text: TextKey; icon: IconName; also?: read
   { path: "/changes", text: "configChanges", icon: "clock" },
   { path: "/mesh", text: "mesh", icon: "service", also: ["/proxies"] },
 ];
+
+/** The graph follows events of its own. */
+function Following() {
+  useEvents(null);
+  return null;
+}
 
 export function App() {
   const { t, language, setLanguage } = useLanguage();
@@ -66,6 +73,7 @@ export function App() {
         </div>
       </header>
       <main id="content" tabIndex={-1}>
+        {pathname !== "/graph" && <Following />}
         <SessionEnded />
         <CardinalityNotice />
         <Suspense fallback={<p className="page-note">{t("loading")}</p>}>

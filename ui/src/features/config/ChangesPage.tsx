@@ -7,6 +7,7 @@ import { useLanguage } from "../../app/language";
 import { objectAddress } from "../../domain/configAddress";
 import { Icon } from "../../shared/icons";
 import { ListPage } from "../../shared/ListPage";
+import { usePolling } from "../../shared/useEvents";
 import { RightsNote } from "../access/RightsNote";
 import { useRights, type Wish } from "../access/useRights";
 import { Difference } from "./Difference";
@@ -17,7 +18,7 @@ export default function ChangesPage() {
   const { t, language } = useLanguage();
   const [parameters, setParameters] = useSearchParams();
   const filters = Object.fromEntries(["kind", "namespace", "name", "from", "to"].map((name) => [name, parameters.get(name) ?? ""]));
-  const query = useQuery({ queryKey: ["changes", filters], queryFn: ({ signal }) => fetchChanges(filters, signal), refetchInterval: 5000 });
+  const query = useQuery({ queryKey: ["changes", filters], queryFn: ({ signal }) => fetchChanges(filters, signal), refetchInterval: usePolling(5000) });
   const chosen = parameters.get("change");
   const filtered = Object.values(filters).some((value) => value !== "");
   return (

@@ -5,12 +5,13 @@ import { useLanguage } from "../../app/language";
 import { objectAddress } from "../../domain/configAddress";
 import { Icon } from "../../shared/icons";
 import { ListPage } from "../../shared/ListPage";
+import { usePolling } from "../../shared/useEvents";
 import { InForceMark, useDistribution } from "./InForce";
 
 export default function ConfigPage() {
   const { t, language } = useLanguage();
   const [parameters, setParameters] = useSearchParams();
-  const query = useQuery({ queryKey: ["config"], queryFn: ({ signal }) => fetchConfig(signal), refetchInterval: 5000 });
+  const query = useQuery({ queryKey: ["config"], queryFn: ({ signal }) => fetchConfig(signal), refetchInterval: usePolling(5000) });
   const asked = useDistribution();
   const [kind, namespace] = [parameters.get("kind") ?? "", parameters.get("namespace") ?? ""];
   const onlyFindings = parameters.get("findings") === "true";

@@ -12,6 +12,7 @@ import { findExisting, isRefusal, readAnswers, shareOut, versionsOf, withFreeNam
 import { writeYaml } from "../../domain/yaml";
 import { FailureBanner } from "../../shared/failure";
 import { Icon } from "../../shared/icons";
+import { usePolling } from "../../shared/useEvents";
 import { RIGHTS_NOTE, RightsNote } from "../access/RightsNote";
 import { useRights, type Wish } from "../access/useRights";
 import { WizardForm } from "./WizardForm";
@@ -53,7 +54,7 @@ export default function WizardPage() {
   const [parameters, setParameters] = useSearchParams();
   const services = useQuery({ queryKey: ["services"], queryFn: ({ signal }) => fetchServices(signal) });
   const workloads = useQuery({ queryKey: ["workloads"], queryFn: ({ signal }) => fetchWorkloads(signal) });
-  const config = useQuery({ queryKey: ["config"], queryFn: ({ signal }) => fetchConfig(signal), refetchInterval: CONFIG_MILLISECONDS });
+  const config = useQuery({ queryKey: ["config"], queryFn: ({ signal }) => fetchConfig(signal), refetchInterval: usePolling(CONFIG_MILLISECONDS) });
   useEffect(() => {
     document.title = `${t("wizard")} · Kaiki`;
   }, [t]);

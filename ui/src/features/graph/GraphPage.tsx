@@ -1,4 +1,4 @@
-/** The graph: asks every three seconds, draws, and shows the details of what is selected. */
+/** The graph: follows it as it changes, draws, and shows the details of what is selected. */
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { lazy, Suspense, useCallback, useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import { ApiError, fetchGraph, MOST_NODES, type TrafficGraph } from "../../api/client";
@@ -7,6 +7,7 @@ import type { Selection } from "../../domain/address";
 import { formatWhen } from "../../domain/format";
 import { focusOn, hideFound, tryFind } from "../../domain/shown";
 import { FailureBanner } from "../../shared/failure";
+import { graphKey, useEvents, usePolling } from "../../shared/useEvents";
 import { FirstVisit } from "./FirstVisit";
 import { GraphCanvas } from "./GraphCanvas";
 import { HealthScopeContext } from "../health/HealthButton";
@@ -28,16 +29,19 @@ export function GraphPage() {
   const [motion, setMotion] = useState(() => !window.matchMedia("(prefers-reduced-motion: reduce)").matches);
   const { namespaces, durationSeconds, graphType, at, compareSeconds, compareAt, idle, services, selection } = address;
   const asked = { namespaces, durationSeconds, graphType, at, compareSeconds, compareAt, idle, services };
+  const followed = at === null && compareSeconds === null && compareAt === null;
+  const untold = useEvents(followed ? asked : null);
+  const polling = usePolling(REFRESH_MILLISECONDS);
   const query = useQuery({
-    queryKey: ["graph", asked],
+    queryKey: graphKey(asked),
     queryFn: ({ signal }) => fetchGraph(asked, signal),
-    refetchInterval: at === null ? REFRESH_MILLISECONDS : false,
+    refetchInterval: at !== null ? false : followed ? polling : REFRESH_MILLISECONDS,
     placeholderData: keepPreviousData,
   });
   const { finder, error: findProblem } = useMemo(() => tryFind(address.find), [address.find]);
   const { finder: hidden, error: hideProblem } = useMemo(() => tryFind(address.hide), [address.hide]);
   const { id: focusId, hops } = address.focus ?? { id: "", hops: 0 };
-  const whole = query.data;
+  const whole = useContent(query.data);
   const graph = useMemo(() => whole && focusOn(hideFound(whole, hidden), focusId === "" ? null : { id: focusId, hops }), [whole, hidden, focusId, hops]);
   const layout = useLayout(graph, t, useNarrow() ? "DOWN" : "RIGHT");
   const select = useCallback((chosen: Selection) => change({ selection: chosen }), [change]);
@@ -51,8 +55,8 @@ export function GraphPage() {
     return () => window.removeEventListener("keydown", escape);
   }, [t, change]);
 
-  const time = graph === undefined ? undefined : formatWhen(graph.timestamp, language);
-  const failure = query.error ?? (query.failureReason instanceof ApiError ? query.failureReason : null);
+  const time = query.data === undefined ? undefined : formatWhen(query.data.timestamp, language);
+  const failure = query.error ?? (query.failureReason instanceof ApiError ? query.failureReason : untold);
   return (
     <div className="graph-page">
       <h1 className="hidden">{t("graph")}</h1>
@@ -116,6 +120,16 @@ export function GraphPage() {
       )}
     </div>
   );
+}
+
+/** The same graph for as long as nothing in it differs but its time: what has not changed is not drawn again. */
+function useContent(graph: TrafficGraph | undefined): TrafficGraph | undefined {
+  const [kept, keep] = useState(graph);
+  if (kept === graph) return kept;
+  const same = (["nodes", "edges", "warnings", "comparison", "graphType", "durationSeconds"] as const).every((part) => kept?.[part] === graph?.[part]);
+  if (same) return kept;
+  keep(graph);
+  return graph;
 }
 
 /** Phones and narrow windows: traffic then flows downwards. */

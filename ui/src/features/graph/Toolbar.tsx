@@ -5,6 +5,7 @@ import { EDGE_LABELS, GRAPH_TYPES, type GraphAddress } from "../../domain/addres
 import { FIND_FIELDS, type FindError } from "../../domain/find";
 import { Icon } from "../../shared/icons";
 import { Menu } from "../../shared/Menu";
+import { usePolling } from "../../shared/useEvents";
 import { TimeMenu } from "./TimeMenu";
 
 interface Properties {
@@ -81,7 +82,7 @@ function Live({ address, change, graph, failing }: Pick<Properties, "address" | 
 
 function NamespaceMenu({ address, change }: Pick<Properties, "address" | "change">) {
   const t = useText();
-  const known = useQuery({ queryKey: ["namespaces"], queryFn: ({ signal }) => fetchNamespaces(signal), refetchInterval: 15_000 });
+  const known = useQuery({ queryKey: ["namespaces"], queryFn: ({ signal }) => fetchNamespaces(signal), refetchInterval: usePolling(15_000) });
   const names = [...new Set([...(known.data?.items.map((item) => item.name) ?? []), ...address.namespaces])].sort();
   const chosen = new Set(address.namespaces);
   const toggle = (name: string) => {

@@ -2,6 +2,7 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { fetchChanges, type ConfigChange } from "../../api/client";
+import { usePolling } from "../../shared/useEvents";
 
 interface Within {
   from: number | undefined;
@@ -16,11 +17,12 @@ const REFRESH_MILLISECONDS = 5000;
 const NONE: readonly ConfigChange[] = [];
 
 export function useChangesWithin({ from, until, spanSeconds, namespaces }: Within): readonly ConfigChange[] {
+  const polling = usePolling(REFRESH_MILLISECONDS);
   const { data } = useQuery({
     queryKey: ["changes", "plot", until, spanSeconds],
     queryFn: ({ signal }) => fetchChanges({ from, to: until ?? undefined }, signal),
     enabled: from !== undefined,
-    refetchInterval: until === null ? REFRESH_MILLISECONDS : false,
+    refetchInterval: until === null ? polling : false,
     placeholderData: keepPreviousData,
   });
   return useMemo(() => data?.items.filter((item) => namespaces === undefined || namespaces.includes(item.namespace)) ?? NONE, [data, namespaces]);

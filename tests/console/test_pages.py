@@ -299,7 +299,7 @@ async def test_a_replica_that_has_no_address_yet_is_not_asked_by_that_of_another
         return {"metadata": {"name": name, "namespace": "istio-system", "labels": {"app": "istiod"}}, "status": status}
 
     pods = [pod("istiod-2", {}), pod("istiod-1", {"podIP": "127.0.0.1"})]
-    inventory: Any = SimpleNamespace(objects=lambda _: pods)
+    inventory: Any = SimpleNamespace(objects=lambda _: pods, connected=False)
     async with fake_mesh.listening(fake_mesh.FakeControlPlane().application()) as url:
         client = ControlPlaneClient(url)
         answer = await DistributionHandlers(inventory, client).distribution(make_mocked_request("GET", "/"))

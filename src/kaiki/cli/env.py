@@ -6,7 +6,7 @@ import shlex
 
 import click
 
-from kaiki.app.home import Home, current_home
+from kaiki.app.home import Home, current_home, samples_path
 from kaiki.app.machine import require_running
 from kaiki.cli.failure import explained
 
@@ -14,7 +14,7 @@ from kaiki.cli.failure import explained
 def environment(home: Home) -> dict[str, str]:
     """The variables and their values for a running mesh; addresses are full URLs on the loopback."""
     urls = require_running(home).urls
-    values = {"KAIKI_HOME": str(home.path), "KUBECONFIG": str(home.kubeconfig)}
+    values = {"KAIKI_HOME": str(home.path), "KUBECONFIG": str(home.kubeconfig), "KAIKI_SAMPLES": str(samples_path())}
     for variable, name in (
         ("KAIKI_GATEWAY_URL", "gateway"),
         ("KAIKI_CONSOLE_URL", "console"),

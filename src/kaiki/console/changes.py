@@ -9,9 +9,9 @@ from aiohttp import web
 
 from kaiki.console.answers import answer_json, read_names, read_time
 from kaiki.console.documents import write_document
-from kaiki.console.errors import UnknownObject
+from kaiki.console.errors import KubernetesUnavailable, UnknownObject
 from kaiki.kube.client import KubeClient
-from kaiki.kube.errors import KubeError
+from kaiki.kube.errors import KubeError, Unavailable
 from kaiki.kube.resource import CONFIG_MAPS
 from kaiki.model.journal import JOURNAL_NAME, ChangeEntry, decode_entry
 
@@ -63,6 +63,8 @@ class ChangeHandlers:
         if self._read is None or time.monotonic() - self._read[0] > FRESH_SECONDS:
             try:
                 found = await self._client.find(CONFIG_MAPS, JOURNAL_NAME, self._namespace)
+            except Unavailable as error:
+                raise KubernetesUnavailable(error) from error
             except KubeError as error:
                 raise UnknownObject(f"the journal cannot be read: {error}") from error
             self._read = time.monotonic(), self._decoded(found or {})

@@ -15,6 +15,7 @@ from kaiki.console.answers import answer_json
 from kaiki.console.control_plane import ControlPlaneClient
 from kaiki.console.inventory import Inventory
 from kaiki.console.proxies import ask_replicas
+from kaiki.console.summaries import warnings_of
 
 Object = dict[str, Any]
 _KEY = ("kind", "group", "namespace", "name")
@@ -33,10 +34,15 @@ class DistributionHandlers:
         return [web.get("/api/distribution", self.distribution)]
 
     async def distribution(self, request: web.Request) -> web.Response:
-        """All objects that some connected proxy has something of. `silent` are replicas that did not answer."""
+        """All objects that some connected proxy has something of.
+
+        `silent` are replicas that did not answer; while none is `answering`, nothing is known of what proxies have.
+        """
         replicas = await ask_replicas(self._control_plane, self._inventory, "distribution")
         objects = added_up(replica.entries for replica in replicas if replica.entries)
-        return answer_json({"objects": objects, "silent": [one.name for one in replicas if one.entries is None]})
+        silent = [one.name for one in replicas if one.entries is None]
+        told = {"objects": objects, "silent": silent, "answering": len(replicas) - len(silent)}
+        return answer_json(told | {"warnings": warnings_of(self._inventory)})
 
 
 def added_up(answers: Iterable[list[Object]]) -> list[Object]:

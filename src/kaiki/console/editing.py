@@ -16,12 +16,29 @@ from aiohttp import web
 from kaiki.console.answers import answer_json, read_flag
 from kaiki.console.bodies import read_body
 from kaiki.console.documents import LAST_APPLIED, Document, YamlProblem, write_document
-from kaiki.console.errors import BadRequest, Conflicting, ConsoleError, ReadOnly, Unacceptable, UnknownObject
+from kaiki.console.errors import (
+    BadRequest,
+    Conflicting,
+    ConsoleError,
+    KubernetesUnavailable,
+    ReadOnly,
+    Unacceptable,
+    UnknownObject,
+)
 from kaiki.console.identity import Identities
 from kaiki.console.preview import Effect, Inputs, read_inputs, tell_effect
 from kaiki.interpret.interpretation import check_object, interpret
 from kaiki.kube.client import KubeClient
-from kaiki.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, KubeError, NotFound, Unauthorized
+from kaiki.kube.errors import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    Invalid,
+    KubeError,
+    NotFound,
+    Unauthorized,
+    Unavailable,
+)
 from kaiki.kube.errors import BadRequest as KubeBadRequest
 from kaiki.kube.resource import CUSTOM_RESOURCE_DEFINITIONS, ResourceType, find_type
 from kaiki.model.finding import Finding
@@ -175,6 +192,8 @@ class EditingHandlers:
         if self._inputs is None or time.monotonic() - self._inputs[0] > FRESH_SECONDS:
             try:
                 self._inputs = time.monotonic(), await read_inputs(self._reader())
+            except Unavailable as error:
+                raise KubernetesUnavailable(error) from error
             except KubeError as error:
                 raise UnknownObject(f"the mesh cannot be read: {error}") from error
         return self._inputs[1]
@@ -285,4 +304,4 @@ def _explain(error: KubeError) -> ConsoleError:
             return ReadOnly(message, "Your Kubernetes identity may not do this.")
         case Invalid() | KubeBadRequest():
             return Unacceptable(message)
-    return UnknownObject(f"the Kubernetes API did not answer: {error}", "Try again in a moment.")
+    return KubernetesUnavailable(error)

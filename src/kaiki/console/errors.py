@@ -8,6 +8,7 @@ ConsoleError
 ├── TooMany               429: as many as may be at once are served already
 ├── UnknownObject         404: no such node, edge or object
 ├── ProxyUnavailable      503: nobody tells what a proxy has: no control plane answers, or it refuses
+├── KubernetesUnavailable 503: the Kubernetes API does not answer
 ├── TracesUnavailable     503: nobody answers for traces
 └── MetricsUnavailable    503: the metrics store does not answer, or answers with an error
 """
@@ -63,6 +64,14 @@ class UnknownObject(ConsoleError):
 class ProxyUnavailable(ConsoleError):
     status = 503
     code = "proxyUnavailable"
+
+
+class KubernetesUnavailable(ConsoleError):
+    status = 503
+    code = "kubernetesUnavailable"
+
+    def __init__(self, cause: object) -> None:
+        super().__init__(f"The Kubernetes API does not answer: {cause}")
 
 
 class TracesUnavailable(ConsoleError):

@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -24,7 +25,7 @@ from msgspec import structs
 
 from kaiki.console.answers import read_count, read_flag
 from kaiki.console.changes import ChangeHandlers
-from kaiki.console.errors import ConsoleError, TooMany, UnknownObject
+from kaiki.console.errors import ConsoleError, KubernetesUnavailable, TooMany, UnknownObject
 from kaiki.console.graph_answer import AnsweredGraph, read_options
 from kaiki.console.graphs import GraphChange, Graphs, change_between
 from kaiki.console.inventory import Inventory
@@ -42,7 +43,7 @@ _encoder = msgspec.json.Encoder()
 class AnsweredChange(GraphChange, frozen=True, rename="camel", kw_only=True):
     """A change of a graph, and what could not be read for it."""
 
-    warnings: list[dict[str, str]]
+    warnings: list[dict[str, Any]]
 
 
 class EventHandlers:
@@ -60,6 +61,7 @@ class EventHandlers:
         self._changes = changes
         self._clock = clock
         self._streams = 0
+        self._newest = ""
         self._closing = asyncio.Event()
 
     def routes(self) -> list[web.AbstractRouteDef]:
@@ -109,11 +111,11 @@ class EventHandlers:
 
     async def _revisions(self) -> dict[str, object]:
         """Something of each topic that differs once it has changed."""
-        try:
-            newest = next((entry.id for entry in await self._changes.entries()), "")
-        except UnknownObject:
-            newest = ""
         found = self._inventory.revisions
+        if self._inventory.silent_since is None:  # Else one would wait for an answer that does not come.
+            with contextlib.suppress(KubernetesUnavailable, UnknownObject):
+                self._newest = next((entry.id for entry in await self._changes.entries()), "")
+        newest = self._newest
         # Not every kind of configuration is watched, but each change of one is recorded.
         return {"changes": newest, "config": (found["config"], newest), "inventory": found["inventory"]}
 
@@ -125,7 +127,7 @@ class _Stream:
         self._graphs, self._inventory = graphs, inventory
         self._options, self._most = options, most
         self._last: TrafficGraph | None = None
-        self._warnings: list[dict[str, str]] = []
+        self._warnings: list[dict[str, Any]] = []
 
     def resume(self, last_event: str) -> None:
         """Go on from the graph the reader says it has, if that is known here."""
@@ -151,7 +153,7 @@ class _Stream:
         return self._graphs.encoded(key, lambda: _describe(before, graph, warnings, told))
 
 
-def _describe(before: TrafficGraph | None, graph: TrafficGraph, warnings: list[dict[str, str]], told: bool) -> bytes:
+def _describe(before: TrafficGraph | None, graph: TrafficGraph, warnings: list[dict[str, Any]], told: bool) -> bytes:
     """`told` is whether the reader knows of these warnings."""
     change = change_between(before, graph) if before is not None else None
     if change is None:

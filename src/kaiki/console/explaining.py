@@ -14,13 +14,13 @@ import msgspec
 from aiohttp import web
 
 from kaiki.console.answers import answer_json
-from kaiki.console.errors import BadRequest, UnknownObject
+from kaiki.console.errors import BadRequest, KubernetesUnavailable, UnknownObject
 from kaiki.console.preview import Inputs, read_inputs
 from kaiki.console.step_lines import StepLines
 from kaiki.interpret.assumed import assume_secrets
 from kaiki.interpret.interpretation import interpret
 from kaiki.kube.client import KubeClient
-from kaiki.kube.errors import KubeError
+from kaiki.kube.errors import KubeError, Unavailable
 from kaiki.kube.resource import KNOWN_TYPES
 from kaiki.model.snapshot import MeshSnapshot
 from kaiki.translate.simulation import Outcome, Request, Step
@@ -116,12 +116,14 @@ class ExplainHandlers:
             raise UnknownObject(str(error)) from error
 
     async def mesh(self) -> KnownMesh:
-        """The mesh, a few seconds old at most. Raises UnknownObject when it cannot be read."""
+        """The mesh, a few seconds old at most. Raises KubernetesUnavailable, or UnknownObject if it may not be read."""
         if self._client is None:
             raise UnknownObject("no Kubernetes API is used, so there is no mesh to explain")
         if self._known is None or time.monotonic() - self._known[0] > FRESH_SECONDS:
             try:
                 inputs = await read_inputs(self._client)
+            except Unavailable as error:
+                raise KubernetesUnavailable(error) from error
             except KubeError as error:
                 raise UnknownObject(f"the mesh cannot be read: {error}") from error
             snapshot = await asyncio.to_thread(lambda: interpret(assume_secrets(inputs)).snapshot)

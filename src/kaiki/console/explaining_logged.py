@@ -14,7 +14,7 @@ from kaiki.console.access_log import LogEntry
 from kaiki.console.answers import answer_json
 from kaiki.console.changes import ChangeHandlers, describe_change
 from kaiki.console.comparing import Remark, compare, read_span, request_of
-from kaiki.console.errors import BadRequest, UnknownObject
+from kaiki.console.errors import BadRequest, KubernetesUnavailable, UnknownObject
 from kaiki.console.explaining import Explanation, KnownMesh, describe_outcome
 from kaiki.console.inventory import Inventory
 from kaiki.console.request_log import failed, place_of, reasons_of
@@ -75,7 +75,7 @@ class LoggedHandlers:
         if not place.received(asked.entry):
             try:
                 explanation, outcome = await self._simulate(asked)
-            except UnknownObject as error:
+            except (KubernetesUnavailable, UnknownObject) as error:
                 unknown = str(error)
         return answer_json(
             {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiohttp import web
 
 from kaiki.console.answers import read_duration, read_flag, read_names
@@ -12,7 +14,7 @@ from kaiki.graph import GraphOptions, GraphType, TrafficGraph
 class AnsweredGraph(TrafficGraph, frozen=True, rename="camel", kw_only=True):
     """A graph, and what could not be read for it."""
 
-    warnings: list[dict[str, str]]
+    warnings: list[dict[str, Any]]
 
 
 def read_options(request: web.Request, timestamp: float) -> GraphOptions:

@@ -16,7 +16,7 @@ from kaiki.console.beside import made_between
 from kaiki.console.changes import ChangeHandlers, describe_change
 from kaiki.console.comparison import compare_graphs
 from kaiki.console.documents import editable_metadata
-from kaiki.console.errors import BadRequest, UnknownObject
+from kaiki.console.errors import BadRequest, KubernetesUnavailable, UnknownObject
 from kaiki.console.graph_answer import AnsweredGraph, read_options
 from kaiki.console.graphs import Graphs
 from kaiki.console.inventory import Inventory
@@ -77,7 +77,7 @@ class Handlers:
         warnings = warnings_of(self._inventory)
         try:
             made = made_between(await self._changes.entries(), baseline, at)
-        except UnknownObject as error:
+        except (KubernetesUnavailable, UnknownObject) as error:
             made, warnings = [], [*warnings, {"code": "journalUnreadable", "message": str(error)}]
         # In a thread: thousands of edges held against a hundred changes take a second.
         graphs = await asyncio.to_thread(compare_graphs, before, after, made, self._inventory.registry())

@@ -17,8 +17,9 @@ from typing import Any
 from aiohttp import web
 
 from kaiki.console.cookies import Cookies
-from kaiki.console.errors import BadRequest, ReadOnly
+from kaiki.console.errors import BadRequest, KubernetesUnavailable, ReadOnly
 from kaiki.console.sealing import Seal
+from kaiki.console.settings import KUBE_ANSWER_SECONDS
 from kaiki.kube.client import KubeClient
 from kaiki.kube.config import Impersonated, KubeConfig
 from kaiki.kube.errors import KubeError, Unavailable
@@ -87,8 +88,8 @@ class Identities:
         async with self.acting_as(identity) as client:
             try:
                 answer = await client.request("POST", _REVIEW, body=body, call="ask who a token is of")
-            except Unavailable:
-                raise
+            except Unavailable as error:
+                raise KubernetesUnavailable(error) from error
             except KubeError as error:
                 hint = "Make a new one: kubectl create token <service account>."
                 raise BadRequest("The Kubernetes API does not accept this token.", hint) from error
@@ -133,5 +134,6 @@ class Identities:
     async def acting_as(self, identity: Identity) -> AsyncIterator[KubeClient]:
         """A client that acts as somebody."""
         assert self._kube is not None
-        async with KubeClient(identity.configure(self._kube), user_agent="kaiki-console") as client:
+        config = identity.configure(self._kube)
+        async with KubeClient(config, user_agent="kaiki-console", answer_seconds=KUBE_ANSWER_SECONDS) as client:
             yield client

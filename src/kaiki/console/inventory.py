@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from kaiki.console.errors import UnknownObject
+from kaiki.console.errors import KubernetesUnavailable, UnknownObject
 from kaiki.console.workloads import (
     SETTINGS_KEY,
     SETTINGS_NAME,
@@ -23,7 +24,7 @@ from kaiki.graph import Registry
 from kaiki.kube import resource
 from kaiki.kube.cache import Cache, CacheEvent, drop_managed_fields, running
 from kaiki.kube.client import KubeClient
-from kaiki.kube.errors import KubeError
+from kaiki.kube.errors import KubeError, NotFound, Unavailable
 from kaiki.model.well_known import ROOT_NAMESPACE
 
 Object = dict[str, Any]
@@ -62,6 +63,9 @@ _LISTED = (
     resource.INGRESSES,
 )
 _SETTINGS_SECONDS = 5.0
+_ANSWER_SECONDS = 3.0
+"""How long the API may take to answer before what it told last is shown instead, and said to be old."""
+_RETRY_SECONDS = 1.0
 _CONFIGS_KEPT_SECONDS = 2.0
 """How long listed objects are shown to others who ask, so that ten open lists cost what one does."""
 
@@ -69,7 +73,9 @@ _CONFIGS_KEPT_SECONDS = 2.0
 class Inventory(Protocol):
     """What the handlers read. `ready` is false until every collection has been listed once.
 
-    `revisions` differ after a change: `config` of routing, `inventory` of namespaces, workloads, pods and services.
+    `silent_since` is the Unix time from which on the Kubernetes API has not answered, which is how old everything is;
+    None while it answers. `revisions` differ after a change, of that too: `config` of routing, `inventory` of
+    namespaces, workloads, pods and services.
     """
 
     @property
@@ -80,6 +86,9 @@ class Inventory(Protocol):
 
     @property
     def revisions(self) -> Mapping[str, int]: ...
+
+    @property
+    def silent_since(self) -> float | None: ...
 
     def registry(self) -> Registry: ...
 
@@ -100,6 +109,7 @@ class EmptyInventory:
     ready = True
     connected = False
     revisions: Mapping[str, int] = MappingProxyType({"config": 0, "inventory": 0})
+    silent_since = None
 
     def registry(self) -> Registry:
         """Nothing is known."""
@@ -137,7 +147,10 @@ class WatchedInventory:
         }
         self._registry: Registry | None = None
         self._settings = ""
-        self._listed: tuple[float, asyncio.Task[list[Object]]] | None = None
+        self._answered = time.time()
+        self._silent_since: float | None = None
+        self._known: dict[str, list[Object]] = {}
+        self._listed: tuple[float, asyncio.Task[None]] | None = None
         self._revisions = {"config": 0, "inventory": 0}
         for plural, cache in self._caches.items():
             cache.subscribe(partial(self._forget, "config" if plural in _CONFIG else "inventory"))
@@ -154,16 +167,37 @@ class WatchedInventory:
             await asyncio.gather(settings, return_exceptions=True)
 
     async def _follow_settings(self) -> None:
-        """The console's own settings, looked at again now and then: one small object."""
+        """The console's own settings, looked at again now and then: one small object, and whether the API answers."""
         while True:
+            text = self._settings  # What was said last holds on.
             try:
-                found = await self._client.find(resource.CONFIG_MAPS, SETTINGS_NAME, ROOT_NAMESPACE)
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    found = await self._client.find(resource.CONFIG_MAPS, SETTINGS_NAME, ROOT_NAMESPACE)
                 text = str(((found or {}).get("data") or {}).get(SETTINGS_KEY) or "")
-            except KubeError:
-                text = self._settings  # What was said last holds on.
+                self._note(answers=True)
+            except (Unavailable, TimeoutError):
+                self._note(answers=False)
+            except KubeError:  # An answer, if only that this may not be read.
+                self._note(answers=True)
             if text != self._settings:
                 self._settings, self._registry = text, None
-            await asyncio.sleep(_SETTINGS_SECONDS)
+            await asyncio.sleep(_SETTINGS_SECONDS if self._silent_since is None else _RETRY_SECONDS)
+
+    def _note(self, *, answers: bool) -> None:
+        before, now = self._silent_since, time.time()
+        self._answered = now if answers else self._answered
+        self._silent_since = None if answers else before or self._answered
+        if (before is None) is answers:
+            return
+        for topic in self._revisions:
+            self._revisions[topic] += 1
+        for cache in self._caches.values() if answers else ():
+            cache.hurry()
+
+    @property
+    def silent_since(self) -> float | None:
+        """Since when the API does not answer: the time of its last answer."""
+        return self._silent_since
 
     @property
     def ready(self) -> bool:
@@ -186,28 +220,34 @@ class WatchedInventory:
         return tuple(self._caches[plural].items())
 
     async def configs(self) -> list[Object]:
-        """Every Istio and Gateway API object and every Ingress: watched ones, and others as two seconds ago at most."""
+        """Every Istio and Gateway API object and every Ingress: watched ones, and others as two seconds ago at most.
+
+        Of an API that does not answer those of its last answer, without waiting long for another.
+        """
         watched = (resource.VIRTUAL_SERVICES, resource.DESTINATION_RULES, resource.GATEWAYS)
         found = [item for kind in watched for item in self.objects(kind.plural)]
         now = asyncio.get_running_loop().time()
         if self._listed is None or now - self._listed[0] > _CONFIGS_KEPT_SECONDS:
             self._listed = now, asyncio.create_task(self._list_configs())
-        return found + await asyncio.shield(self._listed[1])
+        await asyncio.wait([self._listed[1]], timeout=_ANSWER_SECONDS if self._silent_since is None else 0)
+        return found + [item for kind in _LISTED for item in self._known.get(kind.plural, ())]
 
-    async def _list_configs(self) -> list[Object]:
-        lists = await asyncio.gather(*(self._list_kind(kind) for kind in _LISTED))
-        return [item for items in lists for item in items]
+    async def _list_configs(self) -> None:
+        await asyncio.gather(*(self._list_kind(kind) for kind in _LISTED))
 
-    async def _list_kind(self, kind: resource.ResourceType) -> list[Object]:
+    async def _list_kind(self, kind: resource.ResourceType) -> None:
         try:
-            return await self._client.list(kind)
+            self._known[kind.plural] = await self._client.list(kind)
+        except NotFound:
+            self._known[kind.plural] = []  # A kind that is not installed has no objects.
         except KubeError:
-            return []  # A kind that is not installed has no objects.
+            return  # What was told last holds on.
 
     async def logs(
         self, namespace: str, pod: str, container: str, *, tail_lines: int, most_bytes: int, previous: bool
     ) -> bytes:
-        """The end of a container's output. Raises UnknownObject when the API has none."""
+        """The end of a container's output. Raises UnknownObject when the API has none, KubernetesUnavailable."""
+        self._require_answers()
         pieces = self._client.logs(
             pod, namespace, container, tail_lines=tail_lines, limit_bytes=most_bytes, previous=previous
         )
@@ -218,19 +258,29 @@ class WatchedInventory:
                     text += piece
                     if len(text) > most_bytes:  # The server was asked to stop there; this does not rely on it.
                         break
+        except Unavailable as error:
+            raise KubernetesUnavailable(error) from error
         except KubeError as error:
             raise UnknownObject(str(error), "The container may not have started yet, or not have restarted.") from error
         return bytes(text[-most_bytes:])
 
     async def follow(self, namespace: str, pod: str, container: str, *, tail_lines: int) -> AsyncIterator[bytes]:
-        """The end of a container's output, and what follows as it comes. Raises UnknownObject when there is none."""
+        """The end of a container's output, and what follows as it comes. Raises as `logs` does."""
+        self._require_answers()
         pieces = self._client.logs(pod, namespace, container, tail_lines=tail_lines, follow=True)
         try:
             async with aclosing(pieces):
                 async for piece in pieces:
                     yield piece
+        except Unavailable as error:
+            raise KubernetesUnavailable(error) from error
         except KubeError as error:
             raise UnknownObject(str(error), "The container may not have started yet.") from error
+
+    def _require_answers(self) -> None:
+        """A log may have nothing to say for long; of an API that is known to be silent that is no reason to wait."""
+        if self._silent_since is not None:
+            raise KubernetesUnavailable("it has not for some seconds")
 
     @property
     def revisions(self) -> Mapping[str, int]:

@@ -11,7 +11,7 @@ from kaiki.console.access import Access
 from kaiki.console.answers import answer_json
 from kaiki.console.bodies import read_body
 from kaiki.console.editing import mesh_kind
-from kaiki.console.errors import BadRequest, ConsoleError, ReadOnly
+from kaiki.console.errors import BadRequest, ConsoleError, KubernetesUnavailable, ReadOnly
 from kaiki.console.identity import Identities, Identity
 from kaiki.console.oidc.errors import LoginRefused
 from kaiki.console.oidc.sessions import Sessions, person_of
@@ -103,6 +103,8 @@ class PeopleHandlers:
     async def _name(self, identity: Identity | None) -> str | None:
         try:
             return await self._identities.name_of(identity) if identity is not None else None
+        except KubernetesUnavailable:
+            raise  # Not known now: that is not the same as nobody.
         except (KubeError, ConsoleError):
             return None
 

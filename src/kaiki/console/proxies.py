@@ -56,6 +56,9 @@ async def ask_configuration(control_plane: ControlPlaneClient, inventory: Invent
     for (name, _), (status, told) in zip(asked, answers, strict=True):
         if status == 200 and isinstance(told, dict):
             return Told(name, told)
+    if all(status == 0 for status, _ in answers):
+        causes = "; ".join(f"{name}: {told}" for (name, _), (_, told) in zip(asked, answers, strict=True))
+        raise ProxyUnavailable(f"the control plane does not answer: {causes}")
     refusals = [f"{name}: {told}" for (name, _), (status, told) in zip(asked, answers, strict=True) if status != 404]
     if refusals:
         hint = (

@@ -17,10 +17,11 @@ from aiohttp import web
 
 from kaiki.console.access_log import NO_FORMATS, Formats, LogEntry, Search, read_lines
 from kaiki.console.answers import answer_json, read_count, read_duration, read_names, read_time
-from kaiki.console.errors import BadRequest, UnknownObject
+from kaiki.console.errors import BadRequest, KubernetesUnavailable, UnknownObject
 from kaiki.console.inventory import Inventory
 from kaiki.console.response_flags import LANGUAGES, REASONS, explain_flag, explain_flags
 from kaiki.console.responsible import Place, find_responsible
+from kaiki.console.summaries import warnings_of
 from kaiki.console.workloads import PROXY_CONTAINER, has_proxy, is_gateway, owner_of
 from kaiki.kube.client import KubeClient
 from kaiki.kube.errors import KubeError
@@ -58,7 +59,7 @@ class RequestLogHandlers:
         pods = self._pods(read_names(request, "namespaces"), request.query.get("workload", ""))
         read, formats = pods[:MOST_PODS], await self._read_formats()
         found = await asyncio.gather(*(self._entries(pod, formats) for pod in read))
-        entries = [(entry, pod) for pod, logged in zip(read, found, strict=True) for entry in logged]
+        entries = [(entry, pod) for pod, logged in zip(read, found, strict=True) for entry in logged or ()]
         chosen = [(entry, pod) for entry, pod in entries if search.accepts(entry)]
         chosen.sort(key=lambda item: item[0].time, reverse=True)
         objects = await self._objects() if any(failed(entry) for entry, _ in chosen[:most]) else []
@@ -69,7 +70,9 @@ class RequestLogHandlers:
                 "logged": len(entries),
                 "pods": len(read),
                 "podsLeftOut": len(pods) - len(read),
+                "podsUnread": sum(logged is None for logged in found),
                 "flags": [{"flag": flag, "text": explain_flag(flag, language)} for flag in sorted(REASONS)],
+                "warnings": warnings_of(self._inventory),
             }
         )
 
@@ -95,7 +98,8 @@ class RequestLogHandlers:
             self._formats_until = time.monotonic() + _FORMATS_SECONDS
         return self._formats
 
-    async def _entries(self, pod: Object, formats: Formats) -> list[LogEntry]:
+    async def _entries(self, pod: Object, formats: Formats) -> list[LogEntry] | None:
+        """Of one proxy; None when its log cannot be read now."""
         metadata = pod["metadata"]
         async with self._reading:
             try:
@@ -109,6 +113,8 @@ class RequestLogHandlers:
                 )
             except UnknownObject:  # It has not started, or is gone.
                 return []
+            except KubernetesUnavailable:
+                return None
         return await asyncio.to_thread(read_lines, text.decode(errors="replace").splitlines(), formats)
 
     async def _objects(self) -> list[Object]:

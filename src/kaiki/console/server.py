@@ -45,7 +45,7 @@ from kaiki.console.people import PeopleHandlers
 from kaiki.console.protection import build_protection, nobody
 from kaiki.console.request_log import RequestLogHandlers
 from kaiki.console.sealing import Seal
-from kaiki.console.settings import ConsoleSettings, TokenSecret
+from kaiki.console.settings import KUBE_ANSWER_SECONDS, ConsoleSettings, TokenSecret
 from kaiki.console.subjects import SubjectHandlers
 from kaiki.console.summaries import SummaryHandlers
 from kaiki.console.traces import TraceHandlers, TracesClient
@@ -171,7 +171,9 @@ def build_sessions(
 async def _open_client(stack: AsyncExitStack, settings: ConsoleSettings, access: Access) -> KubeClient | None:
     if settings.kube is None:
         return None
-    client = await stack.enter_async_context(KubeClient(settings.kube, user_agent="kaiki-console"))
+    client = await stack.enter_async_context(
+        KubeClient(settings.kube, user_agent="kaiki-console", answer_seconds=KUBE_ANSWER_SECONDS)
+    )
     if access.token is None and settings.token_secret is not None:
         task = asyncio.create_task(_follow_token(client, settings.token_secret, access))
         stack.push_async_callback(_end, task)

@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 from kaiki.console.oidc.settings import OidcSettings
 from kaiki.kube.config import KubeConfig
 
+KUBE_ANSWER_SECONDS = 10.0
+"""How long the Kubernetes API may take to answer: a page that waits longer tells nothing."""
+
 # Names this console is reached by. A page of any other site resolves its own name to us (DNS rebinding), not these.
 DEFAULT_ALLOWED_HOSTS = (
     "127.0.0.1",

@@ -82,12 +82,15 @@ class SummaryHandlers:
         )
 
 
-def warnings_of(inventory: Inventory) -> list[dict[str, str]]:
+def warnings_of(inventory: Inventory) -> list[Object]:
     """What is missing of the answer, as far as Kubernetes goes."""
     if not inventory.connected:
         return [{"code": "noKubernetes", "message": "No Kubernetes API is used: only what has traffic is shown."}]
     if not inventory.ready:
         return [{"code": "kubernetesNotReady", "message": "The Kubernetes API has not answered yet."}]
+    if inventory.silent_since is not None:
+        message = "The Kubernetes API does not answer: workloads, services and configuration are as it told them last."
+        return [{"code": "kubernetesStale", "message": message, "since": inventory.silent_since}]
     problems = inventory.registry().tolerances.problems
     return [{"code": "tolerances", "message": "; ".join(problems)}] if problems else []
 

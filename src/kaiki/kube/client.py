@@ -37,11 +37,19 @@ class KubeClient:
     """One API server, one identity, one connection pool. An async context manager.
 
     Every method raises a KubeError of `kaiki.kube.errors`; Unavailable covers both 5xx and no connection.
-    Namespaces are ignored for cluster types, so callers need not tell them apart.
+    Namespaces are ignored for cluster types, so callers need not tell them apart. `answer_seconds` is how long an
+    answer may take, other than that of a watch or of a log that is followed.
     """
 
-    def __init__(self, config: KubeConfig | None = None, *, user_agent: str = "kaiki") -> None:
+    def __init__(
+        self,
+        config: KubeConfig | None = None,
+        *,
+        user_agent: str = "kaiki",
+        answer_seconds: float = REQUEST_TIMEOUT_SECONDS,
+    ) -> None:
         self.config = config or load_config()
+        self._answer_seconds = answer_seconds
         self._transport = Transport(self.config, user_agent)
         self._discovered: dict[tuple[str, str], ResourceType] = {}
 
@@ -325,7 +333,7 @@ class KubeClient:
             PODS.path(namespace, name, "log"),
             f"read logs of {PODS.describe(namespace, name)}",
             params,
-            timeout_seconds=None if follow else REQUEST_TIMEOUT_SECONDS,
+            timeout_seconds=None if follow else self._answer_seconds,
         )
         async with aclosing(self._transport.stream(request)) as pieces:
             async for piece in pieces:
@@ -376,10 +384,11 @@ class KubeClient:
         params: Mapping[str, str] | None = None,
         content_type: str = "application/json",
         call: str = "",
-        timeout_seconds: float = REQUEST_TIMEOUT_SECONDS,
+        timeout_seconds: float | None = None,
     ) -> Object:
         """Any JSON request to a path of the API. `call` is how error messages name it."""
-        request = Request(method, path, call or f"{method} {path}", params, body, content_type, timeout_seconds)
+        seconds = self._answer_seconds if timeout_seconds is None else timeout_seconds
+        request = Request(method, path, call or f"{method} {path}", params, body, content_type, seconds)
         return await self._transport.answer(request)
 
     def _locate(

@@ -58,7 +58,7 @@ class Transport:
                 data = await answer.read()
                 return dict(orjson.loads(data)) if data else {}
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-                raise Unavailable(f"{request.call}: the answer broke off: {error!r}") from error
+                raise Unavailable(f"{request.call}: the answer broke off: {_cause(error)}") from error
 
     async def stream(self, request: Request) -> AsyncGenerator[bytes, None]:
         """The answer in pieces, as they come. Ends when the server ends it; Unavailable when it breaks."""
@@ -67,7 +67,7 @@ class Transport:
                 async for piece in answer.content.iter_any():
                     yield piece
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                raise Unavailable(f"{request.call}: the stream broke: {error!r}") from error
+                raise Unavailable(f"{request.call}: the stream broke: {_cause(error)}") from error
             finally:
                 answer.close()
 
@@ -105,7 +105,7 @@ class Transport:
                 timeout=aiohttp.ClientTimeout(total=request.timeout_seconds, sock_connect=CONNECT_TIMEOUT_SECONDS),
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unavailable(f"{request.call}: {self._config.server} cannot be reached: {error!r}") from error
+            raise Unavailable(f"{request.call}: {self._config.server} cannot be reached: {_cause(error)}") from error
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -163,3 +163,8 @@ async def _failure(call: str, answer: aiohttp.ClientResponse) -> KubeError:
     except ValueError:
         status = {"message": text.decode(errors="replace")[:500]}
     return error_from_status(call, answer.status, status if isinstance(status, dict) else {})
+
+
+def _cause(error: Exception) -> str:
+    """In words; some have none, a timeout for one."""
+    return str(error) or type(error).__name__

@@ -58,6 +58,9 @@ export class ApiError extends Error {
   }
 }
 
+/** Longer than the console itself waits for any part of the mesh. */
+const LONGEST_MILLISECONDS = 25_000;
+
 export type Parameters = Record<string, string | number | boolean | undefined>;
 
 export async function get<Answer>(path: string, parameters: Parameters, signal?: AbortSignal): Promise<Answer> {
@@ -69,9 +72,12 @@ export async function get<Answer>(path: string, parameters: Parameters, signal?:
 export async function ask(path: string, parameters: Parameters, accepted: string, signal?: AbortSignal, sent?: unknown): Promise<Response> {
   const query = written(parameters);
   let response: Response;
+  // A text goes on for as long as somebody reads it; everything else is answered soon, or by nobody.
+  const soon = accepted === "application/json" && sent === undefined ? AbortSignal.timeout(LONGEST_MILLISECONDS) : undefined;
+  const signals = [signal, soon].filter((one) => one !== undefined);
   try {
     response = await fetch(`${path}?${query.toString()}`, {
-      signal: signal ?? null,
+      signal: AbortSignal.any(signals),
       ...(sent === undefined
         ? { headers: { Accept: accepted } }
         : { method: "POST", body: JSON.stringify(sent), headers: { Accept: accepted, "Content-Type": "application/json" } }),

@@ -2643,6 +2643,8 @@ export interface components {
         Warning: {
             code: string;
             message: string;
+            /** @description Unix time of the last answer of the part that does not answer. */
+            since?: number;
         };
         Workloads: {
             items: components["schemas"]["RegistryWorkload"][];
@@ -2859,6 +2861,9 @@ export interface components {
             logged: number;
             pods: number;
             podsLeftOut: number;
+            /** @description Pods whose logs could not be read: what they say is missing. */
+            podsUnread: number;
+            warnings: components["schemas"]["Warning"][];
             flags: components["schemas"]["FlagReason"][];
         };
         Cardinality: {
@@ -3120,6 +3125,9 @@ export interface components {
             objects: components["schemas"]["DistributedObject"][];
             /** @description Replicas of the control plane that did not answer. */
             silent: string[];
+            /** @description How many replicas did answer: with none, nothing is known of what proxies have. */
+            answering: number;
+            warnings: components["schemas"]["Warning"][];
         };
         /**
          * ProxyConfiguration

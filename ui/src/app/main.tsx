@@ -3,21 +3,13 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { BrowserRouter } from "react-router";
 import "@fontsource-variable/inter/wght.css";
-import { ApiError } from "../api/client";
+import { QUERY_OPTIONS } from "../api/queries";
 import { App } from "./App";
 import { LanguageProvider } from "./language";
 import "./styles.css";
 import { restoreTheme } from "./theme";
 
-const queries = new QueryClient({
-  defaultOptions: {
-    queries: {
-      retry: (failures, error) => failures < 1 && !(error instanceof ApiError && error.status < 500 && error.status > 0),
-      refetchOnWindowFocus: true,
-      staleTime: 1000,
-    },
-  },
-});
+const queries = new QueryClient({ defaultOptions: { queries: QUERY_OPTIONS } });
 
 restoreTheme();
 const root = document.getElementById("root");

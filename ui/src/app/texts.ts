@@ -11,6 +11,7 @@ import { enPages, koPages } from "./pageTexts";
 import { enPalette, koPalette } from "./paletteTexts";
 import { enProxy, koProxy } from "./proxyTexts";
 import { enRequests, koRequests } from "./requestsTexts";
+import { enState, koState } from "./stateTexts";
 import { enWizard, koWizard } from "./wizardTexts";
 
 export const en = {
@@ -26,6 +27,7 @@ export const en = {
   ...enGraph,
   ...enConfig,
   ...enRequests,
+  ...enState,
   graph: "Graph",
   workloads: "Workloads",
   services: "Services",
@@ -90,12 +92,6 @@ export const en = {
   name: "Name",
   namespace: "Namespace",
   health: "Health",
-  errorTitle: "The metrics cannot be read right now",
-  errorStale: "What you see is from {time}.",
-  errorRetry: "Trying again every few seconds.",
-  consoleUnreachable: "The console does not answer. It may be restarting.",
-  "warning.noKubernetes": "No Kubernetes API is used: only what has traffic is shown.",
-  "warning.kubernetesNotReady": "The Kubernetes API has not answered yet: replicas and badges may be missing.",
   kind: "Kind",
   app: "App",
   version: "Version",
@@ -112,11 +108,7 @@ export const en = {
   "minutes.unit": "{n} min",
   "hours.unit": "{n} h",
   copy: "Copy",
-  emptyCluster: "On a cluster, the gateway's address is told by:",
   copied: "Copied",
-  errorLook: "See whether the metrics store runs:",
-  errorConsole: "The console cannot be reached right now",
-  nothingYet: "There is nothing to show until the metrics can be read.",
   reconnecting: "Reconnecting",
   pods: "Pods",
   pod: "Pod",
@@ -156,6 +148,7 @@ export const ko: Record<TextKey, string> = {
   ...koGraph,
   ...koConfig,
   ...koRequests,
+  ...koState,
   graph: "그래프",
   workloads: "워크로드",
   services: "서비스",
@@ -220,12 +213,6 @@ export const ko: Record<TextKey, string> = {
   name: "이름",
   namespace: "네임스페이스",
   health: "상태",
-  errorTitle: "지금은 메트릭을 읽을 수 없습니다",
-  errorStale: "지금 보이는 내용은 {time} 기준입니다.",
-  errorRetry: "몇 초마다 다시 시도합니다.",
-  consoleUnreachable: "콘솔이 응답하지 않습니다. 다시 시작하는 중일 수 있습니다.",
-  "warning.noKubernetes": "Kubernetes API를 사용하지 않아 트래픽이 있는 것만 보입니다.",
-  "warning.kubernetesNotReady": "Kubernetes API가 아직 응답하지 않아 레플리카와 배지가 빠져 있을 수 있습니다.",
   kind: "종류",
   app: "앱",
   version: "버전",
@@ -242,11 +229,7 @@ export const ko: Record<TextKey, string> = {
   "minutes.unit": "{n}분",
   "hours.unit": "{n}시간",
   copy: "복사",
-  emptyCluster: "클러스터에서는 다음 명령으로 게이트웨이 주소를 확인하세요:",
   copied: "복사됨",
-  errorLook: "메트릭 저장소가 실행 중인지 확인하세요:",
-  errorConsole: "지금은 콘솔에 연결할 수 없습니다",
-  nothingYet: "메트릭을 읽을 수 있게 되면 그래프가 나타납니다.",
   reconnecting: "다시 연결 중",
   pods: "파드",
   pod: "파드",

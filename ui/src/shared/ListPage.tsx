@@ -1,13 +1,15 @@
 /** A page with a filtered table: the frame of the list pages. */
 import { useEffect, useState, type ReactNode } from "react";
 import { useText } from "../app/language";
-import { FailureBanner } from "./failure";
 import { Icon } from "./icons";
+import { DataState, type Said } from "./states";
 
 interface Properties<Item> {
   title: string;
   items: readonly Item[] | undefined;
-  error: Error | null;
+  /** What the list was asked by: its failure, its age, and what it says is missing. */
+  query: { data: { items: unknown; warnings?: readonly Said[] } | undefined; error: Error | null; dataUpdatedAt: number };
+  notice?: ReactNode;
   columns: readonly string[];
   searchText: (item: Item) => string;
   row: (item: Item) => ReactNode;
@@ -15,7 +17,7 @@ interface Properties<Item> {
   tools?: ReactNode;
 }
 
-export function ListPage<Item>({ title, items, error, columns, searchText, row, side, tools }: Properties<Item>) {
+export function ListPage<Item>({ title, items, query, notice, columns, searchText, row, side, tools }: Properties<Item>) {
   const t = useText();
   const [filter, setFilter] = useState("");
   useEffect(() => {
@@ -35,10 +37,10 @@ export function ListPage<Item>({ title, items, error, columns, searchText, row, 
         </label>
         {tools}
       </header>
-      {error !== null && <FailureBanner error={error} />}
+      <DataState data={query.data} error={query.error} updatedAt={query.dataUpdatedAt} />
+      {notice}
       <div className="list-body">
         <div className="table-scroll" tabIndex={0} role="region" aria-label={title}>
-          {shown === undefined && error === null && <p className="page-note">{t("loading")}</p>}
           {shown !== undefined && shown.length === 0 && <p className="page-note">{t("nothingHere")}</p>}
           {shown !== undefined && shown.length > 0 && (
             <table>

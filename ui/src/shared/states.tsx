@@ -2,12 +2,20 @@
 import { Link } from "react-router";
 import { ApiError } from "../api/client";
 import { useLanguage, useText } from "../app/language";
+import { en, type TextKey } from "../app/texts";
 import { formatClock } from "../domain/format";
 import { FailureBanner } from "./failure";
 import { Icon } from "./icons";
 
+export interface Said {
+  code: string;
+  message: string;
+  /** Unix time of the last answer of the part that does not answer. */
+  since?: number;
+}
+
 interface Answer {
-  warnings: readonly { code: string; message: string }[];
+  warnings?: readonly Said[];
 }
 
 /** A query's state above its page. With data, an error means that what is seen is old. */
@@ -28,7 +36,7 @@ export function DataState({ data, error, updatedAt, back }: { data: Answer | und
       )}
       {error !== null && !missing && <FailureBanner error={error} staleTime={data === undefined ? undefined : formatClock(updatedAt / 1000, language)} />}
       {data === undefined && error === null && <Loading />}
-      {data?.warnings.map((warning) => <Warning key={warning.code} {...warning} />)}
+      {data?.warnings?.map((warning) => <Warning key={warning.code} {...warning} />)}
     </>
   );
 }
@@ -42,10 +50,10 @@ export function Loading() {
   );
 }
 
-function Warning({ code, message }: { code: string; message: string }) {
-  const t = useText();
-  const text =
-    code === "metricsUnavailable" ? t("partMetrics") : code === "noKubernetes" ? t("warning.noKubernetes") : code === "kubernetesNotReady" ? t("warning.kubernetesNotReady") : message;
+export function Warning({ code, message, since }: Said) {
+  const { t, language } = useLanguage();
+  const known = code === "metricsUnavailable" ? "partMetrics" : (`warning.${code}` as TextKey);
+  const text = known in en ? t(known, { time: since === undefined ? "–" : formatClock(since, language) }) : message;
   return (
     <p className="notice with-icon" role="status">
       <Icon name="warning" size={16} /> <span>{text}</span>

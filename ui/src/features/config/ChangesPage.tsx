@@ -3,8 +3,10 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useSearchParams } from "react-router";
 import { ApiError, deleteObject, fetchChange, fetchChanges, fetchMe, fetchObject, saveObject, type ChangeDetails, type ConfigChange } from "../../api/client";
+import { untilAnswered } from "../../api/queries";
 import { useLanguage } from "../../app/language";
 import { objectAddress } from "../../domain/configAddress";
+import { FailureBanner } from "../../shared/failure";
 import { Icon } from "../../shared/icons";
 import { ListPage } from "../../shared/ListPage";
 import { usePolling } from "../../shared/useEvents";
@@ -18,14 +20,14 @@ export default function ChangesPage() {
   const { t, language } = useLanguage();
   const [parameters, setParameters] = useSearchParams();
   const filters = Object.fromEntries(["kind", "namespace", "name", "from", "to"].map((name) => [name, parameters.get(name) ?? ""]));
-  const query = useQuery({ queryKey: ["changes", filters], queryFn: ({ signal }) => fetchChanges(filters, signal), refetchInterval: usePolling(5000) });
+  const query = useQuery({ queryKey: ["changes", filters], queryFn: ({ signal }) => fetchChanges(filters, signal), refetchInterval: usePolling(5000) || untilAnswered });
   const chosen = parameters.get("change");
   const filtered = Object.values(filters).some((value) => value !== "");
   return (
     <ListPage
       title={t("configChanges")}
       items={query.data?.items}
-      error={query.error}
+      query={query}
       columns={[t("time"), t("operation"), t("kind"), t("name"), t("namespace"), t("author")]}
       searchText={(item) => `${item.kind} ${item.name} ${item.namespace} ${item.author} ${item.operation}`}
       tools={
@@ -73,7 +75,7 @@ function Change({ id }: { id: string }) {
   const query = useQuery({ queryKey: ["change", id], queryFn: ({ signal }) => fetchChange(id, signal), staleTime: Infinity });
   const me = useQuery({ queryKey: ["me"], queryFn: ({ signal }) => fetchMe(signal), staleTime: 60_000 });
   const details = query.data;
-  if (query.error !== null) return <p role="alert">{query.error.message}</p>;
+  if (query.error !== null && details === undefined) return <FailureBanner error={query.error} />;
   if (details === undefined) return <p className="soft">{t("loading")}</p>;
   const { change, before, after } = details;
   return (

@@ -1,17 +1,18 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useSearchParams } from "react-router";
 import { fetchConfig, type ConfigObject } from "../../api/client";
+import { untilAnswered } from "../../api/queries";
 import { useLanguage } from "../../app/language";
 import { objectAddress } from "../../domain/configAddress";
 import { Icon } from "../../shared/icons";
 import { ListPage } from "../../shared/ListPage";
 import { usePolling } from "../../shared/useEvents";
-import { InForceMark, useDistribution } from "./InForce";
+import { ControlPlaneSilent, InForceMark, useDistribution } from "./InForce";
 
 export default function ConfigPage() {
   const { t, language } = useLanguage();
   const [parameters, setParameters] = useSearchParams();
-  const query = useQuery({ queryKey: ["config"], queryFn: ({ signal }) => fetchConfig(signal), refetchInterval: usePolling(5000) });
+  const query = useQuery({ queryKey: ["config"], queryFn: ({ signal }) => fetchConfig(signal), refetchInterval: usePolling(5000) || untilAnswered });
   const asked = useDistribution();
   const [kind, namespace] = [parameters.get("kind") ?? "", parameters.get("namespace") ?? ""];
   const onlyFindings = parameters.get("findings") === "true";
@@ -30,7 +31,8 @@ export default function ConfigPage() {
     <ListPage
       title={t("config")}
       items={shown}
-      error={query.error}
+      query={query}
+      notice={<ControlPlaneSilent asked={asked} />}
       columns={[t("kind"), t("name"), t("namespace"), t("findings"), t("inForce"), t("created")]}
       searchText={(item) => `${item.kind} ${item.name} ${item.namespace}`}
       tools={

@@ -17,7 +17,7 @@ export function Conflict({ place, text, loadNewest, saveOver }: Properties) {
   const newest = useQuery({ queryKey: ["object now", place], queryFn: ({ signal }) => fetchObject(place, signal), gcTime: 0, staleTime: 0, retry: false });
   return (
     <>
-      {newest.error !== null && <p>{newest.error.message}</p>}
+      {newest.error !== null && <p>{newest.error.message === "" ? t("consoleUnreachable") : newest.error.message}</p>}
       {newest.data !== undefined && (
         <>
           <p>{t("conflictDifference")}</p>

@@ -5,6 +5,7 @@ import { useText } from "../../app/language";
 import { byObject, stateOf, type Place } from "../../domain/distribution";
 import { FailureBanner } from "../../shared/failure";
 import { Icon } from "../../shared/icons";
+import { Warning } from "../../shared/states";
 
 const REFRESH_MILLISECONDS = 5000;
 
@@ -21,6 +22,7 @@ export function InForceMark({ asked, place }: { asked: Asked; place: Place }) {
   if (asked.error !== null) return <span title={asked.error.message}>{t("inForceUnknown")}</span>;
   if (asked.distributed === undefined) return <span className="soft">{t("loading")}</span>;
   const { state, object } = stateOf(asked.distributed, place);
+  if ((object === undefined || state === "none") && (asked.data?.silent.length ?? 0) > 0) return <span title={t("inForceNotKnown")}>{t("inForceUnknown")}</span>;
   if (object === undefined || state === "none") return <span className="soft">–</span>;
   if (state === "refused")
     return (
@@ -37,6 +39,17 @@ export function InForceMark({ asked, place }: { asked: Asked; place: Place }) {
   );
 }
 
+/** Above what is sent to proxies: nobody sends it now. */
+export function ControlPlaneSilent({ asked }: { asked: Asked }) {
+  const t = useText();
+  if (asked.data === undefined || asked.data.answering > 0) return null;
+  return (
+    <p className="notice with-icon" role="status">
+      <Icon name="warning" size={16} /> <span>{t("controlPlaneSilent")}</span>
+    </p>
+  );
+}
+
 /** The part of an object's page. */
 export function InForcePanel({ place }: { place: Place }) {
   const t = useText();
@@ -47,8 +60,10 @@ export function InForcePanel({ place }: { place: Place }) {
       <h2 className="part">{t("inForce")}</h2>
       {asked.error !== null && <FailureBanner error={asked.error} />}
       {asked.error === null && asked.distributed === undefined && <p className="soft">{t("loading")}</p>}
+      <ControlPlaneSilent asked={asked} />
+      {asked.data?.warnings.map((warning) => <Warning key={warning.code} {...warning} />)}
       {asked.error === null && asked.distributed !== undefined && <InForceText asked={asked} place={place} />}
-      {asked.error === null && silent.length > 0 && (
+      {asked.error === null && silent.length > 0 && (asked.data?.answering ?? 0) > 0 && (
         <p className="with-icon soft">
           <Icon name="warning" size={15} /> {t("inForceSilent", { names: silent.join(", ") })}
         </p>
@@ -60,7 +75,7 @@ export function InForcePanel({ place }: { place: Place }) {
 function InForceText({ asked, place }: { asked: Asked; place: Place }) {
   const t = useText();
   const { state, object } = stateOf(asked.distributed ?? new Map(), place);
-  if (object === undefined || state === "none") return <p className="soft">{t("inForceNowhere")}</p>;
+  if (object === undefined || state === "none") return <p className="soft">{t((asked.data?.silent.length ?? 0) > 0 ? "inForceNotKnown" : "inForceNowhere")}</p>;
   return (
     <>
       {state === "refused" && (

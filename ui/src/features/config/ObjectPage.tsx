@@ -16,9 +16,9 @@ import { EffectList } from "./EffectList";
 import { IdentityNote } from "./IdentityNote";
 import { InForcePanel } from "./InForce";
 import { ProblemList } from "./ProblemList";
+import { useCheck } from "./useCheck";
 
 const Editor = lazy(() => import("./Editor"));
-const CHECK_DELAY_MILLISECONDS = 500;
 const TEMPLATE = `apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata:
@@ -114,7 +114,7 @@ function ObjectEditor({ stored, first, given, place, settled, reload }: EditorPr
   const key = draftKey(resourceVersion === "" ? null : place);
   const [draft] = useState(() => (given === undefined ? readDraft(key) : null));
   const [text, setText] = useState(given ?? draft?.yaml ?? first);
-  const [checked, setChecked] = useState<Check | null>(null);
+  const { checked, failure: unchecked } = useCheck(text, resourceVersion);
   const [effect, setEffect] = useState<{ check: Check; of: string } | null>(null);
   const [asking, setAsking] = useState(false);
   const me = useQuery({ queryKey: ["me"], queryFn: ({ signal }) => fetchMe(signal), staleTime: 60_000 });
@@ -134,22 +134,6 @@ function ObjectEditor({ stored, first, given, place, settled, reload }: EditorPr
   useEffect(() => {
     keepDraft(key, text === first ? null : { yaml: text, resourceVersion: draft !== null && text === draft.yaml ? draft.resourceVersion : resourceVersion });
   }, [key, text, first, draft, resourceVersion]);
-
-  useEffect(() => {
-    const stop = new AbortController();
-    const timer = window.setTimeout(() => {
-      checkObject({ yaml: text, resourceVersion }, false, stop.signal)
-        .then(setChecked)
-        .catch((error: unknown) => {
-          if (!(error instanceof ApiError)) return;
-          setChecked({ problems: [{ severity: "Error", message: error.message, hint: error.hint, line: 1, code: "", path: "" }], effect: null });
-        });
-    }, CHECK_DELAY_MILLISECONDS);
-    return () => {
-      window.clearTimeout(timer);
-      stop.abort();
-    };
-  }, [text, resourceVersion]);
 
   const preview = useMutation({
     mutationFn: (deleted: boolean) => checkObject({ yaml: text, resourceVersion, deleted }, true),
@@ -246,7 +230,12 @@ function ObjectEditor({ stored, first, given, place, settled, reload }: EditorPr
         <IdentityNote me={me.data} />
         <RightsNote answer={rights} />
         <h2 className="part">{t("checks")}</h2>
-        {checked === null ? <p className="soft">{t("loading")}</p> : <ProblemList problems={problems} />}
+        {unchecked !== null && (
+          <p className="notice" role="status">
+            {t("checkFailed")} {unchecked.message === "" ? t("consoleUnreachable") : unchecked.message}
+          </p>
+        )}
+        {unchecked === null && (checked === null ? <p className="soft">{t("loading")}</p> : <ProblemList problems={problems} />)}
         {resourceVersion !== "" && <InForcePanel place={place} />}
         <h2 className="part">{t("effect")}</h2>
         {effect === null || effect.check.effect === null ? (

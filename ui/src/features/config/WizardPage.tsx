@@ -6,6 +6,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { Link, useNavigate, useSearchParams } from "react-router";
 import { fetchConfig, fetchServices, fetchWorkloads } from "../../api/client";
+import { untilAnswered } from "../../api/queries";
 import { useText } from "../../app/language";
 import { objectAddress } from "../../domain/configAddress";
 import { findExisting, isRefusal, readAnswers, shareOut, versionsOf, withFreeName, WIZARDS, writeObjects, type Answers, type Existing, type Listed, type Refusal, type Value, type Wizard } from "../../domain/wizards";
@@ -13,6 +14,7 @@ import { writeYaml } from "../../domain/yaml";
 import { FailureBanner } from "../../shared/failure";
 import { Icon } from "../../shared/icons";
 import { usePolling } from "../../shared/useEvents";
+import { Warning } from "../../shared/states";
 import { RIGHTS_NOTE, RightsNote } from "../access/RightsNote";
 import { useRights, type Wish } from "../access/useRights";
 import { WizardForm } from "./WizardForm";
@@ -54,7 +56,7 @@ export default function WizardPage() {
   const [parameters, setParameters] = useSearchParams();
   const services = useQuery({ queryKey: ["services"], queryFn: ({ signal }) => fetchServices(signal) });
   const workloads = useQuery({ queryKey: ["workloads"], queryFn: ({ signal }) => fetchWorkloads(signal) });
-  const config = useQuery({ queryKey: ["config"], queryFn: ({ signal }) => fetchConfig(signal), refetchInterval: usePolling(CONFIG_MILLISECONDS) });
+  const config = useQuery({ queryKey: ["config"], queryFn: ({ signal }) => fetchConfig(signal), refetchInterval: usePolling(CONFIG_MILLISECONDS) || untilAnswered });
   useEffect(() => {
     document.title = `${t("wizard")} · Kaiki`;
   }, [t]);
@@ -80,6 +82,7 @@ export default function WizardPage() {
         <h1>{t("wizard")}</h1>
       </header>
       {error !== null && <FailureBanner error={error} />}
+      {config.data?.warnings.map((warning) => <Warning key={warning.code} {...warning} />)}
       <div className="wizard">
         <section className="wizard-form" aria-label={t("wizard")}>
           <label className="choice">

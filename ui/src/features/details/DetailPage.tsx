@@ -3,6 +3,7 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { Link, useParams } from "react-router";
 import { fetchDetails, type SubjectDetails, type SubjectKind } from "../../api/pages";
+import { untilAnswered } from "../../api/queries";
 import { useText } from "../../app/language";
 import "../../app/pages.css";
 import { Icon } from "../../shared/icons";
@@ -28,7 +29,7 @@ export default function DetailPage({ kind }: { kind: SubjectKind }) {
   const { data, error, dataUpdatedAt, isFetching } = useQuery({
     queryKey: ["details", kind, namespace, name, at, durationSeconds],
     queryFn: ({ signal }) => fetchDetails(kind, namespace, name, { at, durationSeconds }, signal),
-    refetchInterval: at === null ? 5000 : false,
+    refetchInterval: at === null ? 5000 : untilAnswered,
     placeholderData: (before, query) => (query?.queryKey[2] === namespace && query.queryKey[3] === name ? keepPreviousData(before) : undefined),
   });
   useEffect(() => {

@@ -3,6 +3,7 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState, type KeyboardEvent } from "react";
 import type { ConfigChange } from "../../api/client";
 import { fetchHeat } from "../../api/pages";
+import { untilAnswered } from "../../api/queries";
 import { useLanguage } from "../../app/language";
 import { formatClock, formatShare } from "../../domain/format";
 import { heatCells, heatStrength, type HeatCells } from "../../domain/heat";
@@ -32,7 +33,7 @@ export function HeatMap({ node, direction, until, spanSeconds, markedNamespaces 
       const end = until ?? Date.now() / 1000;
       return fetchHeat(node, direction, end - spanSeconds, end, step, signal);
     },
-    refetchInterval: until === null ? 5000 : false,
+    refetchInterval: until === null ? 5000 : untilAnswered,
     placeholderData: keepPreviousData,
   });
   const changes = useChangesWithin({ from: data?.times[0], until, spanSeconds, namespaces: markedNamespaces });

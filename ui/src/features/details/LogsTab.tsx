@@ -86,8 +86,8 @@ function Log({ place, address: { search, follow, previous } }: { place: { namesp
           atEnd.current = scrollHeight - scrollTop - clientHeight < 40;
         }}
       >
-        {place.container === SIDECAR && state !== "loading" && text.lines.length < FEW_LINES && <p className="soft">{t("noAccessLog")}</p>}
-        {shown.length === 0 && state !== "loading" && <p className="soft">{t(wanted === "" ? "noLines" : "nothingFound")}</p>}
+        {place.container === SIDECAR && state !== "loading" && state !== "failed" && text.lines.length < FEW_LINES && <p className="soft">{t("noAccessLog")}</p>}
+        {shown.length === 0 && state !== "loading" && state !== "failed" && <p className="soft">{t(wanted === "" ? "noLines" : "nothingFound")}</p>}
         {shown.map(({ line, number }) => (
           <LogLine key={number} line={line} wanted={wanted} />
         ))}

@@ -2,14 +2,15 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { Link } from "react-router";
-import { ApiError, type ConfigChange } from "../../api/client";
+import type { ConfigChange } from "../../api/client";
 import { fetchTraces, type SubjectDetails } from "../../api/pages";
-import { useLanguage, useText } from "../../app/language";
+import { untilAnswered } from "../../api/queries";
+import { useLanguage } from "../../app/language";
 import { formatClock, formatMilliseconds, formatMoment } from "../../domain/format";
 import { involvesVersion, summarizeTrace, type TraceSummary } from "../../domain/traces";
 import { ChangeMarks } from "../../shared/ChangeMarks";
 import { Choice } from "../../shared/Choice";
-import { Icon } from "../../shared/icons";
+import { FailureBanner } from "../../shared/failure";
 import { SortTable, type Column } from "../../shared/SortTable";
 import { Loading } from "../../shared/states";
 import { useChangesWithin } from "../graph/useChangesWithin";
@@ -32,7 +33,7 @@ export function TracesTab({ data, address, change }: { data: SubjectDetails; add
       const traces = new Map(found.flat().map((trace) => [trace.traceID, trace]));
       return { from: to - durationSeconds, to, traces: [...traces.values()].filter((trace) => version === "" || involvesVersion(trace, services, version)).map(summarizeTrace).filter((trace) => trace !== null) };
     },
-    refetchInterval: at === null ? 10_000 : false,
+    refetchInterval: at === null ? 10_000 : untilAnswered,
     placeholderData: keepPreviousData,
   });
   const all = query.data?.traces;
@@ -40,7 +41,7 @@ export function TracesTab({ data, address, change }: { data: SubjectDetails; add
   const columns = useColumns(shown);
   const marked = useMemo(() => [data.namespace, ROOT_NAMESPACE], [data.namespace]);
   const changes = useChangesWithin({ from: query.data?.from, until: at, spanSeconds: durationSeconds, namespaces: marked });
-  if (query.error !== null && all === undefined) return <NoStore error={query.error} />;
+  if (query.error !== null && all === undefined) return <FailureBanner error={query.error} />;
   if (query.data === undefined || all === undefined) return <Loading />;
   if (all.length === 0 && !data.traced) return <TracingOff />;
   const errors = all.filter((trace) => trace.errors > 0).length;
@@ -59,7 +60,7 @@ export function TracesTab({ data, address, change }: { data: SubjectDetails; add
           onChange={(value) => change({ errorsOnly: value !== "" })}
         />
       </div>
-      {query.error !== null && <p className="notice">{t("errorStale", { time: formatClock(query.dataUpdatedAt / 1000, language) })}</p>}
+      {query.error !== null && <FailureBanner error={query.error} staleTime={formatClock(query.dataUpdatedAt / 1000, language)} />}
       {all.length === 0 && <p className="page-note">{t("noTraces")}</p>}
       {shown.length > 0 && (
         <>
@@ -70,20 +71,6 @@ export function TracesTab({ data, address, change }: { data: SubjectDetails; add
         </>
       )}
     </section>
-  );
-}
-
-function NoStore({ error }: { error: Error }) {
-  const t = useText();
-  return (
-    <div className="banner" role="alert">
-      <Icon name="warning" size={20} />
-      <div>
-        <strong>{t("tracesUnavailable")}</strong>
-        <p>{error.message}</p>
-        {error instanceof ApiError && error.hint !== "" && <p>{error.hint}</p>}
-      </div>
-    </div>
   );
 }
 

@@ -26,6 +26,7 @@ export function useLog({ namespace, pod, container }: LogPlace, follow: boolean,
       const show = () => {
         timer = 0;
         setText(collected);
+        setError("");
         setState(follow ? "live" : "paused");
       };
       try {

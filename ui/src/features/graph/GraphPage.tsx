@@ -2,12 +2,14 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { lazy, Suspense, useCallback, useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import { ApiError, fetchGraph, MOST_NODES, type TrafficGraph } from "../../api/client";
+import { untilAnswered } from "../../api/queries";
 import { useLanguage } from "../../app/language";
 import type { Selection } from "../../domain/address";
 import { formatWhen } from "../../domain/format";
 import { focusOn, hideFound, tryFind } from "../../domain/shown";
 import { FailureBanner } from "../../shared/failure";
 import { graphKey, useEvents, usePolling } from "../../shared/useEvents";
+import { Warning } from "../../shared/states";
 import { FirstVisit } from "./FirstVisit";
 import { GraphCanvas } from "./GraphCanvas";
 import { HealthScopeContext } from "../health/HealthButton";
@@ -35,7 +37,7 @@ export function GraphPage() {
   const query = useQuery({
     queryKey: graphKey(asked),
     queryFn: ({ signal }) => fetchGraph(asked, signal),
-    refetchInterval: at !== null ? false : followed ? polling : REFRESH_MILLISECONDS,
+    refetchInterval: at !== null ? untilAnswered : followed ? polling || untilAnswered : REFRESH_MILLISECONDS,
     placeholderData: keepPreviousData,
   });
   const { finder, error: findProblem } = useMemo(() => tryFind(address.find), [address.find]);
@@ -56,7 +58,8 @@ export function GraphPage() {
   }, [t, change]);
 
   const time = query.data === undefined ? undefined : formatWhen(query.data.timestamp, language);
-  const failure = query.error ?? (query.failureReason instanceof ApiError ? query.failureReason : untold);
+  // Of an attempt under way: what events bring is no attempt, and leaves the reason of the last one where it is.
+  const failure = query.error ?? (query.isFetching && query.failureReason instanceof ApiError ? query.failureReason : untold);
   return (
     <div className="graph-page">
       <h1 className="hidden">{t("graph")}</h1>
@@ -73,11 +76,7 @@ export function GraphPage() {
       {at !== null && <Replay at={at} change={change} />}
       {graph?.comparison !== undefined && <ComparisonSummary graph={graph} />}
       {failure !== null && <FailureBanner error={failure} staleTime={time} />}
-      {graph?.warnings.map((warning) => (
-        <p key={warning.code} className="notice" role="status">
-          {warning.code === "noKubernetes" || warning.code === "kubernetesNotReady" ? t(`warning.${warning.code}`) : warning.message}
-        </p>
-      ))}
+      {graph?.warnings.map((warning) => <Warning key={warning.code} {...warning} />)}
       {whole !== undefined && whole.graphType !== graphType && (
         <p className="notice" role="status">
           {t("grouped", { by: t(`type.${whole.graphType}`), most: MOST_NODES })}

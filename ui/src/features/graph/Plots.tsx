@@ -2,6 +2,7 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { lazy, Suspense } from "react";
 import { fetchPlot, type PlotSubject } from "../../api/client";
+import { untilAnswered } from "../../api/queries";
 import { useText } from "../../app/language";
 import { formatBytes, formatNumber } from "../../domain/format";
 import { useChangesWithin } from "./useChangesWithin";
@@ -28,7 +29,7 @@ export function Plots({ subject, until, spanSeconds = SPAN_SECONDS, markedNamesp
       const end = until ?? Date.now() / 1000;
       return fetchPlot(subject, end - spanSeconds, end, Math.max(STEP_SECONDS, Math.ceil(spanSeconds / MOST_POINTS)), signal);
     },
-    refetchInterval: until === null ? STEP_SECONDS * 1000 : false,
+    refetchInterval: until === null ? STEP_SECONDS * 1000 : untilAnswered,
     placeholderData: keepPreviousData,
   });
   const changes = useChangesWithin({ from: data?.times[0], until, spanSeconds, namespaces: markedNamespaces });

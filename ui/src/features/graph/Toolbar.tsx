@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { fetchNamespaces, type TrafficGraph } from "../../api/client";
+import { untilAnswered } from "../../api/queries";
 import { useText, type Translate } from "../../app/language";
 import { EDGE_LABELS, GRAPH_TYPES, type GraphAddress } from "../../domain/address";
 import { FIND_FIELDS, type FindError } from "../../domain/find";
@@ -82,7 +83,7 @@ function Live({ address, change, graph, failing }: Pick<Properties, "address" | 
 
 function NamespaceMenu({ address, change }: Pick<Properties, "address" | "change">) {
   const t = useText();
-  const known = useQuery({ queryKey: ["namespaces"], queryFn: ({ signal }) => fetchNamespaces(signal), refetchInterval: usePolling(15_000) });
+  const known = useQuery({ queryKey: ["namespaces"], queryFn: ({ signal }) => fetchNamespaces(signal), refetchInterval: usePolling(15_000) || untilAnswered });
   const names = [...new Set([...(known.data?.items.map((item) => item.name) ?? []), ...address.namespaces])].sort();
   const chosen = new Set(address.namespaces);
   const toggle = (name: string) => {

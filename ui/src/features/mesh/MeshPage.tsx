@@ -88,9 +88,9 @@ function ControlPlane({ mesh: { controlPlane } }: { mesh: Mesh }) {
             {replica.name} {!replica.reachable && <span className="bad">{t("notAnswering")}</span>}
           </Row>
           <Row name={t("version")}>{replica.version === "" ? "–" : replica.version}</Row>
-          <Row name={t("proxies")}>{replica.proxies}</Row>
+          <Row name={t("proxies")}>{replica.reachable ? replica.proxies : "–"}</Row>
           <Row name={t("restarts")}>
-            {replica.restarts} {replica.started !== "" && <span className="soft">· {t("since", { time: formatMoment(replica.started, language) })}</span>}
+            {replica.started === "" ? "–" : replica.restarts} {replica.started !== "" && <span className="soft">· {t("since", { time: formatMoment(replica.started, language) })}</span>}
           </Row>
         </dl>
       ))}

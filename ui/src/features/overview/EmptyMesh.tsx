@@ -1,7 +1,11 @@
 /** Nothing is deployed in the mesh: what to do first. */
 import { useText } from "../../app/language";
 import { Command } from "../../shared/Command";
+import { ENTER_SHELL, SendSteps, LET_IN } from "../../shared/FirstSteps";
 import { Sailboat } from "../../shared/icons";
+
+/** `kaiki env` says where the samples are; on a cluster one works in a checkout. */
+const SAMPLES = '"${KAIKI_SAMPLES:-samples}"/bookinfo';
 
 export function EmptyMesh() {
   const t = useText();
@@ -12,20 +16,27 @@ export function EmptyMesh() {
       <p>{t("emptyMeshText")}</p>
       <ol>
         <li>
+          {t("emptyShell")}
+          <Command text={ENTER_SHELL} />
+        </li>
+        <li>
           {t("emptyStep1")}
-          <Command text="kubectl label namespace default istio-injection=enabled" />
+          <Command text={LET_IN} />
         </li>
         <li>
           {t("emptyMeshDeploy")}
-          <Command text="kubectl apply -f samples/bookinfo/platform/bookinfo.yaml" />
-          <Command text="kubectl apply -f samples/bookinfo/networking/bookinfo-gateway.yaml" />
-          <Command text="kaiki run web --port 8080 -- python3 -m http.server 8080" />
+          <Command text={`kubectl apply -f ${SAMPLES}/platform/bookinfo.yaml`} />
+          <Command text={`kubectl apply -f ${SAMPLES}/networking/bookinfo-gateway.yaml`} />
+          {t("emptyMeshWait")}
+          <Command text="kubectl wait --for=condition=Available deployment --all --timeout=120s" />
         </li>
         <li>
-          {t("emptyStep3")}
-          <Command text={'eval "$(kaiki env)"; curl -i "$KAIKI_GATEWAY_URL/productpage"'} />
+          {t("emptySend")}
+          <SendSteps />
         </li>
       </ol>
+      <p className="soft">{t("emptyOwn")}</p>
+      <Command text="kaiki run web --port 8080 -- python3 -m http.server 8080" />
     </section>
   );
 }

@@ -3,6 +3,7 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo } from "react";
 import { NavLink } from "react-router";
 import { fetchSummaries, type ListKind, type Summary } from "../../api/pages";
+import { untilAnswered } from "../../api/queries";
 import { useLanguage } from "../../app/language";
 import "../../app/pages.css";
 import { formatMoment } from "../../domain/format";
@@ -33,7 +34,7 @@ export default function SummaryPage({ by }: { by: ListKind }) {
   const { data, error, dataUpdatedAt, isFetching } = useQuery({
     queryKey: ["summaries", by, at, durationSeconds],
     queryFn: ({ signal }) => fetchSummaries(by, { at, durationSeconds }, signal),
-    refetchInterval: at === null ? 5000 : false,
+    refetchInterval: at === null ? 5000 : untilAnswered,
     placeholderData: (before, query) => (query?.queryKey[1] === by ? keepPreviousData(before) : undefined),
   });
   const title = t(LISTS.find((list) => list.by === by)?.text ?? "workloads");

@@ -4,11 +4,10 @@ import { useEffect, useState, type ReactNode } from "react";
 import { Link, useSearchParams } from "react-router";
 import { fetchProxy, PARTS, PROXY_ROWS, proxyDump, type Part, type ProxyConfiguration } from "../../api/pages";
 import { useText } from "../../app/language";
-import { FailureBanner } from "../../shared/failure";
 import { HealthMark } from "../../shared/health";
 import { Icon } from "../../shared/icons";
 import { SortTable, type Column } from "../../shared/SortTable";
-import { Loading } from "../../shared/states";
+import { DataState } from "../../shared/states";
 import { detailsAddress } from "../overview/words";
 import { useClusterColumns, useEndpointColumns } from "./clusterColumns";
 import { useListenerColumns, useRouteColumns, useSecretColumns } from "./columns";
@@ -38,7 +37,7 @@ export type GoTo = (part: Part, find: string) => string;
 export function ProxyConfig({ namespace, pod, choice }: { namespace: string; pod: string; choice?: ReactNode }) {
   const t = useText();
   const { query, changed, change } = useProxyAddress();
-  const { data, error, isPlaceholderData } = useQuery({
+  const { data, error, isPlaceholderData, dataUpdatedAt } = useQuery({
     queryKey: ["proxy", namespace, pod, query],
     queryFn: ({ signal }) => fetchProxy(namespace, pod, query, signal),
     refetchInterval: 10_000,
@@ -57,8 +56,7 @@ export function ProxyConfig({ namespace, pod, choice }: { namespace: string; pod
           </a>
         </div>
       </div>
-      {error !== null && <FailureBanner error={error} />}
-      {data === undefined && error === null && <Loading />}
+      <DataState data={data === undefined ? undefined : {}} error={error} updatedAt={dataUpdatedAt} />
       {data !== undefined && (
         <>
           <Rejections data={data} />

@@ -7,7 +7,7 @@ import { useLanguage } from "../../app/language";
 import { loggedAddress } from "../../domain/explained";
 import { Choice } from "../../shared/Choice";
 import { Command } from "../../shared/Command";
-import { FailureBanner } from "../../shared/failure";
+import { DataState } from "../../shared/states";
 import { useParameters } from "../../shared/useParameters";
 import { ReasonList, ResponsibleList } from "./ResponsibleList";
 
@@ -37,10 +37,10 @@ export default function RequestsPage() {
         <h1>{t("requestLog")}</h1>
         <Filters filters={filters} set={set} answer={query.data} />
       </header>
-      {query.error !== null && <FailureBanner error={query.error} />}
+      <DataState data={query.data} error={query.error} updatedAt={query.dataUpdatedAt} />
       <div className="list-body">
         <div className="table-scroll" tabIndex={0} role="region" aria-label={t("requestLog")}>
-          <State answer={query.data} failed={query.error !== null} />
+          {query.data !== undefined && <State answer={query.data} />}
           {items.length > 0 && <Table items={items} chosen={chosen} choose={setChosen} />}
         </div>
         <aside className="panel panel-wide" aria-label={t("why")}>
@@ -127,11 +127,13 @@ function Words({ label, hint, value, set, size, valid }: WordsProperties) {
   );
 }
 
-function State({ answer, failed }: { answer: LoggedRequests | undefined; failed: boolean }) {
+function State({ answer }: { answer: LoggedRequests }) {
   const { t } = useLanguage();
-  if (answer === undefined) return failed ? null : <p className="page-note">{t("loading")}</p>;
+  const unread = answer.podsUnread > 0 && <p className="page-note">{t("requestLogUnread", { count: answer.podsUnread })}</p>;
+  if (answer.logged === 0 && unread !== false) return unread; // Whether there is a log is not known.
   return (
     <>
+      {unread}
       {answer.logged === 0 ? (
         <div className="page-note">
           <p>{t("requestLogNone")}</p>

@@ -4,6 +4,7 @@ import { useEffect } from "react";
 import { Link, useParams, useSearchParams } from "react-router";
 import type { ComparedVersions } from "../../api/client";
 import { fetchVersions } from "../../api/pages";
+import { untilAnswered } from "../../api/queries";
 import { useText } from "../../app/language";
 import "../../app/marks.css";
 import "../../app/pages.css";
@@ -29,7 +30,7 @@ export default function VersionsPage() {
   const { data, error, dataUpdatedAt, isFetching } = useQuery({
     queryKey: ["versions", namespace, name, baseline, version, at, durationSeconds],
     queryFn: ({ signal }) => fetchVersions(namespace, name, { baseline, version }, { at, durationSeconds }, signal),
-    refetchInterval: at === null ? REFRESH_MILLISECONDS : false,
+    refetchInterval: at === null ? REFRESH_MILLISECONDS : untilAnswered,
     placeholderData: keepPreviousData,
   });
   useEffect(() => {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.parse
 import urllib.request
+from typing import Any
 
 import pytest
 from load import SteadyLoad
@@ -336,3 +337,102 @@ def test_the_configuration_of_a_filter_may_stand_apart(bookinfo: Mesh) -> None:
         wait_until(lambda value=value: answered() == value, "the filter has its configuration")  # type: ignore[misc]
     bookinfo.kubectl("delete", "envoyfilter", "apart", "-n", "istio-system")
     wait_until(lambda: answered() is None, "the filter is gone")
+
+
+ASKED = """
+apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: {name: asked, namespace: default}
+spec: {accessLogging: [{providers: [{name: envoy}]}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: asked, namespace: default}
+spec:
+  hosts: [details]
+  http:
+  - match: [{uri: {prefix: /slow}}]
+    fault: {delay: {fixedDelay: 0.4s, percentage: {value: 100}}}
+    route: [{destination: {host: details}}]
+  - match: [{uri: {prefix: /again}}]
+    retries: {attempts: 2, retryOn: "404"}
+    route: [{destination: {host: details}}]
+  - route: [{destination: {host: details}}]
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: asked, namespace: default}
+spec:
+  selector: {matchLabels: {app: details}}
+  action: DENY
+  rules: [{to: [{operation: {paths: [/denied]}}]}]
+"""
+
+
+def answer_of(mesh: Mesh, path: str, side: str) -> dict[str, Any]:
+    """What is said of the newest request for this path in the real access logs."""
+
+    def lines() -> list[dict[str, Any]]:
+        found = mesh.console(f"/api/requests?namespaces=default&path={path}&duration=5m")["items"]
+        return [one for one in found if one["side"] == side and one["entry"]["authority"] == "details:9080"]
+
+    wait_until(lambda: bool(lines()), f"{path} is in the log")
+    question = {key: lines()[0][key] for key in ("namespace", "pod", "workload", "entry")}
+    request = urllib.request.Request(
+        mesh.environment["KAIKI_CONSOLE_URL"] + "/api/explain/logged",
+        data=json.dumps(question).encode(),
+        headers={
+            "Authorization": f"Bearer {mesh.environment['KAIKI_CONSOLE_TOKEN']}",
+            "Content-Type": "application/json",
+        },
+    )
+    with urllib.request.urlopen(request, timeout=20) as response:
+        answer: dict[str, Any] = json.load(response)
+    return answer
+
+
+def line_shown(mesh: Mesh, named: dict[str, Any]) -> str:
+    """The line that an answer names, in the object as the editor shows it."""
+    place = urllib.parse.urlencode({key: named[key] for key in ("apiVersion", "kind", "namespace", "name")})
+    assert named["line"] > 0, named
+    text: str = mesh.console(f"/api/config/object?{place}")["yaml"].splitlines()[named["line"] - 1]
+    return text
+
+
+def test_four_questions_about_requests_that_were_made(bookinfo: Mesh) -> None:
+    """Why there, why denied, why slow, why retried: each answered by the object and its line."""
+    bookinfo.kubectl("apply", "-f", "-", given=ASKED)
+    try:
+        for name in ("virtualservice/asked", "authorizationpolicy/asked", "telemetry/asked"):
+            bookinfo.kaiki("wait", name)
+        script = "import sys, urllib.request as r, urllib.error as e\n" + "\n".join(
+            f"try: r.urlopen('http://details:9080{path}', timeout=9).read()\nexcept e.HTTPError: pass"
+            for path in ("/details/7", "/denied", "/slow", "/again")
+        )
+        bookinfo.kubectl("exec", "deploy/productpage-v1", "-c", "productpage", "--", "python3", "-c", script)
+
+        there = answer_of(bookinfo, "/details/7", "outbound")
+        (route,) = [step for step in there["explanation"]["steps"] if step["part"] == "route"]
+        assert (route["object"]["name"], route["field"]) == ("asked", "spec.http[2]")
+        assert "route" in line_shown(bookinfo, route["object"] | {"line": route["line"]})
+        assert {"sentTo", "sameNow"} <= {remark["code"] for remark in there["remarks"]}
+
+        denied = answer_of(bookinfo, "/denied", "inbound")
+        assert denied["entry"]["response_code"] == 403
+        (policy,) = denied["responsible"]
+        assert (policy["kind"], policy["name"], policy["field"]) == ("AuthorizationPolicy", "asked", "spec.rules[0]")
+        assert "to:" in line_shown(bookinfo, policy)
+
+        slow = answer_of(bookinfo, "/slow", "outbound")
+        (delayed,) = slow["responsible"]
+        assert slow["entry"]["duration"] >= 400
+        assert (delayed["kind"], delayed["name"], delayed["field"]) == ("VirtualService", "asked", "spec.http[0].fault")
+        assert "fault:" in line_shown(bookinfo, delayed)
+
+        again = answer_of(bookinfo, "/again", "outbound")
+        (tried,) = again["responsible"]
+        assert (tried["kind"], tried["name"], tried["field"]) == ("VirtualService", "asked", "spec.http[1].retries")
+        assert "retries:" in line_shown(bookinfo, tried)
+        assert {"retried", "retriedAll"} & {remark["code"] for remark in again["remarks"]}
+    finally:
+        bookinfo.kubectl("delete", "-f", "-", given=ASKED)

@@ -19,8 +19,8 @@ from kaiki.console.explaining import Explanation, KnownMesh, describe_outcome
 from kaiki.console.inventory import Inventory
 from kaiki.console.request_log import failed, place_of, reasons_of
 from kaiki.console.response_flags import LANGUAGES
-from kaiki.console.responsible import Place, find_responsible
-from kaiki.console.step_lines import StepLines
+from kaiki.console.responsible import Place, find_responsible, retried
+from kaiki.console.step_lines import StepLines, line_of
 from kaiki.model.memo import Memo
 from kaiki.translate.generate import generate
 from kaiki.translate.simulation import Outcome
@@ -99,12 +99,18 @@ class LoggedHandlers:
             (dict(pod) for pod in pods if (pod["metadata"].get("namespace"), pod["metadata"]["name"]) == wanted), None
         )
 
-    async def _responsible(self, asked: Logged, place: Place) -> list[dict[str, str]]:
-        if not failed(asked.entry):
+    async def _responsible(self, asked: Logged, place: Place) -> list[Object]:
+        if not (failed(asked.entry) or retried(asked.entry)):
             return []
         services = ({"kind": "Service", **service} for service in self._inventory.objects("services"))
         objects = [*await self._inventory.configs(), *services]
-        return [one.as_json(asked.language) for one in find_responsible(asked.entry, place, objects)]
+        found = find_responsible(asked.entry, place, objects)
+        known = {
+            (str(item.get("kind")), str(item["metadata"].get("namespace", "")), str(item["metadata"]["name"])): item
+            for item in objects
+        }
+        lines = [line_of(known.get((one.kind, one.namespace, one.name), {}), one.field) for one in found]
+        return [one.as_json(asked.language) | {"line": line} for one, line in zip(found, lines, strict=True)]
 
     async def _simulate(self, asked: Logged) -> tuple[Explanation, Outcome]:
         return await asyncio.to_thread(simulate_logged, await self._mesh(), asked)

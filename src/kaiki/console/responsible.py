@@ -19,6 +19,7 @@ from kaiki.model.well_known import GATEWAY_NAME_LABEL, ROOT_NAMESPACE
 
 Object = Mapping[str, Any]
 _POLICY = re.compile(r"ns\[([^\]]*)\]-policy\[([^\]]*)\]-rule\[(\d+)\]")
+_RETRIED = "retried"
 _TEXTS = {
     "denied": ("This policy refuses the request.", "이 정책이 요청을 거부합니다."),
     "notAllowed": (
@@ -93,6 +94,7 @@ def find_responsible(entry: LogEntry, place: Place, objects: Iterable[Object]) -
         by_kind.setdefault(str(obj.get("kind", "")), []).append(obj)
     mesh = _Mesh(by_kind, place)
     flags, details = frozenset(entry.response_flags.split(",")), entry.response_code_details
+    flags |= {_RETRIED} if retried(entry) else frozenset()
     denials = f"{details} {entry.connection_termination_details}"
     if "rbac_access_denied" in denials:
         return mesh.policies(denials)
@@ -105,6 +107,12 @@ def find_responsible(entry: LogEntry, place: Place, objects: Iterable[Object]) -
     if "NR" in flags:
         return mesh.missing_route(entry)
     return mesh.outcome(entry, flags)
+
+
+def retried(entry: LogEntry) -> bool:
+    """Whether the log or the span tells of more than one attempt, however it ended."""
+    attempts = entry.upstream_request_attempt_count
+    return attempts.isdigit() and int(attempts) > 1
 
 
 class _Mesh:
@@ -155,6 +163,7 @@ class _Mesh:
             ("DI", "fault", "fault"),
             ("UT", "timeout", "timeout"),
             ("URX", "retries", "retries"),
+            (_RETRIED, "retries", "retries"),
         ):
             found = [_of_rule(rule, f".{member}", cause) for rule in rules if flag in flags and rule[2].get(member)]
             if found:

@@ -31,6 +31,11 @@ class StepLines:
         return document.line_of(step.field) if document else 0
 
 
+def line_of(obj: Mapping[str, object], field: str) -> int:
+    """Of a field of one object; 0 for the object as a whole, and for one that is not there (empty)."""
+    return Document(write_document(dict(obj))).line_of(field) if obj and field else 0
+
+
 def _document(inputs: Mapping[tuple[str, str, str], Mapping[str, object]], source: ObjectRef) -> Document | None:
     obj = inputs.get((source.kind, source.namespace, source.name))
     return Document(write_document(dict(obj))) if obj else None

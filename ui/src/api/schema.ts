@@ -2844,6 +2844,8 @@ export interface components {
             field: string;
             cause: string;
             text: string;
+            /** @description Of the field, in the object as the editor shows it; only where one request is explained. */
+            line?: number;
         };
         LoggedRequest: {
             namespace: string;

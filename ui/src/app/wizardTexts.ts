@@ -1,6 +1,9 @@
 /** The texts of the wizards, and of the editor's conflicts. */
 
 export const enWizard = {
+  wizardNext: "After this one has been saved, the {kind} of the wizard opens.",
+  wizardPass: "This is as the wizard wants it; the {kind} comes next.",
+  wizardGoOn: "Go on to the {kind}",
   "wizard.mtls": "Mutual TLS",
   "wizard.access": "Who may call",
   "wizardHint.mtls": "Whether the workloads of this service take plaintext. STRICT takes mutual TLS only.",
@@ -23,6 +26,9 @@ export const enWizard = {
 } as const;
 
 export const koWizard: Record<keyof typeof enWizard, string> = {
+  wizardNext: "이것을 저장하면 마법사의 {kind}가 열립니다.",
+  wizardPass: "이것은 이미 마법사가 원하는 대로이고, 다음은 {kind}입니다.",
+  wizardGoOn: "{kind}로 계속",
   "wizard.mtls": "상호 TLS",
   "wizard.access": "접근 허용",
   "wizardHint.mtls": "이 서비스의 워크로드가 평문을 받을지 정합니다. STRICT는 상호 TLS만 받습니다.",

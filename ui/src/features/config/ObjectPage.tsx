@@ -15,10 +15,12 @@ import { Conflict } from "./Conflict";
 import { EffectList } from "./EffectList";
 import { IdentityNote } from "./IdentityNote";
 import { InForcePanel } from "./InForce";
+import { NextStep, useNextStep, type Handed, type Step } from "./NextStep";
 import { ProblemList } from "./ProblemList";
 import { useCheck } from "./useCheck";
 
 const Editor = lazy(() => import("./Editor"));
+const NO_STEPS: readonly Step[] = [];
 const TEMPLATE = `apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata:
@@ -45,7 +47,8 @@ export default function ObjectPage({ fresh = false }: { fresh?: boolean }) {
   };
   // What a wizard handed over is begun with once: what is saved, or loaded anew, is not overwritten by it.
   const [taken, setTaken] = useState("");
-  const given = taken === location.key ? undefined : (location.state as { yaml?: string } | null)?.yaml;
+  const handed = location.state as Handed | null;
+  const given = taken === location.key ? undefined : handed?.yaml;
   const query = useQuery({
     queryKey: ["object", place],
     queryFn: ({ signal }) => fetchObject(place, signal),
@@ -80,10 +83,11 @@ export default function ObjectPage({ fresh = false }: { fresh?: boolean }) {
       {stored === undefined && query.error === null && <p className="page-note">{t("loading")}</p>}
       {stored !== undefined && (
         <ObjectEditor
-          key={stored.resourceVersion}
+          key={`${stored.resourceVersion} ${location.key}`}
           stored={stored}
           first={fresh ? TEMPLATE : stored.yaml}
           given={given}
+          steps={handed?.steps ?? NO_STEPS}
           place={place}
           settled={() => setTaken(location.key)}
           reload={() => void query.refetch()}
@@ -99,13 +103,15 @@ interface EditorProperties {
   first: string;
   /** What somebody else (a wizard) wants to have begun with. */
   given: string | undefined;
+  /** What the wizard wants to have opened after this. */
+  steps: readonly Step[];
   place: { apiVersion: string; kind: string; namespace: string; name: string };
   /** What was begun with is saved, or given up. */
   settled: () => void;
   reload: () => void;
 }
 
-function ObjectEditor({ stored, first, given, place, settled, reload }: EditorProperties) {
+function ObjectEditor({ stored, first, given, steps, place, settled, reload }: EditorProperties) {
   const t = useText();
   const navigate = useNavigate();
   const [parameters] = useSearchParams();
@@ -139,6 +145,7 @@ function ObjectEditor({ stored, first, given, place, settled, reload }: EditorPr
     mutationFn: (deleted: boolean) => checkObject({ yaml: text, resourceVersion, deleted }, true),
     onSuccess: (check) => setEffect({ check, of: text }),
   });
+  const goOn = useNextStep(steps);
   const save = useMutation({
     mutationFn: (version: string) => saveObject(text, version),
     onSuccess: (saved) => {
@@ -147,6 +154,7 @@ function ObjectEditor({ stored, first, given, place, settled, reload }: EditorPr
       queries.setQueryData(["object", place], saved);
       void queries.invalidateQueries({ queryKey: ["config"] });
       void queries.invalidateQueries({ queryKey: ["changes"] });
+      if (goOn()) return;
       const now = readPlace(saved.yaml);
       if (resourceVersion === "" && now !== null) void navigate(objectAddress(now), { replace: true });
     },
@@ -208,6 +216,7 @@ function ObjectEditor({ stored, first, given, place, settled, reload }: EditorPr
             }}
           />
         )}
+        <NextStep steps={steps} saved={!edited} />
         {drafted && <p className="notice" role="status">{t(draft.resourceVersion === resourceVersion ? "draftBack" : "draftOutdated")}</p>}
         {failure !== null && (
           <div className="banner" role="alert">

@@ -17,6 +17,7 @@ import { usePolling } from "../../shared/useEvents";
 import { Warning } from "../../shared/states";
 import { RIGHTS_NOTE, RightsNote } from "../access/RightsNote";
 import { useRights, type Wish } from "../access/useRights";
+import type { Step } from "./NextStep";
 import { WizardForm } from "./WizardForm";
 
 const FIRST = {
@@ -179,12 +180,17 @@ function Results({ objects, existing }: { objects: readonly Value[]; existing: E
       return { object: { apiVersion: String(object["apiVersion"]), kind: String(object["kind"]), namespace, name: known?.name ?? "" }, change: known === undefined ? "create" : "update" };
     }),
   );
+  const steps: Step[] = objects.map((object) => {
+    const known = there(object);
+    return { to: known === undefined ? "/config/new" : objectAddress(known), kind: String(object["kind"]), yaml: `${writeYaml(object)}\n` };
+  });
   return (
     <>
       {objects.map((object, index) => {
         const kind = String(object["kind"]);
         const known = there(object);
         const yaml = `${writeYaml(object)}\n`;
+        const step = steps[index];
         return (
           <article key={kind}>
             <h2>
@@ -198,7 +204,7 @@ function Results({ objects, existing }: { objects: readonly Value[]; existing: E
               className="control primary"
               disabled={rights.refuses(index)}
               aria-describedby={RIGHTS_NOTE}
-              onClick={() => void navigate(known === undefined ? "/config/new" : objectAddress(known), { state: { yaml } })}
+              onClick={() => step !== undefined && void navigate(step.to, { state: { yaml, steps: steps.slice(index + 1) } })}
             >
               {t(known === undefined ? "wizardCreate" : "wizardReplace", { kind })}
             </button>

@@ -27,10 +27,10 @@ export function ResponsibleList({ objects }: { objects: LoggedRequest["responsib
       <ul className="request-reasons">
         {objects.map((one) => (
           <li key={`${one.kind}/${one.namespace}/${one.name}/${one.field}`}>
-            <Link to={one.kind === "Service" ? "/services" : objectAddress(one)}>
+            <Link to={one.kind === "Service" ? "/services" : objectAddress(one, one.line ?? 0)}>
               {one.kind} {one.namespace}/{one.name}
             </Link>{" "}
-            {one.field !== "" && <code>{one.field}</code>} {one.text}
+            {one.field !== "" && <code>{one.field}</code>} {(one.line ?? 0) > 0 && t("explainLine", { line: one.line ?? 0 })} {one.text}
           </li>
         ))}
       </ul>

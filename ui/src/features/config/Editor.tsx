@@ -84,7 +84,7 @@ export default function Editor({ label, value, onChange, problems, schema, readO
           keymap.of([...completionKeymap, ...defaultKeymap, ...historyKeymap, ...lintKeymap, indentWithTab]),
           EditorState.readOnly.of(readOnly),
           // Tab indents, so who leaves by the keyboard is told how.
-          EditorView.contentAttributes.of({ "aria-label": label, "aria-description": keys }),
+          EditorView.contentAttributes.of({ tabindex: "0", "aria-label": label, "aria-description": keys }),
           EditorView.lineWrapping,
           LOOK,
           EditorView.updateListener.of((update) => {

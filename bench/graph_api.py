@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import random
 import statistics
 import subprocess
@@ -105,20 +106,27 @@ def series(workloads: int) -> Iterator[tuple[str, Labels, float]]:
                 yield "istio_request_duration_milliseconds_bucket", good | {"le": le}, min(4.0, place / 2)
 
 
-async def serve(workloads: int, folder: Path) -> None:
-    """Fill a store and answer queries until told to end; prints its port and the number of its series."""
+async def serve(workloads: int, folder: Path, live: bool = False) -> None:
+    """Fill a store and answer queries until told to end; prints its port and the number of its series.
+
+    With `live` the samples reach to now, and come on and on, at the same rates.
+    """
+    begin_ms = int(time.time() * 1000) - (SCRAPES - 1) * INTERVAL_MS if live else BEGIN_MS
     store = SeriesStore(folder, StoreLimits(max_series=10_000_000))
     made = [(store.series_id([(NAME, metric), *labels.items()]), rate) for metric, labels, rate in series(workloads)]
     ids = np.array([number for number, _ in made], np.int32)
     rates = np.array([rate for _, rate in made])
     for step in range(SCRAPES):
-        store.append(BEGIN_MS + step * INTERVAL_MS, ids, rates * (step * INTERVAL_MS / 1000))
+        store.append(begin_ms + step * INTERVAL_MS, ids, rates * (step * INTERVAL_MS / 1000))
     settings = ApiSettings(QuerySettings(max_samples=50_000_000, max_cells=50_000_000))
     runner = web.AppRunner(Api(store, settings).application())
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     print(orjson.dumps({"port": runner.addresses[0][1], "series": len(ids)}).decode(), flush=True)
-    await asyncio.Event().wait()
+    for step in itertools.count(SCRAPES):
+        moment_ms = begin_ms + step * INTERVAL_MS
+        await asyncio.sleep(moment_ms / 1000 - time.time() if live else 3600)
+        store.append(moment_ms, ids, rates * (step * INTERVAL_MS / 1000))
 
 
 async def measure(port: int, workloads: int) -> tuple[list[float], list[float], int]:
@@ -182,17 +190,26 @@ async def build(port: int, workloads: int) -> float:
     return statistics.median(times)
 
 
+@contextlib.contextmanager
+def serving(workloads: int, *options: str) -> Iterator[tuple[int, int]]:
+    """A store in a process of its own: its port, and how many series it holds."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "bench.graph_api", "--serve", str(workloads), "--folder", folder, *options]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as store:
+            try:
+                assert store.stdout is not None
+                told = orjson.loads(store.stdout.readline())
+                yield told["port"], told["series"]
+            finally:
+                store.kill()
+
+
 def figures(workloads: int) -> list[Figure]:
     """The rows of one mesh."""
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        command = [sys.executable, "-m", "bench.graph_api", "--serve", str(workloads), "--folder", folder]
-        store = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE))
-        stack.callback(store.kill)
-        assert store.stdout is not None
-        told = orjson.loads(store.stdout.readline())
-        whole, asked, queries = asyncio.run(measure(told["port"], workloads))
-        built = asyncio.run(build(told["port"], workloads))
-    name = f"{workloads} workloads, {told['series']} series"
+    with serving(workloads) as (port, count):
+        whole, asked, queries = asyncio.run(measure(port, workloads))
+        built = asyncio.run(build(port, workloads))
+    name = f"{workloads} workloads, {count} series"
     target = 500.0 if workloads == 5000 else None
     return [
         Figure(f"{name}: graph API, cold, p95", statistics.quantiles(whole, n=20)[-1], "ms", target),
@@ -208,9 +225,10 @@ def main() -> None:
     parser.add_argument("--workloads", type=int, nargs="+", default=[100, 1000, 5000], help="sizes of meshes")
     parser.add_argument("--serve", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--live", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve:
-        asyncio.run(serve(given.serve, given.folder))
+        asyncio.run(serve(given.serve, given.folder, given.live))
         return
     rows = [figure for workloads in given.workloads for figure in figures(workloads)]
     print_figures(f"graph API, {REQUESTS} requests each; console and store, a process each", rows)

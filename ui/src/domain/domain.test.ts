@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { GraphEdge, GraphNode, TrafficGraph } from "../api/client";
 import { readAddress, writeAddress } from "./address";
 import { formatMilliseconds, formatNumber, formatRate, formatShare } from "./format";
-import { layoutRequest, routePath, topologyKey } from "./layout";
+import { layoutRequest, readLayout, routePath, topologyKey } from "./layout";
 import { compileFind, FindError } from "./find";
 import { edgeShares, nodeName } from "./names";
 import { focusOn, hideFound } from "./shown";
@@ -112,6 +112,16 @@ describe("layout", () => {
   const topology = { nodes: [{ id: "a", namespace: "x", width: 160 }, { id: "b", namespace: "", width: 160 }], edges: [{ id: "e", source: "a", target: "b" }], direction: "RIGHT" as const };
   it("puts namespaces around their nodes", () => {
     expect(layoutRequest(topology).children?.map((child) => child.id)).toEqual(["frame:x", "b"]);
+  });
+  it("arranges what is too dense to be followed by some of its edges, and draws them all", () => {
+    const nodes = Array.from({ length: 40 }, (_, index) => ({ id: `n${index}`, namespace: "", width: 160 }));
+    const edges = nodes.flatMap((source) => nodes.map((target) => ({ id: `${source.id}>${target.id}`, source: source.id, target: target.id })));
+    const asked = layoutRequest({ nodes, edges, direction: "RIGHT" }).edges ?? [];
+    expect(asked.length).toBeLessThan(2 * nodes.length);
+    expect(new Set(asked.flatMap((edge) => [...edge.sources, ...edge.targets])).size).toBe(nodes.length);
+    const answer = { id: "root", width: 9, height: 9, children: nodes.map(({ id }, index) => ({ id, x: index * 200, y: 0, width: 160, height: 58 })), edges: [] };
+    expect([...readLayout("k", answer, edges).routes.keys()]).toEqual(edges.map((edge) => edge.id));
+    expect(layoutRequest({ nodes, edges: edges.slice(0, 150), direction: "RIGHT" }).edges).toHaveLength(150);
   });
   it("changes its key with the topology only", () => {
     expect(topologyKey(topology)).toBe(topologyKey(structuredClone(topology)));

@@ -7,6 +7,9 @@ import type { ElkExtendedEdge, ElkNode, LayoutOptions } from "elkjs/lib/elk-api"
 export const NODE_HEIGHT = 58;
 const LABEL = { width: 106, height: 22 };
 const MANY_NODES = 120;
+/** A namespace with more edges than this, and this many for each node, is arranged by some of them. */
+const MANY_EDGES = 300;
+const DENSE = 4;
 const NAMESPACE_PADDING = "[top=44,left=22,bottom=22,right=22]";
 
 export interface Point {
@@ -94,7 +97,7 @@ export function layoutRequest({ nodes, edges, direction }: Topology, ordered = t
       })),
       ...members(""),
     ],
-    edges: edges.map((edge) => ({
+    edges: arranging(nodes, edges).map((edge) => ({
       id: edge.id,
       sources: [edge.source],
       targets: [edge.target],
@@ -104,7 +107,39 @@ export function layoutRequest({ nodes, edges, direction }: Topology, ordered = t
   };
 }
 
-export function readLayout(key: string, answer: ElkNode): Layout {
+/**
+ * The edges that nodes are arranged by: all, but where there are too many for anybody to follow, which takes the engine
+ * minutes, the first that comes to each node and the first that leaves it. `readLayout` draws the others as plain curves.
+ */
+function arranging(nodes: Topology["nodes"], edges: Topology["edges"]): Topology["edges"] {
+  const place = new Map(nodes.map((node) => [node.id, node.namespace]));
+  const within = new Map<string, { nodes: number; edges: number }>();
+  const count = (namespace: string) => {
+    const found = within.get(namespace) ?? { nodes: 0, edges: 0 };
+    within.set(namespace, found);
+    return found;
+  };
+  for (const node of nodes) count(node.namespace).nodes += 1;
+  const inside = ({ source, target }: Topology["edges"][number]) => (place.get(source) === place.get(target) ? place.get(source) : undefined);
+  for (const edge of edges) {
+    const namespace = inside(edge);
+    if (namespace !== undefined) count(namespace).edges += 1;
+  }
+  const dense = new Set([...within].filter(([, { nodes: some, edges: many }]) => many > MANY_EDGES && many > DENSE * some).map(([namespace]) => namespace));
+  const left = new Set<string>();
+  const reached = new Set<string>();
+  return edges.filter((edge) => {
+    const namespace = inside(edge);
+    if (namespace === undefined || !dense.has(namespace)) return true;
+    if (left.has(edge.source) && reached.has(edge.target)) return false;
+    left.add(edge.source);
+    reached.add(edge.target);
+    return true;
+  });
+}
+
+/** What the engine answered, with all `edges` of the topology. */
+export function readLayout(key: string, answer: ElkNode, edges: Topology["edges"]): Layout {
   const nodes = new Map<string, Box>();
   const namespaces: Box[] = [];
   for (const child of answer.children ?? []) {
@@ -116,8 +151,10 @@ export function readLayout(key: string, answer: ElkNode): Layout {
     }
   }
   const routes = new Map<string, Route>();
-  for (const edge of collectEdges(answer)) {
-    const curve = edge.sections === undefined ? directRoute(edge, nodes) : route(edge);
+  const drawn = new Map(collectEdges(answer).map((edge) => [edge.id, edge]));
+  for (const edge of edges) {
+    const found = drawn.get(edge.id);
+    const curve = found?.sections === undefined ? directRoute(edge, nodes) : route(found);
     if (curve !== null) routes.set(edge.id, curve);
   }
   return { key, width: answer.width ?? 0, height: answer.height ?? 0, nodes, namespaces, routes };
@@ -132,9 +169,9 @@ function box(node: ElkNode): Box {
 }
 
 /** From the right side of one node to the left side of the other, through the middle between them. */
-function directRoute(edge: ElkExtendedEdge, nodes: ReadonlyMap<string, Box>): Route | null {
-  const source = nodes.get(edge.sources[0] ?? "");
-  const target = nodes.get(edge.targets[0] ?? "");
+function directRoute(edge: Topology["edges"][number], nodes: ReadonlyMap<string, Box>): Route | null {
+  const source = nodes.get(edge.source);
+  const target = nodes.get(edge.target);
   if (source === undefined || target === undefined) return null;
   const from = { x: source.x + source.width, y: source.y + source.height / 2 };
   const to = { x: target.x, y: target.y + target.height / 2 };

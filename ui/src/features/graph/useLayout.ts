@@ -9,7 +9,7 @@ import { nodeTitle } from "./words";
 
 let engine: Promise<ELK> | null = null;
 
-/** The engine is 1.4 MB of worker: fetched when the first graph is drawn, never before. */
+/** The engine is 1.4 MB of worker: fetched with the first graph, by pages that draw one and no other. */
 function layoutEngine(): Promise<ELK> {
   engine ??= Promise.all([import("elkjs/lib/elk-api.js"), import("elkjs/lib/elk-worker.min.js?url")]).then(
     ([api, worker]) => new api.default({ workerFactory: () => new Worker(worker.default) }),
@@ -19,6 +19,7 @@ function layoutEngine(): Promise<ELK> {
 
 export function useLayout(graph: TrafficGraph | undefined, t: Translate, direction: Direction): Layout | null {
   const [layout, setLayout] = useState<Layout | null>(null);
+  useEffect(() => void layoutEngine(), []);
   const topology = useMemo<Topology | null>(() => {
     if (graph === undefined) return null;
     const nodes = graph.nodes.map((node) => ({ id: node.id, namespace: node.type === "namespace" ? "" : node.namespace, width: cardWidth(nodeTitle(node, t)) }));
@@ -32,7 +33,7 @@ export function useLayout(graph: TrafficGraph | undefined, t: Translate, directi
     void layoutEngine()
       .then((elk) => elk.layout(layoutRequest(topology)).catch(() => elk.layout(layoutRequest(topology, false))))
       .then((answer) => {
-        if (wanted) setLayout(readLayout(key, answer));
+        if (wanted) setLayout(readLayout(key, answer, topology.edges));
       });
     return () => {
       wanted = false;

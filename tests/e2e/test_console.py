@@ -298,6 +298,45 @@ def test_the_graph_is_told_and_not_asked_for(busy: Mesh, page: Page) -> None:
     expect(page.get_by_role("link", name="details-delay")).to_have_count(0, timeout=8000)
 
 
+def test_a_card_stays_where_it_was_put(busy: Mesh, page: Page) -> None:
+    show(page, busy)
+    card = page.locator('[data-node="workload:default/details-v1"]')
+    others = page.locator("[data-node]:not(.pinned)")
+    expect(card).to_be_visible()
+    tells_the_time_anew(page)
+    before = {one: box for one, box in places(page).items() if "details-v1" not in one}
+    frame = card.bounding_box()
+    assert frame is not None
+    page.mouse.move(frame["x"] + 20, frame["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(frame["x"] + 60, frame["y"] + 120, steps=8)
+    page.mouse.up()
+    expect(card).to_have_class(re.compile(r"\bpinned\b"))
+    expect(page.locator("aside.panel")).to_have_count(0)  # A drag selects nothing.
+    put = places(page)["workload:default/details-v1"]
+    assert {one: box for one, box in places(page).items() if "details-v1" not in one} == before
+    tells_the_time_anew(page)
+    page.reload()
+    expect(card).to_have_attribute("transform", put)
+    card.focus()
+    page.keyboard.press("Shift+ArrowRight")
+    assert float(places(page)["workload:default/details-v1"][10:].split()[0]) == float(put[10:].split()[0]) + 20
+    page.get_by_role("button", name="Release pinned cards (1)").click()
+    expect(page.locator(".node.pinned")).to_have_count(0)
+    card.focus()
+    page.keyboard.press("p")
+    expect(card).to_have_class(re.compile(r"\bpinned\b"))
+    page.keyboard.press("p")
+    expect(others).to_have_count(len(before) + 1)
+
+
+def places(page: Page) -> dict[str, str]:
+    found: list[tuple[str, str]] = page.eval_on_selector_all(
+        "[data-node]", "cards => cards.map(card => [card.dataset.node, card.getAttribute('transform')])"
+    )
+    return dict(found)
+
+
 def tells_the_time_anew(page: Page) -> None:
     status = page.locator("footer.status")
     before = status.inner_text()

@@ -169,7 +169,7 @@ function box(node: ElkNode): Box {
 }
 
 /** From the right side of one node to the left side of the other, through the middle between them. */
-function directRoute(edge: Topology["edges"][number], nodes: ReadonlyMap<string, Box>): Route | null {
+export function directRoute(edge: Topology["edges"][number], nodes: ReadonlyMap<string, Box>): Route | null {
   const source = nodes.get(edge.source);
   const target = nodes.get(edge.target);
   if (source === undefined || target === undefined) return null;

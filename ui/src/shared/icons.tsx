@@ -19,6 +19,7 @@ const PATHS = {
   pause: "M8 5v14M16 5v14",
   play: "M7 4.500v15l12-7.5-12-7.500Z",
   fit: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
+  pin: "M9 3.500h6M10 3.500v6l-3.500 4.500h11L14 9.500v-6M12 14v7",
   plus: "M12 5v14M5 12h14",
   minus: "M5 12h14",
   search: "M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14ZM16 16l4.5 4.5",

@@ -5,16 +5,20 @@ import { useText } from "../../app/language";
 import type { EdgeLabel, Selection } from "../../domain/address";
 import type { Box, Layout } from "../../domain/layout";
 import type { Finder } from "../../domain/find";
+import type { Pins } from "../../domain/pins";
 import { edgeShares, shorten } from "../../domain/names";
 import { Icon } from "../../shared/icons";
 import { EdgeLine } from "./EdgeLine";
 import { NodeCard } from "./NodeCard";
+import { usePins } from "./usePins";
 import { useViewport, type Viewport } from "./useViewport";
 import { edgeText, fullName } from "./words";
 
 interface Properties {
   graph: TrafficGraph;
   layout: Layout;
+  /** Whose arrangement is kept: `scopeOf`. */
+  scope: string;
   label: EdgeLabel;
   motion: boolean;
   finder: Finder | null;
@@ -25,11 +29,13 @@ interface Properties {
 /** Above this many nodes only what is in view is drawn. */
 const MANY_NODES = 150;
 
-export function GraphCanvas({ graph, layout, label, motion, finder, selection, onSelect }: Properties) {
+export function GraphCanvas({ graph, layout: laidOut, scope, label, motion, finder, selection, onSelect }: Properties) {
   const t = useText();
+  const { layout, pins, move, toggle, releaseAll } = usePins(scope, laidOut, graph);
+  const pinned = Object.keys(pins).filter((id) => layout.nodes.has(id)).length;
   const place = useRef<HTMLDivElement>(null);
   const pressed = useRef({ x: 0, y: 0 });
-  const control = useViewport(place, layout.width, layout.height);
+  const control = useViewport(place, layout.width, layout.height, move);
   const { viewport, size } = control;
   const emphasis = useEmphasis(graph, finder, selection);
 
@@ -68,7 +74,7 @@ export function GraphCanvas({ graph, layout, label, motion, finder, selection, o
       <svg className="drawing" width="100%" height="100%">
         <Markers />
         <g transform={`translate(${viewport.x} ${viewport.y}) scale(${viewport.scale})`}>
-          <Drawing graph={graph} layout={layout} label={label} simple={simple} region={region} emphasis={emphasis} selection={selection} onSelect={onSelect} />
+          <Drawing graph={graph} layout={layout} label={label} simple={simple} region={region} emphasis={emphasis} selection={selection} pins={pins} onMove={move} onPin={toggle} onSelect={onSelect} />
         </g>
       </svg>
       <div className="canvas-tools">
@@ -81,6 +87,11 @@ export function GraphCanvas({ graph, layout, label, motion, finder, selection, o
         <button type="button" className="icon-button" onClick={control.fit} aria-label={t("fit")} title={t("fit")}>
           <Icon name="fit" />
         </button>
+        {pinned > 0 && (
+          <button type="button" className="icon-button" onClick={releaseAll} aria-label={t("releaseAll", { count: pinned })} title={t("releaseAll", { count: pinned })}>
+            <Icon name="pin" />
+          </button>
+        )}
       </div>
     </div>
   );
@@ -90,10 +101,13 @@ interface DrawingProperties extends Pick<Properties, "graph" | "layout" | "label
   simple: boolean;
   region: Region | null;
   emphasis: ReturnType<typeof useEmphasis>;
+  pins: Pins;
+  onMove: (id: string, dx: number, dy: number) => void;
+  onPin: (id: string) => void;
 }
 
 /** Everything that moves together. Panning moves the group around it, and draws nothing again until another region is seen. */
-const Drawing = memo(function Drawing({ graph, layout, label, simple, region, emphasis, selection, onSelect }: DrawingProperties) {
+const Drawing = memo(function Drawing({ graph, layout, label, simple, region, emphasis, selection, pins, onMove, onPin, onSelect }: DrawingProperties) {
   const t = useText();
   const names = useMemo(() => new Map(graph.nodes.map((node) => [node.id, fullName(node, t)])), [graph, t]);
   const shares = useMemo(() => edgeShares(graph.edges), [graph]);
@@ -134,6 +148,9 @@ const Drawing = memo(function Drawing({ graph, layout, label, simple, region, em
             change={graph.comparison?.nodes[node.id] ?? null}
             selected={selection?.kind === "node" && selection.id === node.id}
             faded={!emphasis.nodes(node)}
+            pinned={pins[node.id] !== undefined}
+            onMove={onMove}
+            onPin={onPin}
             onSelect={onSelect}
           />
         );

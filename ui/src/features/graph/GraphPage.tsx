@@ -6,6 +6,7 @@ import { untilAnswered } from "../../api/queries";
 import { useLanguage } from "../../app/language";
 import type { Selection } from "../../domain/address";
 import { formatWhen } from "../../domain/format";
+import { scopeOf } from "../../domain/pins";
 import { focusOn, hideFound, tryFind } from "../../domain/shown";
 import { FailureBanner } from "../../shared/failure";
 import { graphKey, useEvents, usePolling } from "../../shared/useEvents";
@@ -45,7 +46,8 @@ export function GraphPage() {
   const { id: focusId, hops } = address.focus ?? { id: "", hops: 0 };
   const whole = useContent(query.data);
   const graph = useMemo(() => whole && focusOn(hideFound(whole, hidden), focusId === "" ? null : { id: focusId, hops }), [whole, hidden, focusId, hops]);
-  const layout = useLayout(graph, t, useNarrow() ? "DOWN" : "RIGHT");
+  const direction = useNarrow() ? "DOWN" : "RIGHT";
+  const layout = useLayout(graph, t, direction);
   const select = useCallback((chosen: Selection) => change({ selection: chosen }), [change]);
 
   useEffect(() => {
@@ -99,7 +101,7 @@ export function GraphPage() {
           )}
           {graph !== undefined && graph.nodes.length > 0 && address.view === "graph" && layout !== null && (
             <>
-              <GraphCanvas graph={graph} layout={layout} label={address.label} motion={motion} finder={finder} selection={selection} onSelect={select} />
+              <GraphCanvas graph={graph} layout={layout} scope={scopeOf(graph.graphType, namespaces, direction)} label={address.label} motion={motion} finder={finder} selection={selection} onSelect={select} />
               <Legend />
             </>
           )}

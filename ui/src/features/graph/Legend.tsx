@@ -22,6 +22,9 @@ export function Legend() {
         <li>
           <Icon name="unlock" size={16} /> {t("legendPlain")}
         </li>
+        <li>
+          <Icon name="pin" size={16} /> {t("legendPin")}
+        </li>
       </ul>
     </details>
   );

@@ -19,12 +19,18 @@ interface Properties {
   simple: boolean;
   selected: boolean;
   faded: boolean;
+  /** Somebody has put it where it is. */
+  pinned: boolean;
+  onMove: (id: string, dx: number, dy: number) => void;
+  onPin: (id: string) => void;
   onSelect: (selection: Selection) => void;
 }
 
 const MOST_BADGES = 5;
+const STEP = 20;
+const STEPS: Record<string, [number, number]> = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
 
-export const NodeCard = memo(function NodeCard({ node, box, change, simple, selected, faded, onSelect }: Properties) {
+export const NodeCard = memo(function NodeCard({ node, box, change, simple, selected, faded, pinned, onMove, onPin, onSelect }: Properties) {
   const t = useText();
   const { version } = nodeName(node);
   const title = nodeTitle(node, t);
@@ -33,9 +39,9 @@ export const NodeCard = memo(function NodeCard({ node, box, change, simple, sele
   // What is written on the card comes first, then what only its shape and colour tell.
   const written = [title, [version, load].filter((part) => part !== "").join(" · ")].join(" ").trim();
   const changed = change === null ? "" : changeText(change, t);
-  const spoken = [written, ...(changed === "" ? [] : [changed]), ...badges, t(`kind.${node.type}`), node.namespace, t(`health.${node.health.status}`)].join(", ");
+  const spoken = [written, ...(changed === "" ? [] : [changed]), ...badges, ...(pinned ? [t("pinned")] : []), t(`kind.${node.type}`), node.namespace, t(`health.${node.health.status}`)].join(", ");
   const select = () => onSelect({ kind: "node", id: node.id });
-  const classes = ["node", simple && "simple", `node-${node.type}`, `node-is-${node.health.status}`, change !== null && `node-change-${mainKind(change)}`, selected && "selected", faded && "faded"];
+  const classes = ["node", simple && "simple", `node-${node.type}`, `node-is-${node.health.status}`, change !== null && `node-change-${mainKind(change)}`, selected && "selected", faded && "faded", pinned && "pinned"];
   return (
     <g
       className={classes.filter(Boolean).join(" ")}
@@ -46,8 +52,15 @@ export const NodeCard = memo(function NodeCard({ node, box, change, simple, sele
       aria-label={spoken}
       data-node={node.id}
       onClick={select}
+      aria-keyshortcuts="P Shift+ArrowLeft Shift+ArrowRight Shift+ArrowUp Shift+ArrowDown"
       onKeyDown={(event) => {
-        if (event.key === "Enter" || event.key === " ") {
+        const step = event.shiftKey ? STEPS[event.key] : undefined;
+        if (step !== undefined) {
+          event.preventDefault();
+          onMove(node.id, ...step);
+        } else if (event.key.toLowerCase() === "p" && !event.ctrlKey && !event.metaKey && !event.altKey) {
+          onPin(node.id);
+        } else if (event.key === "Enter" || event.key === " ") {
           event.preventDefault();
           select();
         }
@@ -74,6 +87,7 @@ export const NodeCard = memo(function NodeCard({ node, box, change, simple, sele
               {changed}
             </text>
           )}
+          {pinned && <InnerIcon name="pin" x={box.width - 26} y={box.height - 20} size={14} />}
           <HealthShape status={node.health.status} x={box.width - 3} y={5} />
           {node.badges.slice(0, MOST_BADGES).map((badge, index) => (
             <g key={badge} className={`badge badge-${badge}`} transform={`translate(${57 + index * 23} ${box.height})`}>

@@ -18,10 +18,15 @@ export interface ViewportControl {
   centre: (x: number, y: number) => void;
 }
 
-export function useViewport(place: RefObject<HTMLDivElement | null>, width: number, height: number): ViewportControl {
+/** `drag` is told of cards that are drawn along, in units of the drawing. */
+export function useViewport(place: RefObject<HTMLDivElement | null>, width: number, height: number, drag: (id: string, dx: number, dy: number) => void): ViewportControl {
   const [viewport, setViewport] = useState<Viewport>({ x: 0, y: 0, scale: 1 });
   const [size, setSize] = useState({ width: 0, height: 0 });
   const moved = useRef(false);
+  const dragging = useRef({ drag, scale: viewport.scale });
+  useEffect(() => {
+    dragging.current = { drag, scale: viewport.scale };
+  });
 
   const fitted = useCallback((): Viewport => {
     const margin = 40;
@@ -60,6 +65,11 @@ export function useViewport(place: RefObject<HTMLDivElement | null>, width: numb
         setViewport((old) => ({ ...old, x: old.x + dx, y: old.y + dy }));
       },
       zoomAt,
+      drag: (id, dx, dy) => {
+        moved.current = true; // What is drawn along must not be fitted into view meanwhile.
+        const { drag, scale } = dragging.current;
+        drag(id, dx / scale, dy / scale);
+      },
     });
   }, [place, zoomAt]);
 
@@ -87,11 +97,13 @@ const MOST_TREMBLING = 6;
 interface Gestures {
   pan: (dx: number, dy: number) => void;
   zoomAt: (factor: number, x: number, y: number) => void;
+  drag: (id: string, dx: number, dy: number) => void;
 }
 
 function listenForGestures(element: HTMLElement, gestures: Gestures): () => void {
   const pointers = new Map<number, { x: number; y: number }>();
   let dragged = 0;
+  let grabbed: { id: string; x: number; y: number } | null = null;
   const inside = (x: number, y: number) => {
     const frame = element.getBoundingClientRect();
     return { x: x - frame.left, y: y - frame.top };
@@ -103,6 +115,8 @@ function listenForGestures(element: HTMLElement, gestures: Gestures): () => void
   };
   const down = (event: PointerEvent) => {
     dragged = 0;
+    const card = event.button === 0 && event.target instanceof Element ? event.target.closest<SVGElement>("[data-node]") : null;
+    grabbed = card?.dataset["node"] === undefined ? null : { id: card.dataset["node"], x: event.clientX, y: event.clientY };
     if (event.button === 0 || event.button === 1) pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
   };
   const move = (event: PointerEvent) => {
@@ -112,7 +126,11 @@ function listenForGestures(element: HTMLElement, gestures: Gestures): () => void
     const now = { x: event.clientX, y: event.clientY };
     pointers.set(event.pointerId, now);
     dragged += Math.hypot(now.x - last.x, now.y - last.y);
-    if (other === undefined) {
+    if (other === undefined && grabbed !== null) {
+      if (dragged <= MOST_TREMBLING) return;
+      gestures.drag(grabbed.id, now.x - grabbed.x, now.y - grabbed.y);
+      grabbed = { ...grabbed, ...now };
+    } else if (other === undefined) {
       gestures.pan(now.x - last.x, now.y - last.y);
     } else {
       const before = Math.hypot(last.x - other.x, last.y - other.y);

@@ -17,8 +17,8 @@ from kaiki.console.inventory import Inventory
 from kaiki.console.metrics import MetricsClient
 from kaiki.graph import Edge, GraphOptions, Node, Registry, TrafficGraph, build_graph
 
-MOST_KEPT = 24
-"""Graphs and encoded events; one of a large mesh has two megabytes."""
+MOST_KEPT, KEPT_SECONDS = 64, 12.0
+"""Graphs of streams. A browser comes back within a second; one of a large mesh has some ten megabytes here."""
 Key = tuple[GraphOptions, int]
 Part = TypeVar("Part", Node, Edge)
 
@@ -46,7 +46,7 @@ class Graphs:
         self._inventory = inventory
         self._running: dict[tuple[GraphOptions, int, int], tuple[Registry, asyncio.Task[TrafficGraph]]] = {}
         self._kept: OrderedDict[Key, TrafficGraph] = OrderedDict()
-        self._encoded: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._encoded: dict[Hashable, bytes] = {}
 
     async def graph(self, options: GraphOptions, most: int = 0) -> TrafficGraph:
         """The graph of these options, at their time. Raises MetricsUnavailable."""
@@ -59,11 +59,11 @@ class Graphs:
         return await asyncio.shield(self._running[key][1])
 
     async def kept(self, options: GraphOptions, most: int) -> TrafficGraph:
-        """The same, for all who ask for it within the next minute too."""
+        """The same, for all who ask for it within the next seconds too."""
         found = self._kept.get((options, most))
         if found is None:
-            found = await self.graph(options, most)
-            _keep(self._kept, (options, most), found)
+            found = self._kept[options, most] = await self.graph(options, most)
+            self._forget_old(options.timestamp)
         return found
 
     def known(self, options: GraphOptions, most: int) -> TrafficGraph | None:
@@ -74,9 +74,15 @@ class Graphs:
         """What `make` gives, made once for everybody who is to be told the same."""
         found = self._encoded.get(key)
         if found is None:
-            found = make()
-            _keep(self._encoded, key, found)
+            found = self._encoded[key] = make()
         return found
+
+    def _forget_old(self, now: float) -> None:
+        for key in [key for key in self._kept if key[0].timestamp < now - KEPT_SECONDS]:
+            del self._kept[key]
+        while len(self._kept) > MOST_KEPT:
+            self._kept.popitem(last=False)
+        self._encoded.clear()  # Of an earlier moment, or soon made again.
 
     async def _build(self, options: GraphOptions, most: int, registry: Registry) -> TrafficGraph:
         series = await self._metrics.traffic(options.duration_seconds, options.timestamp)
@@ -86,16 +92,6 @@ class Graphs:
         self._running.pop(key, None)
         if not done.cancelled():
             done.exception()  # Looked at, should everybody who waited be gone.
-
-
-Kept = TypeVar("Kept")
-Place = TypeVar("Place")
-
-
-def _keep(kept: OrderedDict[Place, Kept], key: Place, value: Kept) -> None:
-    kept[key] = value
-    while len(kept) > MOST_KEPT:
-        kept.popitem(last=False)
 
 
 def change_between(before: TrafficGraph, after: TrafficGraph) -> GraphChange | None:

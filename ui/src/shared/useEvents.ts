@@ -33,13 +33,16 @@ export const usePolling = (milliseconds: number): number | false => (useLive() ?
 
 export const graphKey = (query: GraphQuery) => ["graph", query] as const;
 
-/** Follow events while the caller is shown, of a graph if one is given; gives why that graph can't be read just now. */
-export function useEvents(query: GraphQuery | null): ApiError | null {
+/**
+ * Follow events while the caller is shown, of a graph if one is given; gives why that graph can't be read just now.
+ * Until it is `ready` nothing is followed: the first answer to a question must not share the server with the first event.
+ */
+export function useEvents(query: GraphQuery | null, ready = true): ApiError | null {
   const queries = useQueryClient();
   const [failure, setFailure] = useState<ApiError | null>(null);
   const text = query === null ? "" : JSON.stringify(query);
   useEffect(() => {
-    if (typeof EventSource === "undefined") return;
+    if (!ready || typeof EventSource === "undefined") return;
     const asked = text === "" ? null : (JSON.parse(text) as GraphQuery);
     const put = (make: (graph: TrafficGraph) => TrafficGraph) => {
       setFailure(null);
@@ -59,6 +62,6 @@ export function useEvents(query: GraphQuery | null): ApiError | null {
         void queries.invalidateQueries({ predicate: ({ queryKey }) => words.has(String(queryKey[0])) });
       },
     });
-  }, [queries, text]);
+  }, [queries, text, ready]);
   return failure;
 }

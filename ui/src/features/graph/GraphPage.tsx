@@ -33,7 +33,6 @@ export function GraphPage() {
   const { namespaces, durationSeconds, graphType, at, compareSeconds, compareAt, idle, services, selection } = address;
   const asked = { namespaces, durationSeconds, graphType, at, compareSeconds, compareAt, idle, services };
   const followed = at === null && compareSeconds === null && compareAt === null;
-  const untold = useEvents(followed ? asked : null);
   const polling = usePolling(REFRESH_MILLISECONDS);
   const query = useQuery({
     queryKey: graphKey(asked),
@@ -41,6 +40,7 @@ export function GraphPage() {
     refetchInterval: at !== null ? untilAnswered : followed ? polling || untilAnswered : REFRESH_MILLISECONDS,
     placeholderData: keepPreviousData,
   });
+  const untold = useEvents(followed ? asked : null, query.isFetched);
   const { finder, error: findProblem } = useMemo(() => tryFind(address.find), [address.find]);
   const { finder: hidden, error: hideProblem } = useMemo(() => tryFind(address.hide), [address.hide]);
   const { id: focusId, hops } = address.focus ?? { id: "", hops: 0 };

@@ -411,8 +411,13 @@ def test_four_questions_about_requests_that_were_made(bookinfo: Mesh) -> None:
         )
         bookinfo.kubectl("exec", "deploy/productpage-v1", "-c", "productpage", "--", "python3", "-c", script)
 
-        there = answer_of(bookinfo, "/details/7", "outbound")
-        (route,) = [step for step in there["explanation"]["steps"] if step["part"] == "route"]
+        def routed() -> tuple[dict[str, Any], dict[str, Any]]:
+            there = answer_of(bookinfo, "/details/7", "outbound")
+            (route,) = [step for step in there["explanation"]["steps"] if step["part"] == "route"]
+            return there, route
+
+        wait_until(lambda: routed()[1]["object"] is not None, "the console knows the VirtualService", every_seconds=1)
+        there, route = routed()
         assert (route["object"]["name"], route["field"]) == ("asked", "spec.http[2]")
         assert "route" in line_shown(bookinfo, route["object"] | {"line": route["line"]})
         assert {"sentTo", "sameNow"} <= {remark["code"] for remark in there["remarks"]}

@@ -12,16 +12,18 @@ export function ProblemList({ problems }: { problems: readonly Problem[] }) {
     );
   }
   return (
-    <ul className="problems" role="status">
-      {problems.map((problem) => (
-        <li key={`${problem.line} ${problem.code} ${problem.message}`} className={`problem problem-${problem.severity}`}>
-          <strong>
-            {t(`severity.${problem.severity}`)} · {t("lineNumber", { line: problem.line })} {problem.code}
-          </strong>
-          <p>{problem.message}</p>
-          {problem.hint !== "" && <p className="soft">{problem.hint}</p>}
-        </li>
-      ))}
-    </ul>
+    <div role="status">
+      <ul className="problems">
+        {problems.map((problem) => (
+          <li key={`${problem.line} ${problem.code} ${problem.message}`} className={`problem problem-${problem.severity}`}>
+            <strong>
+              {t(`severity.${problem.severity}`)} · {t("lineNumber", { line: problem.line })} {problem.code}
+            </strong>
+            <p>{problem.message}</p>
+            {problem.hint !== "" && <p className="soft">{problem.hint}</p>}
+          </li>
+        ))}
+      </ul>
+    </div>
   );
 }

@@ -36,6 +36,9 @@ async def following(console: Console, query: str, last: str = "") -> AsyncIterat
     async with console.client.get(f"{console.url}/api/events?{query}", headers=headers) as answer:
         assert answer.status == 200, await answer.text()
         assert answer.headers["Content-Type"].startswith("text/event-stream")
+        assert (
+            answer.headers["Cache-Control"] == "no-store" and "default-src" in answer.headers["Content-Security-Policy"]
+        )
         yield parsed(answer.content)
 
 

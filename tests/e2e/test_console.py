@@ -188,7 +188,7 @@ def expect_plots_with_data(page: Page) -> None:
 
 def test_graph_and_table_show_bookinfo(busy: Mesh, page: Page) -> None:
     show(page, busy)
-    assert drawn_edges(page) >= BOOKINFO_EDGES
+    wait_until(lambda: drawn_edges(page) >= BOOKINFO_EDGES, "Bookinfo's edges are drawn")
     names = page.eval_on_selector_all("[data-edge]", "found => found.map(edge => edge.getAttribute('aria-label'))")
     assert any(name.startswith("productpage v1 → details v1, http") for name in names)
 

@@ -430,7 +430,7 @@ def test_four_questions_about_requests_that_were_made(bookinfo: Mesh) -> None:
 
         slow = answer_of(bookinfo, "/slow", "outbound")
         (delayed,) = slow["responsible"]
-        assert slow["entry"]["duration"] >= 400
+        assert slow["entry"]["duration"] >= 390  # The log rounds each end of it down.
         assert (delayed["kind"], delayed["name"], delayed["field"]) == ("VirtualService", "asked", "spec.http[0].fault")
         assert "fault:" in line_shown(bookinfo, delayed)
 

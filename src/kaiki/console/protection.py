@@ -118,6 +118,11 @@ def _is_api(request: web.Request) -> bool:
     return request.path.startswith(("/api/", "/kiali/api/"))
 
 
+async def protect_headers(_: web.Request, response: web.StreamResponse) -> None:
+    """What every answer carries: a stream sends its headers before its handler has come to an end."""
+    _finish(response)
+
+
 def _finish(response: web.StreamResponse) -> web.StreamResponse:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)

@@ -42,7 +42,7 @@ from kaiki.console.oidc.provider import Provider
 from kaiki.console.oidc.sessions import Sessions, identity_of
 from kaiki.console.pages import Pages
 from kaiki.console.people import PeopleHandlers
-from kaiki.console.protection import build_protection, nobody
+from kaiki.console.protection import build_protection, nobody, protect_headers
 from kaiki.console.request_log import RequestLogHandlers
 from kaiki.console.sealing import Seal
 from kaiki.console.settings import KUBE_ANSWER_SECONDS, ConsoleSettings, TokenSecret
@@ -133,6 +133,7 @@ def build_application(
     application.add_routes(Handlers(settings, metrics, inventory, changes, graphs).routes())
     events = EventHandlers(graphs, inventory, changes)
     application.on_shutdown.append(events.close)
+    application.on_response_prepare.append(protect_headers)
     application.add_routes(events.routes())
     application.add_routes(VersionHandlers(metrics, inventory).routes())
     application.add_routes(NameHandlers(inventory).routes())

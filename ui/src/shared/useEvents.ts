@@ -44,18 +44,20 @@ export function useEvents(query: GraphQuery | null, ready = true): ApiError | nu
   useEffect(() => {
     if (!ready || typeof EventSource === "undefined") return;
     const asked = text === "" ? null : (JSON.parse(text) as GraphQuery);
-    const put = (make: (graph: TrafficGraph) => TrafficGraph) => {
+    // Differences are of the graph that was told before, whatever has been asked for meanwhile. What was asked for may be
+    // newer than what is told: the streams look at every third second.
+    let told: TrafficGraph | undefined;
+    const put = (graph: TrafficGraph | undefined) => {
       setFailure(null);
-      if (asked !== null) queries.setQueryData<TrafficGraph>(graphKey(asked), (known) => known && make(known));
+      told = graph;
+      if (asked === null || graph === undefined) return;
+      queries.setQueryData<TrafficGraph>(graphKey(asked), (known) => (known !== undefined && known.timestamp > graph.timestamp ? known : graph));
     };
     return follow(asked, {
       live: noteLive,
-      graph: (graph) => {
-        setFailure(null);
-        if (asked !== null) queries.setQueryData(graphKey(asked), graph);
-      },
-      change: (change) => put((graph) => applyChange(graph, change)),
-      tick: (timestamp) => put((graph) => ({ ...graph, timestamp })),
+      graph: put,
+      change: (change) => put(told && applyChange(told, change)),
+      tick: (timestamp) => put(told && { ...told, timestamp }),
       failure: ({ code, message, hint }) => setFailure(new ApiError(code, message, hint, 503)),
       stale: (topics) => {
         const words = new Set(topics.flatMap((topic) => STALE_BY_TOPIC[topic]));

@@ -135,7 +135,7 @@ def build_application(
     application.on_shutdown.append(events.close)
     application.on_response_prepare.append(protect_headers)
     application.add_routes(events.routes())
-    application.add_routes(VersionHandlers(metrics, inventory).routes())
+    application.add_routes(VersionHandlers(graphs, inventory).routes())
     application.add_routes(NameHandlers(inventory).routes())
     application.add_routes(LogHandlers(inventory).routes())
     application.add_routes(SummaryHandlers(metrics, inventory).routes())

@@ -15,10 +15,10 @@ from aiohttp import web
 from kaiki.console.answers import answer_json, read_duration, read_time
 from kaiki.console.comparison import Change, change_of_edges, change_of_nodes
 from kaiki.console.errors import UnknownObject
+from kaiki.console.graphs import Graphs
 from kaiki.console.inventory import Inventory
-from kaiki.console.metrics import MetricsClient
 from kaiki.console.summaries import warnings_of
-from kaiki.graph import Edge, GraphOptions, GraphType, Node, Registry, TrafficGraph, build_graph
+from kaiki.graph import Edge, GraphOptions, GraphType, Node, Registry, TrafficGraph
 
 
 class ComparedCall(msgspec.Struct, frozen=True, rename="camel"):
@@ -105,8 +105,8 @@ def _pair(nodes: Mapping[str, Node], before: Ends, after: Ends) -> tuple[Compare
 class VersionHandlers:
     """`/api/versions/{namespace}/{app}`."""
 
-    def __init__(self, metrics: MetricsClient, inventory: Inventory) -> None:
-        self._metrics = metrics
+    def __init__(self, graphs: Graphs, inventory: Inventory) -> None:
+        self._graphs = graphs
         self._inventory = inventory
 
     def routes(self) -> list[web.AbstractRouteDef]:
@@ -118,9 +118,8 @@ class VersionHandlers:
         namespace, app = request.match_info["namespace"], request.match_info["app"]
         at = round(read_time(request, "at", time.time), 3)
         options = GraphOptions(GraphType.VERSIONED_APP, frozenset(), read_duration(request, "duration", 60), at, True)
-        series = await self._metrics.traffic(options.duration_seconds, at)
         registry = self._inventory.registry()
-        graph = build_graph(series, registry, options)
+        graph = await self._graphs.graph(options)
         versions = known_versions(graph, registry, namespace, app)
         if not versions:
             hint = "Versions come from the label version (or service.istio.io/canonical-revision) of an app's pods."

@@ -198,7 +198,7 @@ class _Sketch:
         flow, source, target = flow[kept], source[kept], target[kept]
         group, first = numbered(source, target, flows.protocol[flow])
         self._ends = list(zip(source[first].tolist(), target[first].tolist(), strict=True))
-        self._protocols = [flows.protocols[number] for number in flows.protocol[flow[first]].tolist()]
+        self._protocols = [flows.texts[number] for number in flows.protocol[flow[first]].tolist()]
         self._edges = Totals(flows, flow, group, len(first))
         self._names = flows.source_principals, flows.destination_principals
         self.edge_ids = [

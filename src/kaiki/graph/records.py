@@ -32,6 +32,13 @@ AMOUNTS = (
 )
 """What is added up: counts, milliseconds, bytes. `bytes_sent` and `bytes_received` are TCP's, as the server sees them;
 of the last two, requests, and of TCP bytes."""
+_HTTP_SUMS = {
+    "duration_milliseconds": "durations",
+    "request_bytes": "request_bytes",
+    "response_bytes": "response_bytes",
+}
+_TCP_SUMS = {"bytes_sent": "tcp_sent", "bytes_received": "tcp_received", "connections": "tcp_opened"}
+"""The table each amount is read from."""
 _PLACE = {name: place for place, name in enumerate(AMOUNTS)}
 FLOWING = ("requests", "bytes_sent", "bytes_received", "connections")
 """Whether anything flowed. Sums of durations tell nothing: Envoy merges histograms later than it counts."""
@@ -71,7 +78,7 @@ class Names(NamedTuple):
 
 @dataclass(frozen=True)
 class Flows:
-    """All flows as columns, sorted by source, destination, service and protocol: those are places in the tuples.
+    """All flows as columns, sorted by source, destination (of `sides`), service (of `services`) and protocol (a text).
 
     `amounts` has a row for each of AMOUNTS; `buckets` a row for each flow by `bounds` (milliseconds), of cumulative
     counts, NaN where there is none; `codes` counts by response code and flags (without TCP), `hosts` by response code
@@ -81,7 +88,6 @@ class Flows:
     texts: Sequence[str]
     sides: Sequence[Side]
     services: Sequence[ServiceName]
-    protocols: Sequence[str]
     source: IntArray
     destination: IntArray
     service: IntArray
@@ -108,41 +114,45 @@ def collect_flows(series: TrafficSeries, quiet: bool = False) -> Flows:
 
 
 class _Reading:
-    """The tables of a graph and their vocabulary. Rows of all tables are one after another."""
+    """The tables of a graph by their names in TrafficSeries, and their vocabulary; their rows, one after another."""
 
     def __init__(self, series: TrafficSeries) -> None:
         self.requests = table_of(series.requests)
         self.histograms = histogram_table_of(series.duration_buckets)
-        http = [table_of(one) for one in (series.durations, series.request_bytes, series.response_bytes)]
-        tcp = [_positive(table_of(one)) for one in (series.tcp_sent, series.tcp_received, series.tcp_opened)]
-        self.sent = tcp[0]
-        self.tables: list[AnyTable] = [self.requests, self.histograms, *http, *tcp]
-        self.vocabulary = Vocabulary(self.tables)
-        self.begins = np.cumsum([0, *map(len, self.tables)])
-        self._simple: list[tuple[str, int, Table]] = [
-            *((name, 2 + place, table) for place, (name, table) in enumerate(zip(AMOUNTS[1:4], http, strict=True))),
-            *((name, 5 + place, table) for place, (name, table) in enumerate(zip(AMOUNTS[4:7], tcp, strict=True))),
-        ]
+        self.sums = {
+            **{table: table_of(getattr(series, table)) for table in _HTTP_SUMS.values()},
+            **{table: _positive(table_of(getattr(series, table))) for table in _TCP_SUMS.values()},
+        }
+        self.tables: dict[str, AnyTable] = {
+            "requests": self.requests,
+            "duration_buckets": self.histograms,
+            **self.sums,
+        }
+        self.vocabulary = Vocabulary(tuple(self.tables.values()))
+        ends = np.cumsum([len(table) for table in self.tables.values()]).tolist()
+        self.rows = {
+            name: slice(end - len(self.tables[name]), end) for name, end in zip(self.tables, ends, strict=True)
+        }
 
     def column(self, name: str) -> IntArray:
         """A label of all rows; whatever TCP's series say, their protocol is TCP."""
-        columns = [self.vocabulary.column(table, name) for table in self.tables]
-        if name == "request_protocol":
-            tcp = self.vocabulary.number("tcp")
-            columns[5:] = [np.full(len(table), tcp, np.int64) for table in self.tables[5:]]
-        return np.concatenate(columns)
-
-    def rows(self, place: int) -> slice:
-        """The rows of one table among all."""
-        return slice(int(self.begins[place]), int(self.begins[place + 1]))
+        tcp = frozenset(_TCP_SUMS.values()) if name == "request_protocol" else frozenset[str]()
+        return np.concatenate(
+            [
+                np.full(len(table), self.vocabulary.number("tcp"), np.int64)
+                if one in tcp
+                else self.vocabulary.column(table, name)
+                for one, table in self.tables.items()
+            ]
+        )
 
     def amounts(self, reports: _Reports) -> FloatArray:
         """AMOUNTS of every report, but for the last two."""
         found = np.zeros((len(AMOUNTS), len(reports)))
         values = np.maximum(self.requests.values, 0.0)
-        found[_PLACE["requests"]] = added(reports.of[self.rows(0)], values, len(reports))
-        for name, place, table in self._simple:
-            found[_PLACE[name]] = added(reports.of[self.rows(place)], table.values, len(reports))
+        found[_PLACE["requests"]] = added(reports.of[self.rows["requests"]], values, len(reports))
+        for amount, table in (_HTTP_SUMS | _TCP_SUMS).items():
+            found[_PLACE[amount]] = added(reports.of[self.rows[table]], self.sums[table].values, len(reports))
         return found
 
 
@@ -237,14 +247,13 @@ def _finish(
         texts=reading.vocabulary.texts,
         sides=reports.sides,
         services=reports.services,
-        protocols=reading.vocabulary.texts,
         source=reports.source[flows],
         destination=reports.destination[flows],
         service=reports.service[flows],
         protocol=reports.protocol[flows],
         amounts=sums,
         bounds=tuple(reading.histograms.bounds),
-        buckets=_buckets(reading.histograms, flow_of[reports.of[reading.rows(1)]], len(flows)),
+        buckets=_buckets(reading.histograms, flow_of[reports.of[reading.rows["duration_buckets"]]], len(flows)),
         codes=outcomes.codes(flow_of),
         hosts=outcomes.hosts(flow_of),
         source_principals=outcomes.principals("source_principal", flow_of, callers),
@@ -261,11 +270,13 @@ class _Outcomes:
 
     def __init__(self, reading: _Reading, reports: _Reports) -> None:
         self._vocabulary = vocabulary = reading.vocabulary
-        requests, sent = reading.requests, reading.sent
+        requests, sent = reading.requests, reading.sums["tcp_sent"]
         self._some: BoolArray = np.concatenate([requests.values > 0, np.ones(len(sent), np.bool_)])
         self._tables = (requests, sent)
         self._http = len(requests)
-        self._report = np.concatenate([reports.of[reading.rows(0)], reports.of[reading.rows(5)]])[self._some]
+        self._report = np.concatenate([reports.of[reading.rows["requests"]], reports.of[reading.rows["tcp_sent"]]])[
+            self._some
+        ]
         self._count = np.concatenate([requests.values, sent.values])[self._some]
         status, code = (vocabulary.column(requests, name) for name in ("grpc_response_status", "response_code"))
         grpc = vocabulary.column(requests, "request_protocol") == vocabulary.number("grpc")

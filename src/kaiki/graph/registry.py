@@ -64,11 +64,6 @@ class Registry(msgspec.Struct, frozen=True, dict=True):
         return {(workload.namespace, workload.name): workload for workload in self.workloads}
 
     @cached_property
-    def service_index(self) -> dict[tuple[str, str], RegistryService]:
-        """Services by (namespace, name)."""
-        return {(service.namespace, service.name): service for service in self.services}
-
-    @cached_property
     def service_of_workload(self) -> dict[tuple[str, str], str]:
         """The first service, by name, that selects each workload's pods: (namespace, workload) to service name."""
         found: dict[tuple[str, str], str] = {}

@@ -81,7 +81,7 @@ export const NodeCard = memo(function NodeCard({ node, box, change, simple, sele
               {version !== "" && load !== "" && <tspan> · </tspan>}
               <tspan>{load}</tspan>
             </text>
-          </g>
+          </g>{" "}
           {change !== null && (change.before === null || change.after === null) && (
             <text className="change-note" x={box.width - 16} y={-6} textAnchor="end">
               {changed}

@@ -2,13 +2,14 @@
 /** Comparisons: what differs, the changes beside it, and changes as marks on plots. */
 import { screen, within } from "@testing-library/react";
 import { expect, it } from "vitest";
-import type { Change, ConfigChange, GraphEdge, TrafficGraph } from "../../api/client";
+import type { Change, ConfigChange, GraphEdge, GraphNode, TrafficGraph } from "../../api/client";
 import { markAddress, placeMarks } from "../../domain/marks";
 import { ChangeMarks } from "../../shared/ChangeMarks";
 import { show } from "../../testing";
 import { ComparisonSection } from "./ChangesBeside";
 import { ComparisonSummary } from "./ComparisonSummary";
 import { GraphTable } from "./GraphTable";
+import { NodeCard } from "./NodeCard";
 
 const made = (id: string, time: number, name: string): ConfigChange => ({
   id,
@@ -37,6 +38,30 @@ const graph = {
     changes: [made("2-1", 500, "details"), made("1-1", 400, "other")],
   },
 } as unknown as TrafficGraph & { comparison: NonNullable<TrafficGraph["comparison"]> };
+
+it("says of a card what is written on it, in the same order", () => {
+  const quiet = { requestCount: 0, requestsPerSecond: 0, bytesSentPerSecond: 0, bytesReceivedPerSecond: 0 };
+  const node = {
+    id: "service:shop/details",
+    type: "service",
+    namespace: "shop",
+    service: "details",
+    badges: [],
+    health: { status: "healthy", reasons: [] },
+    traffic: { inbound: { ...quiet, requestCount: 4, requestsPerSecond: 0.5 }, outbound: quiet },
+  } as unknown as GraphNode;
+  const ignore = () => undefined;
+  const box = { id: node.id, x: 0, y: 0, width: 160, height: 58 };
+  show(
+    <svg>
+      <NodeCard node={node} box={box} change={{ kinds: ["new"], before: null, after: figures }} simple={false} selected={false} faded={false} pinned onMove={ignore} onPin={ignore} onSelect={ignore} />
+    </svg>,
+  );
+  const card = screen.getByRole("button");
+  const words = (text: string | null) => (text ?? "").replace(/[·,]/g, " ").replace(/\s+/g, " ").trim();
+  expect(words(card.textContent)).not.toBe("");
+  expect(words(card.getAttribute("aria-label"))).toContain(words(card.textContent));
+});
 
 it("puts changes that would lie on each other into one mark, within the plot only", () => {
   const changes = [made("3", 160, "c"), made("1", 100, "a"), made("2", 101, "b"), made("0", 99, "z"), made("4", 201, "y")];

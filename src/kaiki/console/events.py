@@ -36,6 +36,7 @@ STEP_SECONDS = 3
 LONGEST_SECONDS = 60.0
 MOST_STREAMS = 200
 RETRY_MILLISECONDS = 300
+PATIENCE_SECONDS = 10.0
 HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
 _encoder = msgspec.json.Encoder()
 
@@ -44,6 +45,14 @@ class AnsweredChange(GraphChange, frozen=True, rename="camel", kw_only=True):
     """A change of a graph, and what could not be read for it."""
 
     warnings: list[dict[str, Any]]
+
+
+class _Response(web.StreamResponse):
+    """Writing raises TimeoutError when the reader takes nothing: a stream must not be held open by who left it."""
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await super().write(data)
 
 
 class EventHandlers:
@@ -80,13 +89,14 @@ class EventHandlers:
             stream.resume(request.headers.get("Last-Event-ID", ""))
         if self._streams >= MOST_STREAMS:
             raise TooMany(f"{MOST_STREAMS} browsers follow events already", "Ask /api/graph now and then instead.")
-        response = web.StreamResponse(headers=HEADERS)
+        response = _Response(headers=HEADERS)
         self._streams += 1
         try:
             await response.prepare(request)
             await self._send(response, stream)
-        except ConnectionError:
-            pass  # The reader has gone.
+        except (ConnectionError, TimeoutError):  # The reader has gone, or takes nothing any more.
+            if request.transport is not None:
+                request.transport.abort()
         finally:
             self._streams -= 1
         return response
@@ -127,7 +137,7 @@ class _Stream:
         self._graphs, self._inventory = graphs, inventory
         self._options, self._most = options, most
         self._last: TrafficGraph | None = None
-        self._warnings: list[dict[str, Any]] = []
+        self._warnings: list[dict[str, Any]] | None = None
 
     def resume(self, last_event: str) -> None:
         """Go on from the graph the reader says it has, if that is known here."""

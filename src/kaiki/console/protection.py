@@ -63,14 +63,14 @@ def build_protection(access: Access, allowed_hosts: tuple[str, ...], knows: Know
     @web.middleware
     async def protect(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path not in HEALTH_PATHS and host_name(request.headers.get("Host", "")) not in hosts:
-            return _finish(answer_json(_WRONG_HOST, status=421))
+            return answer_json(_WRONG_HOST, status=421)
         if request.path not in OPEN_PATHS:
             known = await knows(request)  # Asked first: who has logged in so is whom changes are made as.
             if not known and not access.allows(request):
-                return _finish(_turn_away(request))
+                return _turn_away(request)
             if request.method not in _READING and not is_own_page(request):
-                return _finish(answer_json(_OTHER_SITE, status=403))
-        return _finish(await _answer(request, handler))
+                return answer_json(_OTHER_SITE, status=403)
+        return await _answer(request, handler)
 
     return protect
 
@@ -92,7 +92,6 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return answer_json(error.as_json(), status=error.status)
     except web.HTTPException as error:
         if error.status < 400:
-            error.headers.update(HEADERS)
             raise
         message = {"error": {"code": "http", "message": error.reason, "hint": ""}}
         return answer_json(message, status=error.status)
@@ -119,12 +118,7 @@ def _is_api(request: web.Request) -> bool:
 
 
 async def protect_headers(_: web.Request, response: web.StreamResponse) -> None:
-    """What every answer carries: a stream sends its headers before its handler has come to an end."""
-    _finish(response)
-
-
-def _finish(response: web.StreamResponse) -> web.StreamResponse:
+    """What every answer carries; put in before its headers are sent, which streams do before their handler ends."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers.setdefault("Cache-Control", "no-store")
-    return response

@@ -22,6 +22,8 @@ from kaiki.manifests.settings import ConsoleOptions, InstallSettings, OidcOption
 
 sys.path.insert(0, str(Path(__file__).parent))  # What tests share are modules beside them.
 
+import fake_provider
+
 SYSTEM = "istio-system"
 RBAC = "rbac.authorization.k8s.io/v1"
 TOKEN = "a-token-for-tests"
@@ -89,3 +91,11 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
             bound = pod["metadata"]["name"], pod["metadata"]["uid"]
             token_file.write_text((await client.request_token(SYSTEM, "kiali", bound_pod=bound)).token)
             yield found
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Any]:
+    """An OpenID provider."""
+    found = fake_provider.FakeProvider()
+    async with fake_provider.serving(found.application()) as found.url:
+        yield found

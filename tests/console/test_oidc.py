@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
+import fake_provider
 import pytest
 from yarl import URL
-
-
-def load_fake_provider() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fake_provider", Path(__file__).parent / "fake_provider.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["fake_provider"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fake_provider = load_fake_provider()
-
-
-@pytest.fixture
-async def provider() -> AsyncIterator[Any]:
-    found = fake_provider.FakeProvider()
-    async with fake_provider.serving(found.application()) as found.url:
-        yield found
 
 
 async def test_a_login_leads_back_and_lasts(provider: Any) -> None:

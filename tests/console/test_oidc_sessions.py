@@ -3,40 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import secrets
-import sys
-from collections.abc import AsyncIterator
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import fake_provider
 import jwt
 import pytest
 from aiohttp import web
 
 from kaiki.console.oidc.settings import ActsBy
 from kaiki.kube.config import KubeConfig
-
-
-def load_fake_provider() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fake_provider", Path(__file__).parent / "fake_provider.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["fake_provider"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fake_provider = load_fake_provider()
-
-
-@pytest.fixture
-async def provider() -> AsyncIterator[Any]:
-    found = fake_provider.FakeProvider()
-    async with fake_provider.serving(found.application()) as found.url:
-        yield found
 
 
 async def test_an_ended_token_is_renewed_once_for_all(provider: Any) -> None:

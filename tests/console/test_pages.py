@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
+import fake_mesh
 import jsonschema_rs
 import pytest
 from aiohttp.test_utils import make_mocked_request
@@ -26,19 +24,6 @@ from kaiki.graph import RegistryWorkload
 from kaiki.kube.config import KubeConfig
 
 TOKEN = "a-token-for-tests"
-
-
-def load_fake_mesh() -> ModuleType:
-    """Test folders are no packages; the fake is a file beside this one."""
-    spec = importlib.util.spec_from_file_location("fake_mesh", Path(__file__).parent / "fake_mesh.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["fake_mesh"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fake_mesh = load_fake_mesh()
 
 
 class Console:

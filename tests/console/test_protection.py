@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
 import logging
 import re
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from importlib import resources
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import aiohttp
+import fake_mesh
 import pytest
 
 from kaiki.console.identity import Identity
@@ -51,18 +48,6 @@ QUERIES = {
     "/api/explain": "?namespace=default&workload=reviews-v3&url=http://ratings:9080/",
     "/api/config/object": "?apiVersion=networking.istio.io/v1&kind=VirtualService&namespace=default&name=reviews",
 }
-
-
-def load_fake_mesh() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fake_mesh", Path(__file__).parent / "fake_mesh.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["fake_mesh"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fake_mesh = load_fake_mesh()
 
 
 class Console:

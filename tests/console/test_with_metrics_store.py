@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import time
 from pathlib import Path
-from types import ModuleType
 
 import aiohttp
+import fake_mesh
 import pytest
 from aiohttp import web
 
@@ -16,17 +15,6 @@ from kaiki.console.server import running as console_running
 from kaiki.console.settings import ConsoleSettings
 from kaiki.telemetry.server import MetricsSettings
 from kaiki.telemetry.server import running as store_running
-
-
-def load_fake_mesh() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fake_mesh_rows", Path(__file__).parent / "fake_mesh.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-fake_mesh = load_fake_mesh()
 
 
 class Proxies:

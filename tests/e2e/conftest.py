@@ -13,7 +13,17 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from mesh import Mesh
+from mesh import Mesh, chromium
+from playwright.sync_api import Browser, expect, sync_playwright
+
+BROWSER_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE_MILLISECONDS = 30_000
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,3 +64,16 @@ def home() -> Iterator[Path]:
     yield path
     Mesh(path).down()
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser whose expectations are patient: a small machine draws late at times."""
+    program = chromium()
+    if program is None:
+        pytest.skip("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=BROWSER_FLAGS)
+        expect.set_options(timeout=PATIENCE_MILLISECONDS)
+        yield browser
+        browser.close()

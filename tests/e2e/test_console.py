@@ -12,19 +12,12 @@ from typing import Any, Literal
 
 import pytest
 from load import SteadyLoad
-from mesh import SAMPLES, Mesh, chromium, wait_until
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from mesh import SAMPLES, Mesh, wait_until
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from test_crashes import find, kill
 
 pytestmark = pytest.mark.e2e
 
-BROWSER_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PATIENCE_MILLISECONDS = 30_000
 PRODUCTPAGE = "workload:default/productpage-v1"
 BOOKINFO_EDGES = {
@@ -71,17 +64,6 @@ ACCESS_LOG = {
     "metadata": {"name": "access-log", "namespace": "default"},
     "spec": {"accessLogging": [{"providers": [{"name": "envoy"}]}]},
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = chromium()
-    if program is None:
-        pytest.skip("no Chromium on this machine")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=BROWSER_FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -6,28 +6,15 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from mesh import Mesh, chromium
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from mesh import Mesh
+from playwright.sync_api import Browser, Page, expect
 from test_console import DETAILS_DELAY, axe_violations, config_address
 
 pytestmark = pytest.mark.e2e
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE_MILLISECONDS = 30_000
 WIZARDS = ("shift", "header", "fault", "timeout", "breaker", "mtls", "access")
 THEMES = ("light", "dark")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = chromium()
-    if program is None:
-        pytest.skip("no Chromium on this machine")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        expect.set_options(timeout=PATIENCE_MILLISECONDS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

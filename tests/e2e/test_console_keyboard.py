@@ -8,12 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 from load import SteadyLoad
-from mesh import Mesh, chromium, wait_until
-from playwright.sync_api import Page, expect, sync_playwright
+from mesh import Mesh, wait_until
+from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.e2e
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE_MILLISECONDS = 30_000
 MOST_STEPS = 150
 DELAY = {
@@ -81,23 +80,18 @@ class Keyboard:
 
 
 @pytest.fixture(scope="module")
-def page(bookinfo: Mesh) -> Iterator[Page]:
+def page(bookinfo: Mesh, browser: Browser) -> Iterator[Page]:
     """A page of somebody who came in by the link of `kaiki dashboard`, and whose mesh has traffic."""
-    program = chromium()
-    if program is None:
-        pytest.skip("no Chromium on this machine")
     bookinfo.kubectl("apply", "-f", "-", given=json.dumps(DELAY))
-    with SteadyLoad(f"{bookinfo.gateway}/productpage", 10), sync_playwright() as playwright:
+    with SteadyLoad(f"{bookinfo.gateway}/productpage", 10):
         wait_until(lambda: len(bookinfo.graph("300s")["edges"]) >= 7, "the graph has Bookinfo's edges", 30)
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
         context.set_default_timeout(PATIENCE_MILLISECONDS)
-        expect.set_options(timeout=PATIENCE_MILLISECONDS)
         page = context.new_page()
         page.goto(bookinfo.kaiki("dashboard", "--no-open").split()[-1])
         page.wait_for_url("**/graph*")
         yield page
-        browser.close()
+        context.close()
 
 
 def test_the_tutorials_way_without_a_mouse(bookinfo: Mesh, page: Page) -> None:

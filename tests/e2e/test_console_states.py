@@ -11,13 +11,12 @@ from contextlib import contextmanager
 
 import pytest
 from load import SteadyLoad
-from mesh import REPOSITORY, Mesh, chromium, wait_until
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from mesh import REPOSITORY, Mesh, wait_until
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from test_crashes import find, kill
 
 pytestmark = pytest.mark.e2e
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE_MILLISECONDS = 30_000
 LOGGING_AND_TRACING = """
 apiVersion: telemetry.istio.io/v1
@@ -86,18 +85,6 @@ KEPT: dict[str, dict[str, str]] = {
 TROUBLE = re.compile(
     "right now|does not answer|not answered|What you see is from|unknown|Reconnecting|Interrupted|cannot be"
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = chromium()
-    if program is None:
-        pytest.skip("no Chromium on this machine")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        expect.set_options(timeout=PATIENCE_MILLISECONDS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

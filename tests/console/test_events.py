@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from running_console import TOKEN, Console, started
 
 from kaiki.console import events as module
 from kaiki.console.graphs import change_between
+from kaiki.console.inventory import CONFIGS_KEPT_SECONDS
 from kaiki.graph import Edge, GraphType, Node, TrafficGraph
 from kaiki.graph.model import NodeType
 
@@ -129,10 +131,12 @@ async def test_what_is_stale_is_named() -> None:
     async with started() as console:
         await console.wait_for_kubernetes()
         async with following(console, "") as stream:
-            waiting = asyncio.create_task(named(stream, "stale"))
-            await asyncio.sleep(0.2)
+            # Everything once: between two streams nothing is told, and kept lists may be older than a change.
+            begun = time.monotonic()
+            assert (await named(stream, "stale")).data == {"topics": ["changes", "config", "inventory"]}
+            assert time.monotonic() - begun > CONFIGS_KEPT_SECONDS
             console.kubernetes.change("services", "reviews")
-            assert (await waiting).data == {"topics": ["inventory"]}
+            assert (await named(stream, "stale")).data == {"topics": ["inventory"]}
 
 
 async def test_streams_end_with_the_console_and_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

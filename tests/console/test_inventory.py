@@ -53,7 +53,7 @@ async def until(condition: Any) -> None:
 
 
 async def test_a_silent_api_is_told_of_and_what_it_told_last_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_SETTINGS_SECONDS", "_RETRY_SECONDS", "_CONFIGS_KEPT_SECONDS"):
+    for name in ("_SETTINGS_SECONDS", "_RETRY_SECONDS", "CONFIGS_KEPT_SECONDS"):
         monkeypatch.setattr(module, name, 0.01)
     client: Any = Client()
     inventory = WatchedInventory(client)

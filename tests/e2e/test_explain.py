@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import urllib.parse
 import urllib.request
@@ -369,15 +370,15 @@ spec:
 """
 
 
+def logged(mesh: Mesh, path: str, side: str) -> list[dict[str, Any]]:
+    """The requests for this path in the real access logs of one side, the newest first."""
+    found = mesh.console(f"/api/requests?namespaces=default&path={path}&duration=5m")["items"]
+    return [one for one in found if one["side"] == side and one["entry"]["authority"] == "details:9080"]
+
+
 def answer_of(mesh: Mesh, path: str, side: str) -> dict[str, Any]:
-    """What is said of the newest request for this path in the real access logs."""
-
-    def lines() -> list[dict[str, Any]]:
-        found = mesh.console(f"/api/requests?namespaces=default&path={path}&duration=5m")["items"]
-        return [one for one in found if one["side"] == side and one["entry"]["authority"] == "details:9080"]
-
-    wait_until(lambda: bool(lines()), f"{path} is in the log")
-    question = {key: lines()[0][key] for key in ("namespace", "pod", "workload", "entry")}
+    """What is said of the newest request for this path."""
+    question = {key: logged(mesh, path, side)[0][key] for key in ("namespace", "pod", "workload", "entry")}
     request = urllib.request.Request(
         mesh.environment["KAIKI_CONSOLE_URL"] + "/api/explain/logged",
         data=json.dumps(question).encode(),
@@ -399,6 +400,9 @@ def line_shown(mesh: Mesh, named: dict[str, Any]) -> str:
     return text
 
 
+SIDES = {"/details/7": "outbound", "/denied": "inbound", "/slow": "outbound", "/again": "outbound"}
+
+
 def test_four_questions_about_requests_that_were_made(bookinfo: Mesh) -> None:
     """Why there, why denied, why slow, why retried: each answered by the object and its line."""
     bookinfo.kubectl("apply", "-f", "-", given=ASKED)
@@ -406,10 +410,17 @@ def test_four_questions_about_requests_that_were_made(bookinfo: Mesh) -> None:
         for name in ("virtualservice/asked", "authorizationpolicy/asked", "telemetry/asked"):
             bookinfo.kaiki("wait", name)
         script = "import sys, urllib.request as r, urllib.error as e\n" + "\n".join(
-            f"try: r.urlopen('http://details:9080{path}', timeout=9).read()\nexcept e.HTTPError: pass"
-            for path in ("/details/7", "/denied", "/slow", "/again")
+            f"try: r.urlopen('http://details:9080{path}', timeout=9).read()\nexcept e.HTTPError: pass" for path in SIDES
         )
-        bookinfo.kubectl("exec", "deploy/productpage-v1", "-c", "productpage", "--", "python3", "-c", script)
+
+        def sent() -> bool:
+            bookinfo.kubectl("exec", "deploy/productpage-v1", "-c", "productpage", "--", "python3", "-c", script)
+            with contextlib.suppress(AssertionError):
+                wait_until(lambda: all(logged(bookinfo, *one) for one in SIDES.items()), "logged", timeout_seconds=8)
+                return True
+            return False  # Over a connection of before, whose proxy did not log yet.
+
+        wait_until(sent, "every request is in the log")
 
         def routed() -> tuple[dict[str, Any], dict[str, Any]]:
             there = answer_of(bookinfo, "/details/7", "outbound")

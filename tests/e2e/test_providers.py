@@ -10,7 +10,7 @@ import contextlib
 import http.server
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import Any
 
@@ -26,7 +26,7 @@ OWN_FORMAT = (
     "%START_TIME% -> %REQ(:METHOD)% %REQ(:AUTHORITY)% %REQ(:PATH)% = %RESPONSE_CODE% (%RESPONSE_FLAGS%) "
     "%UPSTREAM_CLUSTER% %DOWNSTREAM_LOCAL_ADDRESS%"
 )
-SENT = 5
+SENT, MANY = 5, 20
 OBJECTS = """
 apiVersion: networking.istio.io/v1
 kind: Gateway
@@ -247,6 +247,18 @@ def walk(mesh: Mesh) -> Mesh:
     return mesh
 
 
+def whole_batch(mesh: Mesh, complete: Callable[[str], bool], what: str) -> str:
+    """The path of a batch of which everything has come: connections of before a change drain with what they had."""
+    for number in range(8):
+        path = f"/fine?batch{number}="
+        answers = send(mesh, *[{"url": ECHO + path, "headers": {"x-shown": "seen"}}] * MANY)
+        assert [one["status"] for one in answers] == [200] * MANY
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda path=path: complete(path), what, timeout_seconds=10)  # type: ignore[misc]
+            return path
+    raise AssertionError(f"of no batch: {what}")
+
+
 def test_access_logs_go_to_every_kind_of_service(walk: Mesh, receivers: Receivers) -> None:
     names = ("my-http", "my-tcp", "my-otel")
     telemetry(walk, accessLogging=[{"providers": [{"name": name} for name in names]}])
@@ -262,10 +274,9 @@ def test_access_logs_go_to_every_kind_of_service(walk: Mesh, receivers: Receiver
         return min(arrived("/fine?probe")) >= 2
 
     wait_until(in_force, "both proxies log to both services")
-    path = "/fine?counted"
-    answers = send(walk, *[{"url": ECHO + path, "headers": {"x-shown": "seen"}}] * SENT)
-    assert [one["status"] for one in answers] == [200] * SENT
-    settle(lambda: arrived(path), (2 * SENT, 2 * SENT), "an entry of each side for each request")
+    path = whole_batch(
+        walk, lambda path: arrived(path) == (2 * MANY, 2 * MANY), "an entry of each side for each request"
+    )
     with receivers.lock:
         entry = next(one for one in receivers.http_entries if one.request.path == path)
         record = next(one for one in receivers.log_records if one.body.string_value == path)
@@ -341,10 +352,10 @@ def test_otlp_spans_follow_w3c_headers_and_everything_is_sampled_as_the_mesh_con
     outgoing = next(span for service, span in spans("/fine?first") if service == "client.near")
     assert (outgoing.trace_id.hex(), outgoing.parent_span_id.hex()) == (trace, PARENT)
     # 100 % of defaultConfig.tracing.sampling: each request has a span on either side.
-    send(walk, *[{"url": f"{ECHO}/fine?all"}] * SENT)
-    settle(
-        lambda: collections.Counter(service for service, _ in spans("/fine?all")),
-        {"client.near": SENT, "echo.near": SENT},
+    every = collections.Counter({"client.near": MANY, "echo.near": MANY})
+    whole_batch(
+        walk,
+        lambda path: collections.Counter(service for service, _ in spans(path)) == every,
         "a span for every request",
     )
     telemetry(walk, tracing=[{"providers": [{"name": "my-otlp"}], "randomSamplingPercentage": 0}])

@@ -28,7 +28,7 @@ from kaiki.console.changes import ChangeHandlers
 from kaiki.console.errors import ConsoleError, KubernetesUnavailable, TooMany, UnknownObject
 from kaiki.console.graph_answer import AnsweredGraph, read_options
 from kaiki.console.graphs import GraphChange, Graphs, change_between
-from kaiki.console.inventory import Inventory
+from kaiki.console.inventory import CONFIGS_KEPT_SECONDS, Inventory
 from kaiki.console.summaries import warnings_of
 from kaiki.graph import GraphOptions, TrafficGraph
 
@@ -103,14 +103,18 @@ class EventHandlers:
 
     async def _send(self, response: web.StreamResponse, stream: _Stream | None) -> None:
         await response.write(f"retry: {RETRY_MILLISECONDS}\n\n".encode())
-        begun, seen = self._clock(), await self._revisions()
+        # What a page asked for just before its stream opened may be as old as the lists that are kept, and what changed
+        # between two streams was told to nobody: so each stream calls everything stale once, when new lists are read.
+        begun, seen = self._clock(), dict[str, object]()
         while not self._closing.is_set() and (now := self._clock()) - begun < LONGEST_SECONDS:
             moment = now // STEP_SECONDS * STEP_SECONDS
             found = b"" if stream is None else await stream.next(moment)
             await response.write(found or b": nothing\n\n")
             await self._pause(moment + STEP_SECONDS - self._clock())
+            if not seen and self._clock() - begun < CONFIGS_KEPT_SECONDS:
+                continue
             revisions = await self._revisions()
-            if topics := sorted(topic for topic, revision in revisions.items() if seen[topic] != revision):
+            if topics := sorted(topic for topic, revision in revisions.items() if seen.get(topic) != revision):
                 await response.write(_event("stale", _encoder.encode({"topics": topics})))
             seen = revisions
         await response.write_eof()

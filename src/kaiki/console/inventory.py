@@ -66,7 +66,7 @@ _SETTINGS_SECONDS = 5.0
 _ANSWER_SECONDS = 3.0
 """How long the API may take to answer before what it told last is shown instead, and said to be old."""
 _RETRY_SECONDS = 1.0
-_CONFIGS_KEPT_SECONDS = 2.0
+CONFIGS_KEPT_SECONDS = 2.0
 """How long listed objects are shown to others who ask, so that ten open lists cost what one does."""
 
 
@@ -227,7 +227,7 @@ class WatchedInventory:
         watched = (resource.VIRTUAL_SERVICES, resource.DESTINATION_RULES, resource.GATEWAYS)
         found = [item for kind in watched for item in self.objects(kind.plural)]
         now = asyncio.get_running_loop().time()
-        if self._listed is None or now - self._listed[0] > _CONFIGS_KEPT_SECONDS:
+        if self._listed is None or now - self._listed[0] > CONFIGS_KEPT_SECONDS:
             self._listed = now, asyncio.create_task(self._list_configs())
         await asyncio.wait([self._listed[1]], timeout=_ANSWER_SECONDS if self._silent_since is None else 0)
         return found + [item for kind in _LISTED for item in self._known.get(kind.plural, ())]

@@ -5,7 +5,6 @@ import type { components } from "./schema";
 type Schemas = components["schemas"];
 export type GraphChange = Schemas["GraphChange"];
 export type Topic = Schemas["StaleTopics"]["topics"][number];
-const TOPICS: readonly Topic[] = ["changes", "config", "inventory"];
 
 export interface Listeners {
   /** The stream is open, or can't be had for now: then whoever needs news asks for it. */
@@ -26,7 +25,6 @@ export function follow(query: GraphQuery | null, listeners: Listeners): () => vo
   const address = query === null ? "/api/events" : `/api/events?${graphParameters(query).toString()}&graph=true`;
   let source: EventSource | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let opened = false;
 
   const wait = (then: () => void, milliseconds: number) => {
     timer ??= setTimeout(() => {
@@ -43,8 +41,6 @@ export function follow(query: GraphQuery | null, listeners: Listeners): () => vo
     source.onopen = () => {
       stopWaiting();
       listeners.live(true);
-      if (opened) listeners.stale(TOPICS); // What changed between two streams was told to nobody.
-      opened = true;
     };
     source.onerror = () => {
       if (source?.readyState === EventSource.CLOSED) {

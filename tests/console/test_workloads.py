@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from kaiki.console.errors import BadRequest
 from kaiki.console.selectors import parse_edge, parse_node, selections_of_edge, selections_of_node, write_selector
-from kaiki.console.workloads import describe_configs, describe_tolerances, describe_workloads, owner_of, trim_pod
+from kaiki.console.workloads import (
+    describe_configs,
+    describe_pods,
+    describe_tolerances,
+    describe_workloads,
+    owner_of,
+    trim_pod,
+)
 
 
 def pod(name: str, *, owner: tuple[str, str] | None = None, labels: dict[str, str] | None = None) -> dict[str, Any]:
@@ -110,3 +120,46 @@ def test_tolerances_of_the_configuration_and_of_annotations() -> None:
         "service shop/c, annotation health.kiali.io/rate",
     ]
     assert describe_tolerances("{", (), ()).problems
+
+
+def test_pods_are_told_by_their_own_proxies() -> None:
+    source, target, _ = parse_edge("pod:shop/web/web-1>workload:shop/api|http")
+    assert selections_of_edge(source, target) == [
+        {
+            "reporter": "source",
+            "pod": "web-1",
+            "source_workload_namespace": "shop",
+            "source_workload": "web",
+            "destination_workload_namespace": "shop",
+            "destination_workload": "api",
+        }
+    ]
+    of_callee = {"reporter": "destination", "pod": "api-2", "destination_workload_namespace": "shop"}
+    of_callee |= {"destination_workload": "api"}
+    assert selections_of_node(parse_node("pod:shop/api/api-2"), "inbound") == [of_callee]
+    (arriving,) = selections_of_edge(*parse_edge("workload:shop/api>pod:shop/api/api-2|http")[:2])
+    assert arriving == of_callee | {"source_workload": "unknown"}
+    assert 'source_workload!="unknown"' in write_selector("m", arriving)
+    (silent,) = selections_of_edge(*parse_edge("workload:shop/old>pod:shop/api/api-2|http")[:2])
+    assert silent == of_callee | {"source_workload_namespace": "shop", "source_workload": "old"}
+    with pytest.raises(BadRequest):
+        parse_node("pod:shop/api")
+
+
+def test_the_cluster_is_every_known_workload() -> None:
+    (selection,) = selections_of_edge(*parse_edge("cluster>service:/api.example.org|http")[:2])
+    assert write_selector("m", selection) == (
+        'm{destination_service_name="api.example.org",reporter="source",source_workload!="unknown"}'
+    )
+
+
+def test_pods_that_have_ended_are_none() -> None:
+    ended = pod("job-1", owner=("Job", "job")) | {"status": {"phase": "Succeeded"}}
+    (found,) = describe_pods([ended, pod("web-abc-1", owner=("StatefulSet", "web"))])
+    assert (found.namespace, found.name, found.workload, found.ready, found.sidecar) == (
+        "shop",
+        "web-abc-1",
+        "web",
+        True,
+        False,
+    )

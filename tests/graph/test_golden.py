@@ -38,6 +38,7 @@ def expand_traffic(rows: list[dict[str, Any]]) -> TrafficSeries:
 
 def _expand_row(fields: dict[str, list[Sample]], row: dict[str, Any], reporter: str) -> None:
     labels = {"reporter": reporter, "request_protocol": row.get("protocol", "http")}
+    labels |= {"pod": row[f"{reporter}_pod"]} if f"{reporter}_pod" in row else {}
     labels |= _side("source", row.get("from"), row) | _side("destination", row.get("to"), row) | _service(row)
     security = row.get("security", "mutual_tls") if reporter == "destination" else "unknown"
     secured = labels | {"connection_security_policy": security}

@@ -100,6 +100,8 @@ class Beside:
         return Subject(node.namespace, hosts or frozenset(own), workloads)
 
     def _workloads(self, node: Node) -> tuple[RegistryWorkload, ...]:
+        if node.type is NodeType.CLUSTER:
+            return self._registry.workloads
         if node.type is NodeType.NAMESPACE:
             return tuple(one for one in self._registry.workloads if one.namespace == node.namespace)
         return tuple(self._members.of(node))

@@ -19,9 +19,11 @@ from kaiki.graph import GraphOptions, GraphType, examine
 
 Object = dict[str, Any]
 _TYPES = {
-    "app": GraphType.APP,
+    "cluster": GraphType.CLUSTER,
     "namespace": GraphType.NAMESPACE,
+    "app": GraphType.APP,
     "service": GraphType.SERVICE,
+    "pod": GraphType.POD,
 }
 
 
@@ -39,7 +41,8 @@ class HealthHandlers:
     async def health(self, request: web.Request) -> web.Response:
         """The checks of one node or edge, as the graph of the same parameters has it."""
         wanted, options = _read_subject(request)
-        series = await self._metrics.traffic(options.duration_seconds, options.timestamp)
+        by_pod = options.graph_type is GraphType.POD
+        series = await self._metrics.traffic(options.duration_seconds, options.timestamp, by_pod=by_pod)
         found = examine(series, self._inventory.registry(), options, wanted)
         if found is None:
             hint = "It may have had no traffic in this time: take ids from /api/graph of the same time."
@@ -67,7 +70,7 @@ def _read_subject(request: web.Request) -> tuple[str, GraphOptions]:
     options = read_options(request, round(read_time(request, "at", time.time), 3))
     if "graphType" not in request.query:
         kinds = {one.type for one in ends}
-        found = next((_TYPES[kind] for kind in ("namespace", "app", "service") if kind in kinds), GraphType.WORKLOAD)
+        found = next((graph_type for kind, graph_type in _TYPES.items() if kind in kinds), GraphType.WORKLOAD)
         if any(one.type == "app" and one.version for one in ends):
             found = GraphType.VERSIONED_APP
         options = structs.replace(options, graph_type=found)

@@ -15,6 +15,7 @@ from kaiki.console.workloads import (
     SETTINGS_KEY,
     SETTINGS_NAME,
     describe_configs,
+    describe_pods,
     describe_services,
     describe_tolerances,
     describe_workloads,
@@ -209,6 +210,7 @@ class WatchedInventory:
         if self._registry is None:
             self._registry = Registry(
                 workloads=describe_workloads(self.objects("deployments"), self.objects("pods")),
+                pods=describe_pods(self.objects("pods")),
                 services=describe_services(self.objects("services")),
                 configs=describe_configs(self.objects("virtualservices"), self.objects("destinationrules")),
                 tolerances=describe_tolerances(self._settings, self.objects("deployments"), self.objects("services")),

@@ -31,7 +31,7 @@ class MetricsClient:
         self._url = url.rstrip("/")
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._session: aiohttp.ClientSession | None = None
-        self._shared: dict[tuple[int, int], asyncio.Task[TrafficSeries]] = {}
+        self._shared: dict[tuple[int, int, bool], asyncio.Task[TrafficSeries]] = {}
 
     async def close(self) -> None:
         """Drop connections and unfinished queries."""
@@ -40,19 +40,19 @@ class MetricsClient:
         if self._session is not None:
             await self._session.close()
 
-    async def traffic(self, duration_seconds: int, timestamp: float) -> TrafficSeries:
+    async def traffic(self, duration_seconds: int, timestamp: float, *, by_pod: bool = False) -> TrafficSeries:
         """The series of a graph, by six queries, for the window that ends at `timestamp`. Raises MetricsUnavailable."""
-        key = duration_seconds, int(timestamp)
+        key = duration_seconds, int(timestamp), by_pod
         task = self._shared.get(key)
         if task is None or _failed(task):
             self._shared = {known: other for known, other in self._shared.items() if not other.done()}
-            task = asyncio.create_task(self._ask_traffic(duration_seconds, timestamp))
+            task = asyncio.create_task(self._ask_traffic(duration_seconds, timestamp, by_pod))
             task.add_done_callback(_failed)  # Looks at the failure, should everybody who waited be gone.
             self._shared[key] = task
         return await asyncio.shield(task)
 
-    async def _ask_traffic(self, duration_seconds: int, timestamp: float) -> TrafficSeries:
-        queries = traffic_queries(duration_seconds)
+    async def _ask_traffic(self, duration_seconds: int, timestamp: float, by_pod: bool) -> TrafficSeries:
+        queries = traffic_queries(duration_seconds, by_pod)
         bucket_query = queries.pop("duration_buckets")
         buckets, vectors = await asyncio.gather(
             self._histograms(bucket_query, timestamp),

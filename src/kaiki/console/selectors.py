@@ -9,31 +9,41 @@ import orjson
 from kaiki.console.errors import BadRequest
 
 Matchers = dict[str, str]
+_WITHOUT_NAME = ("unknown", "passthrough", "blackhole", "cluster")
+_NAMED = ("workload", "gateway", "app", "service")
+
+
+class Unlike(str):
+    """Any text of a label but this one."""
+
+    __slots__ = ()
 
 
 class NodeId(NamedTuple):
-    """A parsed id (`kaiki.graph.naming` writes them)."""
+    """A parsed id (`kaiki.graph.naming` writes them); `name` is the workload's for a pod."""
 
     type: str
     namespace: str = ""
     name: str = ""
     version: str = ""
+    pod: str = ""
 
 
 def parse_node(text: str) -> NodeId:
     """Raises BadRequest when the text is no node id."""
     kind, _, rest = text.partition(":")
-    if kind in ("unknown", "passthrough", "blackhole"):
+    if kind in _WITHOUT_NAME:
         return NodeId(kind, rest)
     if kind == "namespace" and rest:
         return NodeId(kind, rest)
     namespace, slash, name = rest.partition("/")
-    if kind not in ("workload", "gateway", "app", "service") or not slash or not name:
+    name, _, pod = name.partition("/") if kind == "pod" else (name, "", "")
+    if kind not in (*_NAMED, "pod") or not slash or not name or bool(pod) is not (kind == "pod"):
         raise BadRequest(f"{text!r} is not a node id", "Take ids from /api/graph.")
     if kind == "app":
         name, _, version = name.partition("@")
         return NodeId(kind, namespace, name, version)
-    return NodeId(kind, namespace, name)
+    return NodeId(kind, namespace, name, pod=pod)
 
 
 def parse_edge(text: str) -> tuple[NodeId, NodeId, str]:
@@ -53,7 +63,9 @@ def selections_of_node(node: NodeId, direction: str, *, unreached: bool = False)
     """
     if direction == "outbound":
         reporter = "destination" if node.type == "unknown" else "source"
-        return [{"reporter": reporter} | _source(node)]
+        return [_reported(reporter, node) | _source(node)]
+    if node.type == "pod":  # Callers do not know which pod they reach.
+        return [_reported("destination", node) | _destination(node)]
     return _both_reporters(_destination(node, unreached=unreached))
 
 
@@ -65,14 +77,28 @@ def selections_of_edge(source: NodeId, target: NodeId, *, unreached: bool = Fals
     if source.type == "service" and target.type != "service":
         return _both_reporters(_destination(source) | _destination(target))
     if source.type == "unknown":
-        return [{"reporter": "destination"} | _source(source) | _destination(target)]
-    return [{"reporter": "source"} | _source(source) | _destination(target, unreached=unreached)]
+        return [_reported("destination", target) | _source(source) | _destination(target)]
+    if target.type == "pod" and source.type in ("workload", "gateway"):
+        # Its own workload, for all callers with a proxy; or a caller whose proxy tells nothing.
+        own = source[1:3] == target[1:3]
+        callers: Matchers = {"source_workload": Unlike("unknown")} if own else _source(source)
+        return [_reported("destination", target) | callers | _destination(target)]
+    return [_reported("source", source) | _source(source) | _destination(target, unreached=unreached)]
+
+
+def _reported(reporter: str, node: NodeId) -> Matchers:
+    """By the proxies at a node, which is that end of the traffic."""
+    return {"reporter": reporter} | ({"pod": node.pod} if node.pod else {})
 
 
 def write_selector(metric: str, matchers: Matchers) -> str:
     """PromQL. Values are escaped as JSON strings, which PromQL reads alike."""
-    written = ",".join(f"{label}={orjson.dumps(value).decode()}" for label, value in sorted(matchers.items()))
+    written = ",".join(_written(label, value) for label, value in sorted(matchers.items()))
     return f"{metric}{{{written}}}"
+
+
+def _written(label: str, value: str) -> str:
+    return f"{label}{'!=' if isinstance(value, Unlike) else '='}{orjson.dumps(str(value)).decode()}"
 
 
 def _both_reporters(matchers: Matchers) -> list[Matchers]:
@@ -102,10 +128,12 @@ def _destination(node: NodeId, *, unreached: bool = False) -> Matchers:
 
 
 def _side(node: NodeId, side: str) -> Matchers:
+    if node.type == "cluster":
+        return {f"{side}_workload": Unlike("unknown")}
     matchers = {f"{side}_workload_namespace": node.namespace}
     if node.type == "namespace":
         return matchers
-    if node.type in ("workload", "gateway"):
+    if node.type in ("pod", "workload", "gateway"):
         return matchers | {f"{side}_workload": node.name}
     version = {f"{side}_canonical_revision": node.version} if node.version else {}
     return matchers | {f"{side}_canonical_service": node.name} | version

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from kaiki.graph import RegistryConfig, RegistryService, RegistryWorkload
+from kaiki.graph import RegistryConfig, RegistryPod, RegistryService, RegistryWorkload
 from kaiki.graph.tolerances import ANNOTATION, Tolerance, Tolerances, read_annotation, read_rules
 from kaiki.model.identity import workload_labels
 from kaiki.model.well_known import GATEWAY_NAME_LABEL, ROOT_NAMESPACE
@@ -75,10 +75,30 @@ def is_gateway(labels: dict[str, str]) -> bool:
     return labels.get("istio", "").endswith("gateway") or GATEWAY_NAME_LABEL in labels
 
 
+def describe_pods(pods: Iterable[Object]) -> tuple[RegistryPod, ...]:
+    """The pods that have not ended, sorted by namespace and name."""
+    found = (
+        RegistryPod(
+            namespace=pod["metadata"].get("namespace", ""),
+            name=pod["metadata"]["name"],
+            workload=owner_of(pod)[1],
+            ready=is_ready(pod),
+            sidecar=has_proxy(pod),
+        )
+        for pod in pods
+        if not _has_ended(pod)
+    )
+    return tuple(sorted(found, key=lambda pod: (pod.namespace, pod.name)))
+
+
+def _has_ended(pod: Object) -> bool:
+    return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+
+
 def _group_pods(pods: Iterable[Object]) -> dict[tuple[str, str], _Pods]:
     groups: dict[tuple[str, str], _Pods] = {}
     for pod in pods:
-        if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
+        if _has_ended(pod):
             continue
         kind, name = owner_of(pod)
         group = groups.setdefault((pod["metadata"].get("namespace", ""), name), _Pods(kind))

@@ -8,7 +8,7 @@ TrafficSeries ─records─▶ Flows by (source, destination, service, protocol)
 from kaiki.graph.assemble import build_graph, examine
 from kaiki.graph.model import Edge, GraphOptions, GraphType, Node, TrafficGraph
 from kaiki.graph.queries import traffic_queries
-from kaiki.graph.registry import Registry, RegistryConfig, RegistryService, RegistryWorkload
+from kaiki.graph.registry import Registry, RegistryConfig, RegistryPod, RegistryService, RegistryWorkload
 from kaiki.graph.series import (
     Column,
     Histogram,
@@ -31,6 +31,7 @@ __all__ = [
     "Node",
     "Registry",
     "RegistryConfig",
+    "RegistryPod",
     "RegistryService",
     "RegistryWorkload",
     "Sample",

@@ -5,11 +5,9 @@ flows ─Naming─▶ hops (flow, source node, target node) ─Totals─▶ edge
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-
-import msgspec
 import numpy as np
 
+from kaiki.graph.drawing import Drawing, draw
 from kaiki.graph.enrich import DECORATIONS
 from kaiki.graph.health import (
     Examination,
@@ -19,26 +17,24 @@ from kaiki.graph.health import (
     judge_traffic,
     judge_workload,
 )
-from kaiki.graph.labels import SINK_SERVICES
-from kaiki.graph.model import Edge, GraphOptions, GraphType, Health, Node, NodeTraffic, NodeType, Traffic, TrafficGraph
-from kaiki.graph.naming import Naming
-from kaiki.graph.numbers import BoolArray, IntArray, numbered
-from kaiki.graph.records import Flows, ServiceName, Side, collect_flows
+from kaiki.graph.model import Edge, GraphOptions, Health, Node, NodeTraffic, NodeType, Traffic, TrafficGraph
+from kaiki.graph.numbers import IntArray, numbered
+from kaiki.graph.records import Flows
 from kaiki.graph.registry import Registry, RegistryWorkload
 from kaiki.graph.series import TrafficSeries
 from kaiki.graph.tolerances import Tolerance
 from kaiki.graph.traffic import Outcome, Totals
 
-Members = Mapping[str, tuple[RegistryWorkload, ...]]
-_COARSER = (GraphType.APP, GraphType.NAMESPACE)
+_WHOLES = (NodeType.NAMESPACE, NodeType.CLUSTER)
 
 
 def build_graph(series: TrafficSeries, registry: Registry, options: GraphOptions, most: int = 0) -> TrafficGraph:
     """The traffic graph of one window. The same input, in any order, gives the same output.
 
-    With more than `most` nodes (0: any number), a coarser type is built instead: by app, else by namespace.
+    With more than `most` nodes (0: any number), a coarser type is built instead: by app, else by namespace (of
+    one by pod, first by workload).
     """
-    sketch = _draw_all(series, registry, options, most)
+    sketch = _Sketch(draw(series, registry, options, most))
     graph = TrafficGraph(
         timestamp=options.timestamp,
         duration_seconds=options.duration_seconds,
@@ -53,7 +49,7 @@ def build_graph(series: TrafficSeries, registry: Registry, options: GraphOptions
 
 def examine(series: TrafficSeries, registry: Registry, options: GraphOptions, wanted: str) -> Examination | None:
     """Every check behind the health of one node or edge, by its id; None when the graph of these options has none."""
-    sketch = _draw_all(series, registry, options, 0)
+    sketch = _Sketch(draw(series, registry, options, 0))
     node = next((place for place, node in enumerate(sketch.named) if node.id == wanted), None)
     if node is not None:
         return sketch.examine_node(node)
@@ -61,121 +57,10 @@ def examine(series: TrafficSeries, registry: Registry, options: GraphOptions, wa
     return None if edge is None else sketch.examine_edge(edge)
 
 
-def _draw_all(series: TrafficSeries, registry: Registry, options: GraphOptions, most: int) -> _Sketch:
-    flows = collect_flows(series, options.idle_edges)
-    chosen = np.flatnonzero(_in_scope(flows, options.namespaces))
-    for graph_type in (options.graph_type, *_COARSER):
-        options = msgspec.structs.replace(options, graph_type=graph_type)
-        naming = Naming(graph_type, registry, _observe_services(flows, chosen, graph_type))
-        drawing = _Drawing(flows, chosen, naming, registry, options)
-        # Told from the names alone: adding up what is too many to be shown would be most of the work.
-        if not most or graph_type is _COARSER[-1] or drawing.count_nodes(most) <= most:
-            break
-    return _Sketch(drawing)
-
-
-def _in_scope(flows: Flows, namespaces: frozenset[str]) -> BoolArray:
-    if not namespaces:
-        return np.ones(len(flows), np.bool_)
-    sides = np.array([side.namespace in namespaces for side in flows.sides], np.bool_)
-    services = np.array([service.namespace in namespaces for service in flows.services], np.bool_)
-    chosen: BoolArray = sides[flows.source] | sides[flows.destination] | services[flows.service]
-    return chosen
-
-
-def _observe_services(flows: Flows, chosen: IntArray, graph_type: GraphType) -> dict[tuple[str, str], ServiceName]:
-    """The service each workload was called by, the first by name when there were several; for a graph of services."""
-    observed: dict[tuple[str, str], ServiceName] = {}
-    if graph_type is not GraphType.SERVICE:
-        return observed
-    _, first = numbered(flows.service[chosen], flows.destination[chosen])
-    for flow in chosen[first].tolist():
-        side, service = flows.sides[flows.destination[flow]], flows.services[flows.service[flow]]
-        if side.workload and service.name and service.name not in SINK_SERVICES:
-            observed.setdefault((side.namespace, side.workload), service)
-    return observed
-
-
-class _Drawing:
-    """Which nodes each flow passes, named as they are asked for."""
-
-    def __init__(
-        self, flows: Flows, chosen: IntArray, naming: Naming, registry: Registry, options: GraphOptions
-    ) -> None:
-        self.flows, self.chosen, self.naming = flows, chosen, naming
-        self.registry, self.options = registry, options
-        self.places: dict[str, int] = {}
-        self.named: list[Node] = []
-        # Ends are named once, however many flows they have.
-        self._source_of, self._sources = numbered(flows.source[chosen])
-        self._target_of, self._targets = numbered(flows.destination[chosen], flows.service[chosen])
-
-    def count_nodes(self, most: int) -> int:
-        """How many nodes there are; at least `most` + 1 when there are more than `most`."""
-        shown = set()
-        for node in self._all_nodes():
-            shown.add(node.id)
-            if len(shown) > most:
-                break
-        return len(shown)
-
-    def _all_nodes(self) -> Iterator[Node]:
-        for flow in self.chosen[self._sources].tolist():
-            yield self._source(flow)
-        for flow in self.chosen[self._targets].tolist():
-            yield self._target(flow)
-            if (service := self._between(flow)) is not None:
-                yield service
-        yield from _idle_nodes(self.naming, self.registry, self.options)
-
-    def _source(self, flow: int) -> Node:
-        return self.naming.source(self.flows.sides[self.flows.source[flow]])
-
-    def _target(self, flow: int) -> Node:
-        flows = self.flows
-        return self.naming.destination(flows.sides[flows.destination[flow]], flows.services[flows.service[flow]])
-
-    def _between(self, flow: int) -> Node | None:
-        """The service between both ends, where services are asked for."""
-        options, flows = self.options, self.flows
-        if not options.services or options.graph_type in (GraphType.SERVICE, GraphType.NAMESPACE):
-            return None
-        side, service = flows.sides[flows.destination[flow]], flows.services[flows.service[flow]]
-        known = side.workload and service.name and service.name not in SINK_SERVICES
-        return self.naming.service(service) if known else None
-
-    def _place(self, node: Node | None) -> int:
-        if node is None:
-            return -1
-        found = self.places.setdefault(node.id, len(self.named))
-        if found == len(self.named):
-            self.named.append(node)
-        return found
-
-    def hops(self) -> tuple[IntArray, IntArray, IntArray]:
-        """Flow, source and target of every step on the way of a flow: one, or two with a service between its ends."""
-        sources, targets = self.chosen[self._sources].tolist(), self.chosen[self._targets].tolist()
-        source = _numbers(self._place(self._source(flow)) for flow in sources)[self._source_of]
-        target = _numbers(self._place(self._target(flow)) for flow in targets)[self._target_of]
-        between = _numbers(self._place(self._between(flow)) for flow in targets)[self._target_of]
-        for node in _idle_nodes(self.naming, self.registry, self.options):
-            self._place(node)
-        two = between >= 0
-        return (
-            np.concatenate([self.chosen, self.chosen[two]]),
-            np.concatenate([source, between[two]]),
-            np.concatenate([np.where(two, between, target), target[two]]),
-        )
-
-
-def _numbers(found: Iterator[int]) -> IntArray:
-    return np.fromiter(found, np.int64)
-
-
 class _Sketch:
     """The sums of a graph. Nodes are sorted by id, edges by source, target and protocol."""
 
-    def __init__(self, drawing: _Drawing) -> None:
+    def __init__(self, drawing: Drawing) -> None:
         self._registry, self._seconds = drawing.registry, drawing.options.duration_seconds
         self.graph_type = drawing.options.graph_type
         flow, source, target = drawing.hops()
@@ -185,15 +70,15 @@ class _Sketch:
         source, target = rank[source], rank[target]
         self._outbound = Totals(drawing.flows, flow, source, len(order))
         self._inbound = Totals(drawing.flows, flow, target, len(order))
-        self.members = _members(self.named, drawing.naming, drawing.registry)
+        self.members = drawing.members()
         self._tolerances = [
             _tolerances_at(node, self.members.get(node.id, ()), drawing.registry) for node in self.named
         ]
         self._connect(drawing.flows, flow, source, target)
 
     def _connect(self, flows: Flows, flow: IntArray, source: IntArray, target: IntArray) -> None:
-        """Add up edges; what stays inside of a namespace is none."""
-        inside = np.array([node.type is NodeType.NAMESPACE for node in self.named], np.bool_)
+        """Add up edges; what stays inside of a namespace, or of the cluster, is none."""
+        inside = np.array([node.type in _WHOLES for node in self.named], np.bool_)
         kept = ~((source == target) & inside[source]) if self.named else np.zeros(0, np.bool_)
         flow, source, target = flow[kept], source[kept], target[kept]
         group, first = numbered(source, target, flows.protocol[flow])
@@ -215,6 +100,7 @@ class _Sketch:
                 type=node.type,
                 namespace=node.namespace,
                 workload=node.workload,
+                pod=node.pod,
                 app=node.app,
                 version=node.version,
                 service=node.service,
@@ -297,33 +183,9 @@ def _tolerances_at(node: Node, members: tuple[RegistryWorkload, ...], registry: 
 
 
 _KINDS_OF_NODE = {
+    NodeType.POD: ("workload", "workload"),
     NodeType.WORKLOAD: ("workload", "workload"),
     NodeType.GATEWAY: ("workload", "workload"),
     NodeType.APP: ("app", "app"),
     NodeType.SERVICE: ("service", "service"),
 }
-
-
-def _registry_side(workload: RegistryWorkload) -> Side:
-    return Side(workload.namespace, workload.name, workload.app, workload.version)
-
-
-def _idle_nodes(naming: Naming, registry: Registry, options: GraphOptions) -> Iterator[Node]:
-    """What exists but may have had no traffic, where that is asked for, as far as the graph type shows it."""
-    if not options.idle:
-        return
-    nodes: list[Node] = [naming.workload(_registry_side(workload)) for workload in registry.workloads]
-    if options.graph_type is GraphType.SERVICE or (options.services and options.graph_type is not GraphType.NAMESPACE):
-        nodes += [naming.service(ServiceName(service.namespace, service.name)) for service in registry.services]
-    yield from (node for node in nodes if not options.namespaces or node.namespace in options.namespaces)
-
-
-def _members(nodes: list[Node], naming: Naming, registry: Registry) -> dict[str, tuple[RegistryWorkload, ...]]:
-    """The registry's workloads behind each node."""
-    found: dict[str, list[RegistryWorkload]] = {}
-    for workload in sorted(registry.workloads, key=lambda item: (item.namespace, item.name)):
-        found.setdefault(naming.workload(_registry_side(workload)).id, []).append(workload)
-    for node in nodes:
-        if node.type is NodeType.SERVICE:
-            found[node.id] = list(registry.workloads_of_service.get((node.namespace, node.service), ()))
-    return {node_id: tuple(workloads) for node_id, workloads in found.items()}

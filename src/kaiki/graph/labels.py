@@ -52,6 +52,7 @@ READINGS: Mapping[str, Callable[[str], str]] = {
             ("principal", _known),
         )
     },
+    "pod": _known,
     "destination_service": _known,
     "destination_service_name": _service,
     "destination_service_namespace": _known,

@@ -8,22 +8,26 @@ import msgspec
 
 
 class GraphType(StrEnum):
-    """The zoom: one node per workload, per app, per version of an app, per service, or per namespace."""
+    """The zoom: one node per workload, pod, app, version of an app, service or namespace, or for the whole cluster."""
 
+    POD = "pod"
     WORKLOAD = "workload"
     APP = "app"
     VERSIONED_APP = "versionedApp"
     SERVICE = "service"
     NAMESPACE = "namespace"
+    CLUSTER = "cluster"
 
 
 class NodeType(StrEnum):
     """What a node stands for."""
 
+    POD = "pod"
     WORKLOAD = "workload"
     APP = "app"
     SERVICE = "service"
     NAMESPACE = "namespace"
+    CLUSTER = "cluster"
     GATEWAY = "gateway"
     UNKNOWN = "unknown"
     PASSTHROUGH = "passthrough"
@@ -116,6 +120,7 @@ class Node(msgspec.Struct, frozen=True, rename="camel"):
     type: NodeType
     namespace: str = ""
     workload: str = ""
+    pod: str = ""
     app: str = ""
     version: str = ""
     service: str = ""

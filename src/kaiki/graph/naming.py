@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from kaiki.graph.labels import SINK_SERVICES
 from kaiki.graph.model import GraphType, Node, NodeType
 from kaiki.graph.records import ServiceName, Side
 from kaiki.graph.registry import Registry
 
 _PASSTHROUGH, _BLACKHOLE = SINK_SERVICES
+CLUSTER = Node("cluster", NodeType.CLUSTER)
 
 
 class Naming:
-    """Names nodes for one graph type. `observed_services` maps (namespace, workload) to a service it was called by."""
+    """Names nodes for one graph type. `observed_services` maps (namespace, workload) to a service it was called by,
+    `only_pods` to its pod where it has only one.
+    """
 
     def __init__(
-        self, graph_type: GraphType, registry: Registry, observed_services: dict[tuple[str, str], ServiceName]
+        self,
+        graph_type: GraphType,
+        registry: Registry,
+        observed_services: Mapping[tuple[str, str], ServiceName],
+        only_pods: Mapping[tuple[str, str], str],
     ) -> None:
         self._graph_type = graph_type
         self._registry = registry
         self._observed_services = observed_services
+        self._only_pods = only_pods
 
     def source(self, side: Side) -> Node:
         """The node a flow comes from; every unknown source is the same node."""
@@ -42,6 +52,8 @@ class Naming:
         """A service that no workload answered for."""
         if self._graph_type is GraphType.NAMESPACE and service.namespace:
             return self.namespace(service.namespace)
+        if self._graph_type is GraphType.CLUSTER and service.namespace:
+            return CLUSTER
         return self.service(service)
 
     def namespace(self, name: str) -> Node:
@@ -58,10 +70,18 @@ class Naming:
         )
 
     def workload(self, side: Side) -> Node:
-        """A known workload's node: itself, its app, its version of the app, its service, or its namespace."""
+        """A known workload's node: itself, its pod where that is known, its app, its version of the app, its service,
+        its namespace, or its cluster. A gateway stays one at every zoom but the closest: there is the mesh's border.
+        """
+        if self._graph_type is GraphType.POD and (
+            pod := side.pod or self._only_pods.get((side.namespace, side.workload))
+        ):
+            return self._pod_node(side, pod)
         if self._is_gateway(side):
             return self._workload_node(side, NodeType.GATEWAY)
         match self._graph_type:
+            case GraphType.CLUSTER:
+                return CLUSTER
             case GraphType.NAMESPACE:
                 return self.namespace(side.namespace)
             case GraphType.APP if side.app:
@@ -84,6 +104,17 @@ class Naming:
             node_type,
             namespace=side.namespace,
             workload=side.workload,
+            app=side.app,
+            version=side.version,
+        )
+
+    def _pod_node(self, side: Side, pod: str) -> Node:
+        return Node(
+            f"pod:{side.namespace}/{side.workload}/{pod}",
+            NodeType.POD,
+            namespace=side.namespace,
+            workload=side.workload,
+            pod=pod,
             app=side.app,
             version=side.version,
         )

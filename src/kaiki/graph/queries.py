@@ -34,6 +34,9 @@ def _summed_increase(metric: str, labels: tuple[str, ...], duration_seconds: int
 MEASURE = "measure"
 """The label that tells apart what is asked together; no series of Istio's has it."""
 
+POD = "pod"
+"""The label of whose proxy reports: the store adds it to what it scrapes."""
+
 TCP_MEASURES = {
     "tcp_sent": ("istio_tcp_sent_bytes_total", (*_SIDES, *_HOST, *_IDENTITY)),
     "tcp_received": ("istio_tcp_received_bytes_total", _SIDES),
@@ -41,11 +44,13 @@ TCP_MEASURES = {
 }
 
 
-def traffic_queries(duration_seconds: int) -> dict[str, str]:
+def traffic_queries(duration_seconds: int, by_pod: bool = False) -> dict[str, str]:
     """PromQL by name, for the increase over the last `duration_seconds`; `series.read_traffic` reads the answers.
 
-    To be asked with the parameter `increase=exact` (docs/decisions, "Counts are counted").
+    `by_pod` keeps the reports of each pod apart, for `GraphType.POD` alone: a workload of a hundred pods has a hundred
+    times as many series then. To be asked with the parameter `increase=exact` (docs/decisions, "Counts are counted").
     """
+    own = (POD,) if by_pod else ()
     queries = {
         "requests": ("istio_requests_total", (*_HTTP_SIDES, *_HOST, *_IDENTITY, *_OUTCOME)),
         "duration_buckets": ("istio_request_duration_milliseconds_bucket", (*_HTTP_SIDES, "le")),
@@ -53,8 +58,11 @@ def traffic_queries(duration_seconds: int) -> dict[str, str]:
         "request_bytes": ("istio_request_bytes_sum", _HTTP_SIDES),
         "response_bytes": ("istio_response_bytes_sum", _HTTP_SIDES),
     }
-    asked = {name: _summed_increase(metric, labels, duration_seconds) for name, (metric, labels) in queries.items()}
-    return asked | {"tcp": _together(TCP_MEASURES, duration_seconds)}
+    asked = {
+        name: _summed_increase(metric, (*labels, *own), duration_seconds) for name, (metric, labels) in queries.items()
+    }
+    tcp = {name: (metric, (*labels, *own)) for name, (metric, labels) in TCP_MEASURES.items()}
+    return asked | {"tcp": _together(tcp, duration_seconds)}
 
 
 def _together(measures: Mapping[str, tuple[str, tuple[str, ...]]], duration_seconds: int) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 
 from kaiki.graph.labels import SINK_SERVICES, AnyTable, Vocabulary
 from kaiki.graph.numbers import BoolArray, FloatArray, IntArray, added, added_rows, joined, numbered
+from kaiki.graph.queries import POD
 from kaiki.graph.series import HistogramTable, Table, TrafficSeries, histogram_table_of, table_of
 
 _SIDE_LABELS = ("workload_namespace", "workload", "canonical_service", "canonical_revision")
@@ -45,12 +46,16 @@ FLOWING = ("requests", "bytes_sent", "bytes_received", "connections")
 
 
 class Side(NamedTuple):
-    """One end of a flow, by Istio's labels; empty strings are unknown."""
+    """One end of a flow, by Istio's labels; empty strings are unknown.
+
+    `pod` is told of the end that reports, and only where flows are collected by pod.
+    """
 
     namespace: str = ""
     workload: str = ""
     app: str = ""
     version: str = ""
+    pod: str = ""
 
 
 class ServiceName(NamedTuple):
@@ -83,6 +88,9 @@ class Flows:
     `amounts` has a row for each of AMOUNTS; `buckets` a row for each flow by `bounds` (milliseconds), of cumulative
     counts, NaN where there is none; `codes` counts by response code and flags (without TCP), `hosts` by response code
     (of TCP `-`) and the host that was asked for.
+
+    `arrival` is set where flows are collected by pod, for what a callee says of requests that their caller tells of
+    too: which of its pods they came to. Adding up both would count them twice.
     """
 
     texts: Sequence[str]
@@ -92,6 +100,7 @@ class Flows:
     destination: IntArray
     service: IntArray
     protocol: IntArray
+    arrival: BoolArray
     amounts: FloatArray
     bounds: Sequence[float]
     buckets: FloatArray
@@ -104,13 +113,15 @@ class Flows:
         return len(self.source)
 
 
-def collect_flows(series: TrafficSeries, quiet: bool = False) -> Flows:
-    """Every flow with traffic, counted by one reporter; with `quiet` also those that stood still."""
+def collect_flows(series: TrafficSeries, quiet: bool = False, by_pod: bool = False) -> Flows:
+    """Every flow with traffic, counted by one reporter; with `quiet` also those that stood still.
+
+    With `by_pod` those of each pod apart, and as `arrival` what the pods of callees say beside their callers.
+    """
     reading = _Reading(series)
-    reports = _Reports(reading)
+    reports = _Reports(reading, by_pod)
     amounts = reading.amounts(reports)
-    flow_of, flows, callers = _choose_reporters(reports, amounts)
-    return _finish(reading, reports, amounts, flow_of, flows, callers, quiet)
+    return _finish(reading, reports, amounts, _choose_reporters(reports, amounts, by_pod), quiet)
 
 
 class _Reading:
@@ -163,9 +174,9 @@ def _positive(table: Table) -> Table:
 class _Reports:
     """The flows as one reporter tells of them. `of` says of each row which report it belongs to."""
 
-    def __init__(self, reading: _Reading) -> None:
+    def __init__(self, reading: _Reading, by_pod: bool) -> None:
         vocabulary, texts = reading.vocabulary, reading.vocabulary.texts
-        ends = [_side_columns(reading, side) for side in ("source", "destination")]
+        ends = [_side_columns(reading, side, by_pod) for side in ("source", "destination")]
         sides, first = numbered(*(np.concatenate(columns) for columns in zip(*ends, strict=True)))
         parts = [np.concatenate(columns)[first] for columns in zip(*ends, strict=True)]
         self.sides = [Side(*(texts[number] for number in row)) for row in np.column_stack(parts).tolist()]
@@ -195,8 +206,11 @@ class _Reports:
         return numbered(places[self.source], places[self.destination], self.protocol)[0]
 
 
-def _side_columns(reading: _Reading, side: str) -> list[IntArray]:
+def _side_columns(reading: _Reading, side: str, by_pod: bool) -> list[IntArray]:
     columns = [reading.column(f"{side}_{name}") for name in _SIDE_LABELS]
+    if by_pod:
+        reports = reading.column("reporter") == reading.vocabulary.number(side)
+        columns.append(np.where(reports, reading.column(POD), 0))
     known = columns[1] > 0
     return [np.where(known, column, 0) for column in columns]
 
@@ -207,33 +221,35 @@ def _service_columns(reading: _Reading) -> tuple[IntArray, IntArray]:
     return np.where(np.isin(names, nowhere), 0, namespaces), names
 
 
-def _choose_reporters(reports: _Reports, amounts: FloatArray) -> tuple[IntArray, IntArray, tuple[IntArray, IntArray]]:
-    """The flow each report belongs to, -1 for a callee's whose caller reports; a report of each flow; and of those
-    callees' reports, beside each of its callers' flows.
+class _Choice(NamedTuple):
+    """Which flow each report belongs to, and -1 for a callee's whose caller reports; a report of each flow; those
+    callees' reports, each beside each of its callers' flows; and which flows are such a callee's (`Flows.arrival`).
     """
+
+    flow_of: IntArray
+    flows: IntArray
+    callers: tuple[IntArray, IntArray]
+    arrival: BoolArray
+
+
+def _choose_reporters(reports: _Reports, amounts: FloatArray, by_pod: bool) -> _Choice:
     flowing = amounts[[_PLACE[name] for name in FLOWING]].any(axis=0)
     pairs = reports.pairs
     callers = np.flatnonzero(reports.by_source & flowing)
     spoken_for = ~reports.by_source & reports.known_side[reports.source] & np.isin(pairs, pairs[callers])
-    kept = np.flatnonzero(~spoken_for)
-    keys = (reports.source, reports.destination, reports.service, reports.protocol)
+    kept = np.arange(len(reports)) if by_pod else np.flatnonzero(~spoken_for)
+    keys = (reports.source, reports.destination, reports.service, reports.protocol, spoken_for.astype(np.int64))
     member, first = numbered(*(key[kept] for key in keys))
     flow_of = np.full(len(reports), -1, np.int64)
     flow_of[kept] = member
     callees = np.flatnonzero(spoken_for)
     callee, caller = joined(pairs[callees], pairs[callers])
-    return flow_of, kept[first], (callees[callee], flow_of[callers[caller]])
+    flows = kept[first]
+    return _Choice(flow_of, flows, (callees[callee], flow_of[callers[caller]]), spoken_for[flows])
 
 
-def _finish(
-    reading: _Reading,
-    reports: _Reports,
-    amounts: FloatArray,
-    flow_of: IntArray,
-    flows: IntArray,
-    callers: tuple[IntArray, IntArray],
-    quiet: bool,
-) -> Flows:
+def _finish(reading: _Reading, reports: _Reports, amounts: FloatArray, choice: _Choice, quiet: bool) -> Flows:
+    flow_of, flows, callers, arrival = choice
     counted, count = flow_of >= 0, len(flows)
     sums = np.array([added(flow_of[counted], row[counted], count) for row in amounts]).reshape(len(AMOUNTS), count)
     shown = np.ones(count, np.bool_) if quiet else sums[[_PLACE[name] for name in FLOWING]].any(axis=0)
@@ -251,6 +267,7 @@ def _finish(
         destination=reports.destination[flows],
         service=reports.service[flows],
         protocol=reports.protocol[flows],
+        arrival=arrival[shown],
         amounts=sums,
         bounds=tuple(reading.histograms.bounds),
         buckets=_buckets(reading.histograms, flow_of[reports.of[reading.rows["duration_buckets"]]], len(flows)),

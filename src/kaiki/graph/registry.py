@@ -29,6 +29,16 @@ class RegistryWorkload(msgspec.Struct, frozen=True, rename="camel"):
     infrastructure: bool = False
 
 
+class RegistryPod(msgspec.Struct, frozen=True, rename="camel"):
+    """One pod that has not ended, and the workload that owns it (itself, where nothing does)."""
+
+    namespace: str
+    name: str
+    workload: str
+    ready: bool = True
+    sidecar: bool = True
+
+
 class RegistryService(msgspec.Struct, frozen=True, rename="camel"):
     """One Kubernetes service; `selector` picks pods by label."""
 
@@ -54,6 +64,7 @@ class Registry(msgspec.Struct, frozen=True, dict=True):
     """Everything known at one moment. An empty registry is legal: the graph then shows what the series alone tell."""
 
     workloads: tuple[RegistryWorkload, ...] = ()
+    pods: tuple[RegistryPod, ...] = ()
     services: tuple[RegistryService, ...] = ()
     configs: tuple[RegistryConfig, ...] = ()
     tolerances: Tolerances = Tolerances()
@@ -62,6 +73,14 @@ class Registry(msgspec.Struct, frozen=True, dict=True):
     def workload_index(self) -> dict[tuple[str, str], RegistryWorkload]:
         """Workloads by (namespace, name)."""
         return {(workload.namespace, workload.name): workload for workload in self.workloads}
+
+    @cached_property
+    def pods_of_workload(self) -> dict[tuple[str, str], tuple[RegistryPod, ...]]:
+        """The pods of each workload: by (namespace, workload name)."""
+        found: dict[tuple[str, str], list[RegistryPod]] = {}
+        for pod in self.pods:
+            found.setdefault((pod.namespace, pod.workload), []).append(pod)
+        return {place: tuple(pods) for place, pods in found.items()}
 
     @cached_property
     def service_of_workload(self) -> dict[tuple[str, str], str]:

@@ -2446,10 +2446,10 @@ export interface components {
         };
         /**
          * GraphType
-         * @description The zoom: one node per workload, per app, per version of an app, per service, or per namespace.
+         * @description The zoom: one node per workload, pod, app, version of an app, service or namespace, or for the whole cluster.
          * @enum {unknown}
          */
-        GraphType: "app" | "namespace" | "service" | "versionedApp" | "workload";
+        GraphType: "app" | "cluster" | "namespace" | "pod" | "service" | "versionedApp" | "workload";
         /**
          * Health
          * @description The worst status, and every reason for a status other than healthy.
@@ -2486,6 +2486,7 @@ export interface components {
             type: components["schemas"]["NodeType"];
             namespace: string;
             workload: string;
+            pod: string;
             app: string;
             version: string;
             service: string;
@@ -2506,7 +2507,7 @@ export interface components {
          * @description What a node stands for.
          * @enum {unknown}
          */
-        NodeType: "app" | "blackhole" | "gateway" | "namespace" | "passthrough" | "service" | "unknown" | "workload";
+        NodeType: "app" | "blackhole" | "cluster" | "gateway" | "namespace" | "passthrough" | "pod" | "service" | "unknown" | "workload";
         Plot: {
             times: number[];
             step: number;

@@ -1,6 +1,8 @@
 /** The page's state lives in its address, so that a link shows the same thing to somebody else. */
 import type { GraphQuery, GraphType } from "../api/client";
+import { readPlaces, writePlaces, type Pins } from "./pins";
 import type { Focus } from "./shown";
+import { LEVELS } from "./zoom";
 
 export type Selection = { kind: "node" | "edge"; id: string } | null;
 export type EdgeLabel = "rate" | "errors" | "average" | "p50" | "p95" | "p99" | "share" | "bytes" | "requestBytes" | "responseBytes" | "none";
@@ -19,11 +21,13 @@ export interface GraphAddress extends GraphQuery {
   hide: string;
   /** Only what is near this node. */
   focus: Focus | null;
+  /** Where cards were put; of this arrangement alone. */
+  pins: Pins;
 }
 
 export const DURATIONS = [30, 60, 300, 600, 1800, 3600, 21_600, 86_400] as const;
 export const COMPARISONS = [60, 300, 900, 3600, 86_400] as const;
-export const GRAPH_TYPES: readonly GraphType[] = ["workload", "app", "versionedApp", "service", "namespace"];
+export const GRAPH_TYPES: readonly GraphType[] = [...LEVELS, "versionedApp", "service"];
 export const EDGE_LABELS: readonly EdgeLabel[] = ["rate", "errors", "average", "p50", "p95", "p99", "share", "bytes", "requestBytes", "responseBytes", "none"];
 export const MOST_HOPS = 3;
 
@@ -51,6 +55,7 @@ export function readAddress(parameters: URLSearchParams): GraphAddress {
     find: parameters.get("find") ?? "",
     hide: parameters.get("hide") ?? "",
     focus: focus ? { id: focus, hops: Number.isInteger(hops) && hops > 0 ? Math.min(hops, MOST_HOPS) : 1 } : null,
+    pins: readPlaces(parameters.get("pins") ?? ""),
   };
 }
 
@@ -71,6 +76,8 @@ export function writeAddress(address: GraphAddress): URLSearchParams {
   if (address.hide !== "") parameters.set("hide", address.hide);
   if (address.focus !== null) parameters.set("focus", address.focus.id);
   if (address.focus !== null && address.focus.hops > 1) parameters.set("hops", String(address.focus.hops));
+  const pins = writePlaces(address.pins);
+  if (pins !== "") parameters.set("pins", pins);
   if (address.selection) parameters.set(address.selection.kind, address.selection.id);
   return parameters;
 }

@@ -44,9 +44,10 @@ const NUMBERS: Record<string, (traffic: Traffic) => number | null> = {
 };
 
 const NODE_TEXTS: Record<string, (node: GraphNode) => readonly string[]> = {
-  name: (node) => [node.workload, node.app, node.service].filter((text) => text !== ""),
+  name: (node) => [node.workload, node.pod, node.app, node.service].filter((text) => text !== ""),
   namespace: (node) => [node.namespace],
   workload: (node) => [node.workload],
+  pod: (node) => [node.pod],
   app: (node) => [node.app],
   service: (node) => [node.service],
   version: (node) => [node.version],

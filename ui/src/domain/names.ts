@@ -15,6 +15,8 @@ export function nodeName(node: GraphNode): NodeName {
       return { title: node.app, version: node.version };
     case "namespace":
       return { title: node.namespace, version: "" };
+    case "pod":
+      return { title: node.pod, version: node.version };
     case "workload":
     case "gateway": {
       const suffix = `-${node.version}`;

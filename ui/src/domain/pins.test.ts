@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 import { afterEach, describe, expect, it } from "vitest";
 import type { Layout } from "./layout";
-import { keepPins, readPins, scopeOf, withPins } from "./pins";
+import { keepPins, readPins, readPlaces, scopeOf, withPins, writePlaces } from "./pins";
 
 const box = (id: string, x: number, y: number) => ({ id, x, y, width: 100, height: 50 });
 const nodes = [{ id: "a", namespace: "shop", width: 100 }, { id: "b", namespace: "shop", width: 100 }, { id: "c", namespace: "", width: 100 }];
@@ -43,6 +43,15 @@ describe("pins", () => {
     expect(readPins(scope)).toEqual({});
     keepPins("other 19", {});
     expect(readPins("other 19")).toEqual({});
+  });
+
+  it("can be written into an address, whole and no more than it holds", () => {
+    const pins = { "workload:shop/cart@x": [120.4, -40], "pod:a/b/c": [0, 7] } as const;
+    expect(writePlaces(pins)).toBe("workload:shop/cart@x@120,-40;pod:a/b/c@0,7");
+    expect(readPlaces(writePlaces(pins))).toEqual({ "workload:shop/cart@x": [120, -40], "pod:a/b/c": [0, 7] });
+    for (const text of ["", ";", "@1,2", "a@1", "a@1,", "a@x,2", "a@1,2,3"]) expect(readPlaces(text)).toEqual({});
+    const many = Object.fromEntries(Array.from({ length: 80 }, (_, index): [string, [number, number]] => [`n${String(index)}`, [index, 0]]));
+    expect(Object.keys(readPlaces(writePlaces(many)))).toHaveLength(50);
   });
 
   it("are none where what was kept can't be read", () => {

@@ -13,6 +13,8 @@ const KEY = "kaiki.pins";
 /** Of the graphs that were arranged last; and of each, this many cards. */
 const MOST_SCOPES = 20;
 const MOST_PINS = 500;
+/** Addresses of more than some thousand letters do not pass everywhere. */
+const MOST_IN_ADDRESS = 50;
 const PADDING = 22;
 const HEADING = 44;
 
@@ -34,6 +36,21 @@ export function keepPins(scope: string, pins: Pins): void {
   } catch {
     // Without storage an arrangement lasts as long as its page.
   }
+}
+
+/** As text for an address: `workload:shop/cart@120,-40;…`. */
+export function writePlaces(pins: Pins): string {
+  const places = Object.entries(pins).slice(-MOST_IN_ADDRESS);
+  return places.map(([id, [x, y]]) => `${id}@${String(Math.round(x))},${String(Math.round(y))}`).join(";");
+}
+
+/** The reverse; what can't be read is left out. */
+export function readPlaces(text: string): Pins {
+  const places = text.split(";").map((one): [string, number[]] => {
+    const at = one.lastIndexOf("@");
+    return [one.slice(0, Math.max(0, at)), one.slice(at + 1).split(",").map((part) => (part === "" ? Number.NaN : Number(part)))];
+  });
+  return Object.fromEntries(places.filter((place): place is [string, [number, number]] => place[0] !== "" && isPlace(place[1])));
 }
 
 function allPins(): Record<string, Pins> {

@@ -39,7 +39,7 @@ def _badges_by_service(registry: Registry) -> dict[tuple[str, str], set[str]]:
 
 
 def _services_of(node: Node, registry: Registry, members: Members) -> set[tuple[str, str]]:
-    if node.type is NodeType.NAMESPACE:
+    if node.type in (NodeType.NAMESPACE, NodeType.CLUSTER):
         return set()  # Something is configured in every namespace.
     if node.type is NodeType.SERVICE:
         return {(node.namespace, node.service)}

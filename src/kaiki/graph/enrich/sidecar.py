@@ -8,9 +8,9 @@ from kaiki.graph.registry import Registry, RegistryWorkload
 
 
 def mark_missing_sidecar(graph: TrafficGraph, registry: Registry, members: Members) -> TrafficGraph:
-    """Badge workload and app nodes with a running workload that has no sidecar."""
+    """Badge pod, workload and app nodes with a running workload that has no sidecar."""
     bare = {node_id for node_id, workloads in members.items() if any(map(_lacks_sidecar, workloads))}
-    shown = (NodeType.WORKLOAD, NodeType.APP)
+    shown = (NodeType.POD, NodeType.WORKLOAD, NodeType.APP)
     return with_badges(graph, lambda node: ["missingSidecar"] if node.id in bare and node.type in shown else [])
 
 

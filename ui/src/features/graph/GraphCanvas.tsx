@@ -19,22 +19,31 @@ interface Properties {
   layout: Layout;
   /** Whose arrangement is kept: `scopeOf`. */
   scope: string;
+  /** The pins that the address names, and how it is told of others. */
+  linked: Pins;
+  onPins: (pins: Pins) => void;
   label: EdgeLabel;
   motion: boolean;
   finder: Finder | null;
   selection: Selection;
   onSelect: (selection: Selection) => void;
+  /** Look inside of a node, which a double click asks for. */
+  onOpen: (node: GraphNode) => void;
 }
+
+/** Of two clicks that are one: the time between them, and how far apart in pixels. */
+const DOUBLE_CLICK = { milliseconds: 450, pixels: 8 };
 
 /** Above this many nodes only what is in view is drawn. */
 const MANY_NODES = 150;
 
-export function GraphCanvas({ graph, layout: laidOut, scope, label, motion, finder, selection, onSelect }: Properties) {
+export function GraphCanvas({ graph, layout: laidOut, scope, linked, onPins, label, motion, finder, selection, onSelect, onOpen }: Properties) {
   const t = useText();
-  const { layout, pins, move, toggle, releaseAll } = usePins(scope, laidOut, graph);
+  const { layout, pins, move, toggle, releaseAll } = usePins(scope, linked, onPins, laidOut, graph);
   const pinned = Object.keys(pins).filter((id) => layout.nodes.has(id)).length;
   const place = useRef<HTMLDivElement>(null);
   const pressed = useRef({ x: 0, y: 0 });
+  const clicked = useRef<{ id: string | undefined; x: number; y: number; time: number } | null>(null);
   const control = useViewport(place, layout.width, layout.height, move);
   const { viewport, size } = control;
   const emphasis = useEmphasis(graph, finder, selection);
@@ -68,6 +77,16 @@ export function GraphCanvas({ graph, layout: laidOut, scope, label, motion, find
       }}
       onClick={(event) => {
         const dragged = Math.hypot(event.clientX - pressed.current.x, event.clientY - pressed.current.y) > 4;
+        // The first click opens the panel, under which the drawing moves: the second one may come to anything.
+        const [first, { clientX: x, clientY: y, timeStamp: time }] = [clicked.current, event];
+        const twice = first !== null && time - first.time < DOUBLE_CLICK.milliseconds && Math.hypot(x - first.x, y - first.y) < DOUBLE_CLICK.pixels;
+        const id = event.target instanceof Element ? event.target.closest<SVGElement>("[data-node]")?.dataset["node"] : undefined;
+        clicked.current = dragged || twice || event.detail === 0 ? null : { id, x, y, time };
+        const opened = twice ? graph.nodes.find((node) => node.id === first.id) : undefined;
+        if (opened !== undefined) {
+          onOpen(opened);
+          return;
+        }
         if (!dragged && event.target instanceof SVGElement && event.target.closest("[role=button]") === null) onSelect(null);
       }}
     >

@@ -1,13 +1,14 @@
 /** The graph: follows it as it changes, draws, and shows the details of what is selected. */
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { lazy, Suspense, useCallback, useEffect, useMemo, useState, useSyncExternalStore } from "react";
-import { ApiError, fetchGraph, MOST_NODES, type TrafficGraph } from "../../api/client";
+import { ApiError, fetchGraph, MOST_NODES, type GraphNode, type TrafficGraph } from "../../api/client";
 import { untilAnswered } from "../../api/queries";
 import { useLanguage } from "../../app/language";
 import type { Selection } from "../../domain/address";
 import { formatWhen } from "../../domain/format";
-import { scopeOf } from "../../domain/pins";
+import { scopeOf, type Pins } from "../../domain/pins";
 import { focusOn, hideFound, tryFind } from "../../domain/shown";
+import { inside } from "../../domain/zoom";
 import { FailureBanner } from "../../shared/failure";
 import { graphKey, useEvents, usePolling } from "../../shared/useEvents";
 import { Warning } from "../../shared/states";
@@ -49,6 +50,8 @@ export function GraphPage() {
   const direction = useNarrow() ? "DOWN" : "RIGHT";
   const layout = useLayout(graph, t, direction);
   const select = useCallback((chosen: Selection) => change({ selection: chosen }), [change]);
+  const open = useCallback((node: GraphNode) => change(inside(node) ?? { selection: { kind: "node", id: node.id } }), [change]);
+  const keepPins = useCallback((pins: Pins) => change({ pins }), [change]);
 
   useEffect(() => {
     document.title = `${t("graph")} · Kaiki`;
@@ -101,7 +104,7 @@ export function GraphPage() {
           )}
           {graph !== undefined && graph.nodes.length > 0 && address.view === "graph" && layout !== null && (
             <>
-              <GraphCanvas graph={graph} layout={layout} scope={scopeOf(graph.graphType, namespaces, direction)} label={address.label} motion={motion} finder={finder} selection={selection} onSelect={select} />
+              <GraphCanvas graph={graph} layout={layout} scope={scopeOf(graph.graphType, namespaces, direction)} linked={address.pins} onPins={keepPins} label={address.label} motion={motion} finder={finder} selection={selection} onSelect={select} onOpen={open} />
               <Legend />
             </>
           )}

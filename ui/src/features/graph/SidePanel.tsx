@@ -8,6 +8,7 @@ import { MOST_HOPS, type GraphAddress, type Selection } from "../../domain/addre
 import { formatShare } from "../../domain/format";
 import { nodeName } from "../../domain/names";
 import type { Focus } from "../../domain/shown";
+import { inside } from "../../domain/zoom";
 import { HealthLabel } from "../../shared/health";
 import { BADGE_ICONS, Icon } from "../../shared/icons";
 import { detailsAddress, versionsAddress } from "../overview/words";
@@ -52,27 +53,30 @@ interface NodeProperties {
   change: (change: Partial<GraphAddress>) => void;
 }
 
-/** Open a namespace, or look at a node with what is near it only. */
+/** Look inside of a node, or at it with what is near it only. */
 function Nearer({ node, focus, change }: Pick<NodeProperties, "node" | "focus" | "change">) {
   const t = useText();
-  if (node.type === "namespace") {
-    return (
-      <button type="button" className="control" onClick={() => change({ namespaces: [node.namespace], graphType: "workload", selection: null, focus: null })}>
-        {t("openNamespace")}
-      </button>
-    );
-  }
+  const opened = inside(node);
   return (
-    <div className="segments" role="group" aria-label={t("focus")}>
-      {Array.from({ length: MOST_HOPS }, (_, index) => index + 1).map((hops) => {
-        const pressed = focus?.id === node.id && focus.hops === hops;
-        return (
-          <button key={hops} type="button" aria-pressed={pressed} onClick={() => change({ focus: pressed ? null : { id: node.id, hops } })}>
-            {t(hops === 1 ? "focusNeighbours" : "focusHops", { hops })}
-          </button>
-        );
-      })}
-    </div>
+    <>
+      {opened !== null && (
+        <button type="button" className="control" onClick={() => change(opened)}>
+          <Icon name="plus" size={16} /> {t(`open.${node.type}` as TextKey)}
+        </button>
+      )}
+      {node.type !== "namespace" && node.type !== "cluster" && (
+        <div className="segments" role="group" aria-label={t("focus")}>
+          {Array.from({ length: MOST_HOPS }, (_, index) => index + 1).map((hops) => {
+            const pressed = focus?.id === node.id && focus.hops === hops;
+            return (
+              <button key={hops} type="button" aria-pressed={pressed} onClick={() => change({ focus: pressed ? null : { id: node.id, hops } })}>
+                {t(hops === 1 ? "focusNeighbours" : "focusHops", { hops })}
+              </button>
+            );
+          })}
+        </div>
+      )}
+    </>
   );
 }
 
@@ -92,7 +96,7 @@ function NodeDetails({ graph, node, onSelect, until, focus, change }: NodeProper
         <h2>
           {nodeTitle(node, t)} {nodeName(node).version !== "" && <span className="pill">{nodeName(node).version}</span>}
         </h2>
-        {node.namespace !== "" && node.type !== "namespace" && <p className="soft">{node.namespace}</p>}
+        {node.namespace !== "" && node.type !== "namespace" && <p className="soft">{[node.namespace, ...(node.type === "pod" ? [node.workload] : [])].join(" / ")}</p>}
         {page !== null && (
           <p>
             <Link to={page}>{t("openWorkload")}</Link>
@@ -225,7 +229,7 @@ function useNamespacesOf(...nodes: (GraphNode | undefined)[]): readonly string[]
 /** Where a node's own page is; null for what has none. */
 function pageOf(node: GraphNode): string | null {
   if (node.namespace === "") return null;
-  const kind = node.type === "gateway" ? "workload" : node.type;
+  const kind = node.type === "gateway" || node.type === "pod" ? "workload" : node.type;
   if (kind !== "service" && kind !== "app" && kind !== "workload") return null;
   return node[kind] === "" ? null : detailsAddress(kind, node.namespace, node[kind]);
 }
@@ -240,11 +244,13 @@ function isUnreached(node: GraphNode, graph: TrafficGraph): boolean {
 function Explanation({ node, graph }: { node: GraphNode; graph: TrafficGraph }) {
   const t = useText();
   const called = graph.edges.some((edge) => edge.target === node.id);
+  const between = called && graph.edges.some((edge) => edge.source === node.id);
   const key: TextKey | null =
     node.type === "unknown"
       ? node.id === "unknown" ? "explain.unknown" : "explain.unknownTarget"
       : node.type === "passthrough" || node.type === "blackhole"
         ? `explain.${node.type}`
+        : graph.graphType === "pod" && node.type !== "pod" && node.workload !== "" && between ? "explain.betweenPods"
         : called && isUnreached(node, graph) ? "explain.unreached" : null;
   return key === null ? null : <p className="explanation">{t(key)}</p>;
 }

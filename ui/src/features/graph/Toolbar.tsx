@@ -1,9 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
-import { fetchNamespaces, type TrafficGraph } from "../../api/client";
+import { fetchNamespaces, type GraphType, type TrafficGraph } from "../../api/client";
 import { untilAnswered } from "../../api/queries";
 import { useText, type Translate } from "../../app/language";
 import { EDGE_LABELS, GRAPH_TYPES, type GraphAddress } from "../../domain/address";
 import { FIND_FIELDS, type FindError } from "../../domain/find";
+import { stepFrom } from "../../domain/zoom";
 import { Icon } from "../../shared/icons";
 import { Menu } from "../../shared/Menu";
 import { usePolling } from "../../shared/useEvents";
@@ -25,7 +26,7 @@ export function Toolbar({ address, change, graph, found, problem, failing, motio
   return (
     <div className="toolbar">
       <NamespaceMenu address={address} change={change} />
-      <Choice label={t("zoom")} value={address.graphType} options={GRAPH_TYPES.map((type) => [type, t(`type.${type}`)])} onChange={(graphType) => change({ graphType, selection: null })} />
+      <Zoom address={address} change={change} />
       <Choice label={t("edgeLabel")} value={address.label} options={EDGE_LABELS.map((label) => [label, t(`label.${label}`)])} onChange={(label) => change({ label })} />
       <Menu label={t("options")}>
         <Check label={t("showServices")} checked={address.services} onChange={(services) => change({ services })} />
@@ -67,6 +68,24 @@ const EXAMPLES = ["errors > 1%", "rate > 5 and p95 > 200ms", "namespace = defaul
 
 function problemText(problem: FindError, t: Translate): string {
   return t(`find.${problem.reason}`, { word: problem.word, fields: FIND_FIELDS.join(", ") });
+}
+
+/** The cluster, its namespaces, their apps, workloads and pods: one step nearer or farther, or any of them. */
+function Zoom({ address, change }: Pick<Properties, "address" | "change">) {
+  const t = useText();
+  const choose = (graphType: GraphType) => change({ graphType, selection: null, focus: null });
+  const step = (to: GraphType | null, name: "minus" | "plus", label: string) => (
+    <button type="button" className="icon-button" disabled={to === null} onClick={() => to !== null && choose(to)} aria-label={label} title={to === null ? label : `${label}: ${t(`type.${to}`)}`}>
+      <Icon name={name} size={16} />
+    </button>
+  );
+  return (
+    <div className="semantic-zoom" role="group" aria-label={t("zoom")}>
+      {step(stepFrom(address.graphType, -1), "minus", t("farther"))}
+      <Choice label={t("zoom")} value={address.graphType} options={GRAPH_TYPES.map((type) => [type, t(`type.${type}`)])} onChange={choose} />
+      {step(stepFrom(address.graphType, 1), "plus", t("nearer"))}
+    </div>
+  );
 }
 
 function Live({ address, change, graph, failing }: Pick<Properties, "address" | "change" | "graph" | "failing">) {

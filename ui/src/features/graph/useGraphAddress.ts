@@ -7,8 +7,10 @@ export function useGraphAddress(): [GraphAddress, (change: Partial<GraphAddress>
   const address = useMemo(() => readAddress(parameters), [parameters]);
   const change = useCallback(
     (changed: Partial<GraphAddress>) => {
-      const keep = Object.keys(changed).every((name) => ["selection", "label", "at", "find", "hide"].includes(name));
-      setParameters((current) => writeAddress({ ...readAddress(current), ...changed }), { replace: keep });
+      const keep = Object.keys(changed).every((name) => ["selection", "label", "at", "find", "hide", "pins"].includes(name));
+      // Another arrangement has pins of its own.
+      const pins = "graphType" in changed || "namespaces" in changed ? { pins: {} } : {};
+      setParameters((current) => writeAddress({ ...readAddress(current), ...pins, ...changed }), { replace: keep });
     },
     [setParameters],
   );

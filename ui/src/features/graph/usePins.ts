@@ -1,6 +1,6 @@
-import { useCallback, useMemo, useState } from "react";
+import { useCallback, useEffect, useMemo, useState } from "react";
 import type { Layout } from "../../domain/layout";
-import { keepPins, readPins, withPins, type Parts, type Pins } from "../../domain/pins";
+import { keepPins, readPins, withPins, writePlaces, type Parts, type Pins } from "../../domain/pins";
 
 export interface PinControl {
   layout: Layout;
@@ -12,12 +12,25 @@ export interface PinControl {
   releaseAll: () => void;
 }
 
-/** The arrangement of a scope, kept in this browser, and the layout with it. */
-export function usePins(scope: string, laidOut: Layout, topology: Parts): PinControl {
-  const [kept, setKept] = useState(() => ({ scope, pins: readPins(scope) }));
-  const current = kept.scope === scope ? kept : { scope, pins: readPins(scope) };
+/** A drag moves a card at every frame. */
+const QUIET_MILLISECONDS = 400;
+
+/**
+ * The arrangement of a scope, kept in this browser, and the layout with it. A link that names one shows that; `tell` is
+ * told what a link to what is shown must name.
+ */
+export function usePins(scope: string, linked: Pins, tell: (pins: Pins) => void, laidOut: Layout, topology: Parts): PinControl {
+  const begin = () => ({ scope, pins: Object.keys(linked).length > 0 ? linked : readPins(scope) });
+  const [kept, setKept] = useState(begin);
+  const current = kept.scope === scope ? kept : begin();
   if (current !== kept) setKept(current);
   const { pins } = current;
+  const [told, shown] = [writePlaces(linked), writePlaces(pins)];
+  useEffect(() => {
+    if (told === shown) return;
+    const timer = setTimeout(() => tell(pins), QUIET_MILLISECONDS);
+    return () => clearTimeout(timer);
+  }, [told, shown, pins, tell]);
   const layout = useMemo(() => withPins(laidOut, pins, topology), [laidOut, pins, topology]);
   const change = useCallback(
     (make: (pins: Pins) => Pins) =>

@@ -11,6 +11,7 @@ export const ROOT_NAMESPACE = "istio-system";
 export function nodeTitle(node: GraphNode, t: Translate): string {
   if (node.type === "unknown") return node.id === "unknown" ? t("unknown") : t("unknownTarget");
   if (node.type === "passthrough" || node.type === "blackhole") return t(node.type);
+  if (node.type === "cluster") return t("kind.cluster");
   return nodeName(node).title;
 }
 

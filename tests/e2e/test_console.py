@@ -231,6 +231,42 @@ def test_find_hide_and_focus(busy: Mesh, page: Page) -> None:
     expect(page.locator('[data-node="namespace:default"]')).to_be_visible()
 
 
+def test_zooming_from_the_cluster_to_pods(busy: Mesh, page: Page) -> None:
+    busy.kubectl("scale", "deployment", "reviews-v1", "--replicas=3")
+    busy.kubectl("rollout", "status", "deployment", "reviews-v1", "--timeout=90s")
+    try:
+        page.goto(busy.environment["KAIKI_CONSOLE_URL"] + "/graph?type=cluster")
+        for opened, inner in (
+            ("cluster", "namespace:default"),
+            ("namespace:default", "app:default/reviews"),
+            ("app:default/reviews", "workload:default/reviews-v1"),
+            ("workload:default/reviews-v1", "workload:default/reviews-v1"),
+        ):
+            page.locator(f'[data-node="{opened}"]').dblclick()
+            expect(page.locator(f'[data-node="{inner}"]')).to_be_visible()
+        # What is found now are the workload and its pods; the others stand back.
+        pods = page.locator('[data-node^="pod:default/reviews-v1/"]')
+        expect(pods).to_have_count(3, timeout=PATIENCE_MILLISECONDS)
+        expect(page.locator('[data-node^="pod:default/details-v1/"]')).to_have_class(re.compile(r"\bfaded\b"))
+        arrows = page.locator('[data-edge^="workload:default/reviews-v1>pod:default/reviews-v1/"]')
+        expect(arrows).to_have_count(3, timeout=PATIENCE_MILLISECONDS)
+        pods.first.click()
+        expect(page.locator(".panel-kind")).to_contain_text("Pod")
+        expect_plots_with_data(page)
+        page.get_by_role("button", name="From farther away").click()
+        expect(page.locator('[data-node^="pod:"]')).to_have_count(0)
+        expect(page.locator('[data-node="workload:default/reviews-v2"]')).to_be_visible()
+    finally:
+        busy.kubectl("scale", "deployment", "reviews-v1", "--replicas=1")
+    # Requests are counted once: what pods say they answered is what their workload's callers say they asked.
+    graph = busy.graph("300s&graphType=pod")
+    asked, answered = (
+        sum(edge["requestCount"] for edge in graph["edges"] if edge[end] == "workload:default/reviews-v1")
+        for end in ("target", "source")
+    )
+    assert answered == pytest.approx(asked, rel=0.2)
+
+
 def test_selecting_plots_the_history(busy: Mesh, page: Page) -> None:
     show(page, busy)
     page.locator('[data-node="workload:default/details-v1"]').click()
@@ -302,11 +338,20 @@ def test_a_card_stays_where_it_was_put(busy: Mesh, page: Page) -> None:
     put = places(page)["workload:default/details-v1"]
     assert {one: box for one, box in places(page).items() if "details-v1" not in one} == before
     tells_the_time_anew(page)
+    page.wait_for_url("**pins=*")
+    linked = page.url
     page.reload()
-    expect(card).to_have_attribute("transform", put)
+    expect(card).to_have_class(re.compile(r"\bpinned\b"))
+    assert whole(places(page)["workload:default/details-v1"]) == whole(put)
     card.focus()
     page.keyboard.press("Shift+ArrowRight")
-    assert float(places(page)["workload:default/details-v1"][10:].split()[0]) == float(put[10:].split()[0]) + 20
+    assert whole(places(page)["workload:default/details-v1"]) == [whole(put)[0] + 20, whole(put)[1]]
+    page.get_by_role("button", name="Release pinned cards (1)").click()
+    expect(page.locator(".node.pinned")).to_have_count(0)
+    page.wait_for_url(lambda url: "pins=" not in url)
+    page.goto(linked)  # As somebody else opens it, whose browser has kept nothing.
+    expect(card).to_have_class(re.compile(r"\bpinned\b"))
+    assert whole(places(page)["workload:default/details-v1"]) == whole(put)
     page.get_by_role("button", name="Release pinned cards (1)").click()
     expect(page.locator(".node.pinned")).to_have_count(0)
     card.focus()
@@ -314,6 +359,11 @@ def test_a_card_stays_where_it_was_put(busy: Mesh, page: Page) -> None:
     expect(card).to_have_class(re.compile(r"\bpinned\b"))
     page.keyboard.press("p")
     expect(others).to_have_count(len(before) + 1)
+
+
+def whole(transform: str) -> list[int]:
+    """`translate(x y)` in whole units, as addresses hold them."""
+    return [round(float(part)) for part in transform.removeprefix("translate(").removesuffix(")").split()]
 
 
 def places(page: Page) -> dict[str, str]:

@@ -44,6 +44,12 @@ export function cardWidth(title: string): number {
 
 export const MOST_LETTERS = 21;
 
+/** Cut in the middle: pods of a workload differ at their end. */
+export function shortenInside(text: string, length: number): string {
+  const end = Math.floor((length - 1) / 2);
+  return text.length <= length ? text : `${text.slice(0, length - 1 - end)}…${text.slice(-end)}`;
+}
+
 /** Cut a text that would not fit; the whole of it is in the title. */
 export function shorten(text: string, length: number): string {
   return text.length <= length ? text : `${text.slice(0, length - 1)}…`;

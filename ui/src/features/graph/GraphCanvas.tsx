@@ -21,7 +21,7 @@ interface Properties {
   scope: string;
   /** The pins that the address names, and how it is told of others. */
   linked: Pins;
-  onPins: (pins: Pins) => void;
+  onPins: ((pins: Pins) => void) | null;
   label: EdgeLabel;
   motion: boolean;
   finder: Finder | null;

@@ -104,7 +104,7 @@ export function GraphPage() {
           )}
           {graph !== undefined && graph.nodes.length > 0 && address.view === "graph" && layout !== null && (
             <>
-              <GraphCanvas graph={graph} layout={layout} scope={scopeOf(graph.graphType, namespaces, direction)} linked={address.pins} onPins={keepPins} label={address.label} motion={motion} finder={finder} selection={selection} onSelect={select} onOpen={open} />
+              <GraphCanvas graph={graph} layout={layout} scope={scopeOf(graph.graphType, namespaces, direction)} linked={address.pins} onPins={query.isPlaceholderData ? null : keepPins} label={address.label} motion={motion} finder={finder} selection={selection} onSelect={select} onOpen={open} />
               <Legend />
             </>
           )}

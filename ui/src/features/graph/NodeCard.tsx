@@ -5,7 +5,7 @@ import { useText } from "../../app/language";
 import type { TextKey } from "../../app/texts";
 import type { Selection } from "../../domain/address";
 import type { Box } from "../../domain/layout";
-import { MOST_LETTERS, nodeName, shorten } from "../../domain/names";
+import { MOST_LETTERS, nodeName, shorten, shortenInside } from "../../domain/names";
 import { HealthShape } from "../../shared/health";
 import { BADGE_ICONS, InnerIcon } from "../../shared/icons";
 import { changeText, mainKind } from "./changes";
@@ -74,7 +74,7 @@ export const NodeCard = memo(function NodeCard({ node, box, change, simple, sele
           <InnerIcon name={node.type} x={21} y={box.height / 2 - 10} size={20} />
           <g className="words">
             <text className="title" x={57} y={box.height / 2 - 4}>
-              {shorten(title, MOST_LETTERS)}
+              {(node.type === "pod" ? shortenInside : shorten)(title, MOST_LETTERS)}
             </text>{" "}
             <text className="detail" x={57} y={box.height / 2 + 15}>
               {version !== "" && <tspan className="version">{shorten(version, 8)}</tspan>}

@@ -54,12 +54,12 @@ interface NodeProperties {
 }
 
 /** Look inside of a node, or at it with what is near it only. */
-function Nearer({ node, focus, change }: Pick<NodeProperties, "node" | "focus" | "change">) {
+function Nearer({ node, graph, focus, change }: Pick<NodeProperties, "node" | "graph" | "focus" | "change">) {
   const t = useText();
   const opened = inside(node);
   return (
-    <>
-      {opened !== null && (
+    <div className="nearer">
+      {opened !== null && opened.graphType !== graph.graphType && (
         <button type="button" className="control" onClick={() => change(opened)}>
           <Icon name="plus" size={16} /> {t(`open.${node.type}` as TextKey)}
         </button>
@@ -76,7 +76,7 @@ function Nearer({ node, focus, change }: Pick<NodeProperties, "node" | "focus" |
           })}
         </div>
       )}
-    </>
+    </div>
   );
 }
 
@@ -109,7 +109,7 @@ function NodeDetails({ graph, node, onSelect, until, focus, change }: NodeProper
           </p>
         )}
       </header>
-      <Nearer node={node} focus={focus} change={change} />
+      <Nearer node={node} graph={graph} focus={focus} change={change} />
       <Verdict health={node.health} traffic={[inbound, outbound]} kind="node" id={node.id} name={fullName(node, t)} />
       {graph.comparison !== undefined && <ComparisonSection comparison={graph.comparison} change={graph.comparison.nodes[node.id]} />}
       <Explanation node={node} graph={graph} />

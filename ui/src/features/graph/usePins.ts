@@ -17,9 +17,9 @@ const QUIET_MILLISECONDS = 400;
 
 /**
  * The arrangement of a scope, kept in this browser, and the layout with it. A link that names one shows that; `tell` is
- * told what a link to what is shown must name.
+ * told what a link to what is shown must name (null: not now).
  */
-export function usePins(scope: string, linked: Pins, tell: (pins: Pins) => void, laidOut: Layout, topology: Parts): PinControl {
+export function usePins(scope: string, linked: Pins, tell: ((pins: Pins) => void) | null, laidOut: Layout, topology: Parts): PinControl {
   const begin = () => ({ scope, pins: Object.keys(linked).length > 0 ? linked : readPins(scope) });
   const [kept, setKept] = useState(begin);
   const current = kept.scope === scope ? kept : begin();
@@ -27,7 +27,7 @@ export function usePins(scope: string, linked: Pins, tell: (pins: Pins) => void,
   const { pins } = current;
   const [told, shown] = [writePlaces(linked), writePlaces(pins)];
   useEffect(() => {
-    if (told === shown) return;
+    if (tell === null || told === shown) return;
     const timer = setTimeout(() => tell(pins), QUIET_MILLISECONDS);
     return () => clearTimeout(timer);
   }, [told, shown, pins, tell]);

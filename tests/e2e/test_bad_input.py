@@ -86,6 +86,48 @@ def test_an_unknown_image_is_explained_on_the_pod(mesh: Mesh) -> None:
     mesh.kubectl("delete", "pod", "strange")
 
 
+BOOTSTRAP_PATCHES = """
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: broken, namespace: started}
+spec:
+  configPatches:
+  - applyTo: BOOTSTRAP
+    patch: {operation: MERGE, value: {stats_flush_interval: 600s}}
+  - applyTo: BOOTSTRAP
+    patch: {operation: MERGE, value: {flags_path: /tmp/flags-of-broken}}
+---
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: sound, namespace: started}
+spec:
+  configPatches:
+  - applyTo: BOOTSTRAP
+    patch: {operation: MERGE, value: {stats_flush_interval: 3s}}
+"""
+
+
+def test_a_pod_starts_without_the_patch_that_envoy_would_not_start_with(mesh: Mesh) -> None:
+    mesh.kubectl("create", "namespace", "started")
+    try:
+        mesh.kubectl("label", "namespace", "started", "istio-injection=enabled")
+        mesh.kubectl("apply", "-f", "-", given=BOOTSTRAP_PATCHES)
+        mesh.kubectl("apply", "-n", "started", "-f", "samples/curl")
+        mesh.kubectl("rollout", "status", "-n", "started", "deployment/curl", "--timeout=60s")
+        ask = ("exec", "-n", "started", "deploy/curl", "-c", "istio-proxy", "--", "curl", "-s")
+        begun = json.loads(mesh.kubectl(*ask, "http://127.0.0.1:15000/config_dump?mask=bootstrap"))
+        (bootstrap,) = [one["bootstrap"] for one in begun["configs"] if "bootstrap" in one]
+        assert (bootstrap["stats_flush_interval"], bootstrap["flags_path"]) == ("3s", "/tmp/flags-of-broken")
+        status = ("get", "envoyfilter", "-n", "started", "-o", "json")
+        wait_until(lambda: "KAI0703" in mesh.kubectl(*status, "broken"), "the refused patch is told of")
+        told = mesh.kubectl(*status, "broken")
+        assert "spec.configPatches[0].patch.value" in told and "StatsFlushInterval" in told
+        assert "configPatches[1]" not in told
+        assert "KAI07" not in mesh.kubectl(*status, "sound")
+    finally:
+        mesh.kubectl("delete", "namespace", "started", "--wait=false")
+
+
 def test_wrong_usage_of_commands_is_explained(mesh: Mesh) -> None:
     assert "profile" in mesh.kaiki("install", "--set", "profile=huge", check=False)
     assert "a mesh already runs" in mesh.kaiki("up", "--detach", check=False)

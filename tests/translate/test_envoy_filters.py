@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import small_mesh
 import yaml
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.listener.v3 import listener_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as http
+from google.protobuf import json_format
 
 from kaiki.interpret.interpretation import check_object, interpret
 from kaiki.model.memo import Memo
 from kaiki.model.proxy import CLUSTER_TYPE, EXTENSION_TYPE, LISTENER_TYPE
 from kaiki.translate.generate import generate
-from kaiki.translate.patches.values import BadValue, message_type
+from kaiki.translate.patches.values import BadValue, merge, message_type, parse
 
 CASE = Path(__file__).with_name("cases") / "envoy-filters" / "in.yaml"
 
@@ -103,3 +106,37 @@ def test_a_filter_is_added_where_its_class_belongs(has_policy: bool) -> None:
         start = names.index("known")
         assert names[start : start + len(ours)] == ours
         assert names[-3:] == ["last", "counted", "envoy.filters.http.router"]
+
+
+def test_what_is_one_value_is_replaced_as_one() -> None:
+    base = {
+        "connect_timeout": "1.5s",
+        "respect_dns_ttl": True,
+        "upstream_connection_options": {"tcp_keepalive": {"keepalive_time": 9}},
+    }
+    change = {
+        "connect_timeout": "2s",
+        "ring_hash_lb_config": {"minimum_ring_size": "7"},
+        "upstream_connection_options": {
+            "set_local_interface_name_on_upstream_connections": True,
+            "tcp_keepalive": {"keepalive_time": 0, "keepalive_probes": 3},
+        },
+    }
+    cluster = parse(base, Cluster)
+    merge(cluster, parse(change, Cluster))
+    assert json_format.MessageToDict(cluster, preserving_proto_field_name=True) == base | change
+
+
+def test_what_is_packed_is_merged_at_any_depth() -> None:
+    def socket(**parameters: Any) -> dict[str, Any]:
+        tls = {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+            **parameters,
+        }
+        return {"transport_socket": {"name": "tls", "typed_config": tls}}
+
+    cluster = parse(socket(sni="a.example", allow_renegotiation=True), Cluster)
+    merge(cluster, parse(socket(sni="b.example"), Cluster))
+    assert json_format.MessageToDict(cluster, preserving_proto_field_name=True) == socket(
+        sni="b.example", allow_renegotiation=True
+    )

@@ -18,6 +18,7 @@ from kaiki.admission.review import (
     MalformedReview,
     allow,
     mutate_pod,
+    pod_of,
     refusal,
     request_of,
     validate_object,
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 MOST_BODY_BYTES = 8 * 1024 * 1024
 
 _MOST_LOOKS = 3
+Prepare = Callable[[Mapping[str, Any]], Awaitable[None]]
+"""Makes ready what injecting this pod needs."""
 NamespaceLabels = Callable[[str], Awaitable[Mapping[str, str]]]
 """The labels of a namespace."""
 
@@ -53,6 +56,7 @@ class Webhooks:
     count: Count = _count_nothing
     record: Callable[[Mapping[str, Any]], None] | None = None
     catch_up: Callable[[], Awaitable[bool]] | None = None
+    prepare: Prepare | None = None
 
     def application(self) -> web.Application:
         """The routes, as an aiohttp application."""
@@ -83,6 +87,8 @@ class Webhooks:
     async def _mutate(self, request: Mapping[str, Any]) -> dict[str, Any]:
         self.count("sidecar_injection_requests_total")
         try:
+            if self.prepare is not None:
+                await self.prepare(pod_of(request))
             answer = mutate_pod(request, self.inject, await self.namespace_labels(str(request.get("namespace") or "")))
         except Exception:
             self.count("sidecar_injection_failure_total")

@@ -21,8 +21,10 @@ from typing import Any
 import kaiki
 from kaiki.admission.journal import Journal
 from kaiki.admission.server import Webhooks, WebhookServer
-from kaiki.app.bootstrap_patches import patched_gateway
+from kaiki.app.bootstrap_patches import patched_gateway, start_filters
+from kaiki.app.bootstrap_trials import BootstrapTrials, plain_bootstraps
 from kaiki.app.control_plane_metrics import count_events, measure_process, measure_snapshot
+from kaiki.app.envoy_trial import EnvoyTrial
 from kaiki.app.proxies import gateway_arguments, render_bootstrap
 from kaiki.app.proxy_settings import injection_of
 from kaiki.authority.authority import CertificateAuthority
@@ -67,6 +69,7 @@ logger = logging.getLogger(__name__)
 
 MESH_CONFIG = "istio"
 """The ConfigMap with the mesh config, in the control plane's namespace."""
+_MOST_CATCH_UP_SECONDS = 2.0
 REPORT_SECONDS = 1.0
 API_RETRY_SECONDS = 0.5
 
@@ -170,7 +173,9 @@ class ControlPlane:
         count_events(self._caches, metrics)
         self._credentials = CredentialReader(client)
         self._config_maps = ConfigMapReader(client)
-        followed = FollowedTogether(self._credentials, self._config_maps)
+        bootstraps = plain_bootstraps(settings.capture, settings.namespace, settings.trust_domain)
+        self._trials = BootstrapTrials(EnvoyTrial().refusal, bootstraps)
+        followed = FollowedTogether(self._credentials, self._config_maps, self._trials)
         quarantine = Quarantine()
         self._source = SnapshotSource(self._caches, interpret, followed=followed, withhold=quarantine.withhold)
         self._status = StatusWriter(client, self._caches)
@@ -204,6 +209,7 @@ class ControlPlane:
             metrics.count,
             self._journal.record,
             catch_up=self._source.catch_up,
+            prepare=self._try_start,
         )
         self._webhooks = WebhookServer(webhooks.application())
         self._monitoring = MonitoringServer(
@@ -320,6 +326,16 @@ class ControlPlane:
 
     def _trace(self, snapshot: MeshSnapshot, proxy: Proxy) -> Provenance:
         return provenance(snapshot, proxy, self._memo)
+
+    async def _try_start(self, pod: Mapping[str, Any]) -> None:
+        """Before a pod is made: wait for what is being tried, and try what several objects make of its bootstrap."""
+        if self._trials.busy:
+            await self._source.catch_up(_MOST_CATCH_UP_SECONDS)
+        current = self._source.current
+        if current is None or not current.snapshot.envoy_filters:
+            return
+        if await self._trials.combine(*start_filters(pod, current.snapshot)):
+            await self._source.catch_up(_MOST_CATCH_UP_SECONDS)
 
     def _inject(self, pod: Mapping[str, Any], namespace_labels: Mapping[str, str]) -> Mapping[str, Any] | None:
         current = self._source.current

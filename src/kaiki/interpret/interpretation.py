@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from kaiki.interpret.authorization_policies import access_findings, access_policy
+from kaiki.interpret.bootstrap_refusals import BOOTSTRAP_REFUSAL, with_refusals
 from kaiki.interpret.credentials import CREDENTIAL, credential
 from kaiki.interpret.delegates import delegate_key, resolve_delegates
 from kaiki.interpret.destination_rules import destination_policy
@@ -78,7 +79,8 @@ Inputs = Mapping[tuple[str, str, str], Mapping[str, Any]]
 """(kind, namespace, name) → the object as the API gives it. An object that did not change is the same dict as before.
 
 The kind of an Istio Gateway is `Gateway`; objects of other API groups with that kind are ignored. What Gateways need of
-Secrets comes as `Credential` (see `kaiki.interpret.credentials`), without their contents.
+Secrets comes as `Credential` (see `kaiki.interpret.credentials`), without their contents; what Envoy refuses to start
+with, as `BootstrapRefusal` (see `kaiki.interpret.bootstrap_refusals`).
 """
 
 KINDS = (
@@ -300,7 +302,11 @@ def _snapshot(table: InputTable, things: tuple[Thing, ...], memo: Memo, defaults
             "delegated", frozenset(key for item in written for route in item.http if (key := delegate_key(route)))
         ),
         gateways=memo.keep("gateways", tuple(gateways)),
-        envoy_filters=memo.get(tuple, tuple(thing for thing in things if isinstance(thing, EnvoyFilter))),
+        envoy_filters=memo.get(
+            with_refusals,
+            tuple(thing for thing in things if isinstance(thing, EnvoyFilter)),
+            tuple(table.by_kind.get(BOOTSTRAP_REFUSAL, ())),
+        ),
         telemetry=memo.keep("telemetry", tuple(telemetries)),
         sidecars=memo.keep("sidecars", tuple(sidecars)),
         peer_policies=peers,

@@ -81,7 +81,10 @@ class PatchMatch:
 
 @dataclass(frozen=True, slots=True)
 class EnvoyPatch:
-    """One change; `index` is its place in `configPatches`, `value` Envoy's message as JSON."""
+    """One change; `index` is its place in `configPatches`, `value` Envoy's message as JSON.
+
+    `refused` is why Envoy does not start with it; empty if it does, or where that cannot be told beforehand.
+    """
 
     source: ObjectRef
     index: int
@@ -90,6 +93,7 @@ class EnvoyPatch:
     match: PatchMatch
     value: Mapping[str, Any] = field(default_factory=dict)
     filter_class: FilterClass = FilterClass.UNSPECIFIED
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)

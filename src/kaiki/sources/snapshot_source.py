@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
+from kaiki.interpret.bootstrap_refusals import BOOTSTRAP_REFUSAL
 from kaiki.interpret.credentials import CREDENTIAL
 from kaiki.interpret.gateway_api.objects import TRUST_BUNDLE
 from kaiki.interpret.inputs import InputTable
@@ -133,7 +134,7 @@ class SnapshotSource:
         self._table = self._table.changed(changes)
         if self._followed is not None:
             followed = self._followed.inputs()
-            for kind in (CREDENTIAL, TRUST_BUNDLE):
+            for kind in (CREDENTIAL, TRUST_BUNDLE, BOOTSTRAP_REFUSAL):
                 self._table = self._table.with_kind(kind, {key: obj for key, obj in followed.items() if key[0] == kind})
         self._in_force = self._withhold(self._table)
         return self._in_force

@@ -9,6 +9,14 @@ neither changes.
 """
 
 from kaiki.translate.patches.apply import Patched, chosen_filters, patched
-from kaiki.translate.patches.bootstrap import bootstrap_editions, bootstrap_results, with_patches
+from kaiki.translate.patches.bootstrap import apply_patches, bootstrap_editions, bootstrap_results, with_patches
 
-__all__ = ["Patched", "bootstrap_editions", "bootstrap_results", "chosen_filters", "patched", "with_patches"]
+__all__ = [
+    "Patched",
+    "apply_patches",
+    "bootstrap_editions",
+    "bootstrap_results",
+    "chosen_filters",
+    "patched",
+    "with_patches",
+]

@@ -1,5 +1,6 @@
 """Patches of what a proxy starts with. It reads that once, so a patch reaches the pods that are made after it.
 
+before injection      the patches as such are shown to an Envoy (`apply_patches`); refused ones are marked so
 injection             with_patches(bootstrap, patches) → the bootstrap; the pod's annotation keeps the editions
 the running proxies   bootstrap_results(…) → which of them were started with a patch as it is now
 """
@@ -42,7 +43,12 @@ def with_patches(document: Mapping[str, Any], filters: Iterable[EnvoyFilter], pr
 
     The document is an argument of a container, in which Kubernetes expands `$(NAME)`: what a patch says is escaped.
     """
-    patches = [patch for patch in _patches(filters, proxy) if not _problem(patch)]
+    return apply_patches(document, _patches(filters, proxy))
+
+
+def apply_patches(document: Mapping[str, Any], patches: Iterable[EnvoyPatch]) -> Mapping[str, Any]:
+    """A bootstrap with those of the patches that can be read and are not refused."""
+    patches = [patch for patch in patches if not _problem(patch)]
     if not patches:
         return document
     message = parse(document, bootstrap_pb2.Bootstrap)
@@ -56,7 +62,9 @@ def _patches(filters: Iterable[EnvoyFilter], proxy: Proxy) -> tuple[EnvoyPatch, 
 
 
 def _problem(patch: EnvoyPatch) -> str:
-    """Why a value is no bootstrap; empty if it is one."""
+    """Why a value is no bootstrap, or none that Envoy starts with; empty if it is one."""
+    if patch.refused:
+        return patch.refused
     try:
         parse(patch.value, bootstrap_pb2.Bootstrap)
     except BadValue as error:

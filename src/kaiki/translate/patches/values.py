@@ -12,6 +12,11 @@ from google.protobuf.message import Message
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 _PREFIX = "type.googleapis.com/"
+_WRAPPERS = ("Bool", "Int32", "Int64", "UInt32", "UInt64", "Float", "Double", "String", "Bytes")
+_ONE_VALUE = frozenset(
+    f"google.protobuf.{name}" for name in ("Duration", "Timestamp", *(f"{one}Value" for one in _WRAPPERS))
+)
+"""Messages that are one value in JSON."""
 
 
 class BadValue(Exception):
@@ -67,16 +72,21 @@ def _import(package: str) -> None:
 
 
 def merge(target: Message, change: Message) -> None:
-    """Merge as Envoy's JSON would be overlaid: what is packed in an Any of the same type is merged within."""
-    pairs = []
-    for field, value in change.ListFields():
-        is_any = field.message_type is not None and field.message_type.full_name == "google.protobuf.Any"
-        repeated = field.is_repeated
-        if is_any and not repeated and target.HasField(field.name):
-            pairs.append((field.name, merge_any(getattr(target, field.name), value)))
-    for name, merged in pairs:
-        change.ClearField(name)
-        getattr(target, name).CopyFrom(merged)
+    """Merge as Envoy's JSON would be overlaid: lists grow, what is packed in an Any of the same type is merged within.
+
+    What is one value in JSON is replaced as one: 2 s over 1.5 s are not 2.5 s, and false replaces true.
+    """
+    for field, value in list(change.ListFields()):
+        if field.message_type is None or field.is_repeated or not target.HasField(field.name):
+            continue
+        mine, kind = getattr(target, field.name), field.message_type.full_name
+        if kind == "google.protobuf.Any":
+            mine.CopyFrom(merge_any(mine, value))
+        elif kind in _ONE_VALUE:
+            mine.CopyFrom(value)
+        else:
+            merge(mine, value)
+        change.ClearField(field.name)
     target.MergeFrom(change)
 
 

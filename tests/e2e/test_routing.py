@@ -803,6 +803,16 @@ def test_websockets(walk: Walk) -> None:
     assert " 101 " in lines[0]
 
 
+@pytest.mark.parametrize("via", ["near", "plain"])
+def test_a_load_balancers_address_leads_to_it_from_pods_too(walk: Walk, via: str) -> None:
+    gateway = ("get", "service", "istio-ingressgateway", "-n", "istio-system", "-o", "json")
+    address = json.loads(walk.mesh.kubectl(*gateway))["status"]["loadBalancer"]["ingress"][0]["ip"]
+    answer = walk.get(f"http://{address}/productpage", via=via)
+    assert (answer["status"], "Bookinfo" in answer["body"]) == (200, True), answer
+    refused = walk.get(f"http://{address}:9/", via="plain")
+    assert "status" not in refused, refused
+
+
 def test_a_hundred_requests_at_once(walk: Walk) -> None:
     answers = walk.send(*[{"url": f"http://echo:8080/weights?delay=0.2&number={n}"} for n in range(100)])
     assert [answer.get("status") for answer in answers] == [200] * 100

@@ -1,9 +1,11 @@
 """Services to packet rules and loopback ports."""
 
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from kaiki.runtime.loopback import Wanted, own_address, wanted_ports
+from kaiki.runtime.loopback import Wanted, balancer_addresses, own_address, wanted_ports
 from kaiki.runtime.rules import as_text
+from kaiki.runtime.sandbox import BALANCER_PREFIX
 from kaiki.runtime.services import proxy_table, ready_pods, service_ports
 from kaiki.runtime.settings import Forward
 
@@ -24,6 +26,17 @@ def endpoints(*addresses: str, ready: bool = True) -> dict[str, Any]:
         "ports": [{"name": "http", "port": 8080}],
         "endpoints": [{"addresses": [one], "conditions": {"ready": ready}} for one in addresses],
     }
+
+
+def test_a_load_balancer_has_an_address_more() -> None:
+    balancer = service(type="LoadBalancer")
+    ports, addresses = service_ports([balancer], [endpoints("10.97.1.2")]), balancer_addresses([balancer], "machine")
+    assert addresses == {("default", "web"): own_address(("default", "web"), "machine")}
+    assert IPv4Address(addresses["default", "web"]) in IPv4Network(BALANCER_PREFIX)
+    text = as_text(proxy_table(ports, 4000, API, addresses))
+    for address in ("10.96.0.20", addresses["default", "web"]):
+        assert f"ip daddr {address} tcp dport 80 goto service0" in text
+    assert balancer_addresses([service(type="NodePort")]) == {}
 
 
 def test_endpoints_share_by_chance() -> None:

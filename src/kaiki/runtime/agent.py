@@ -21,7 +21,7 @@ from kaiki.runtime.host_sockets import SocketTaker
 from kaiki.runtime.image_store import ImageStore
 from kaiki.runtime.images import BUILT_IN, ImageMap
 from kaiki.runtime.logs import ContainerLog
-from kaiki.runtime.loopback import Loopback, Wanted, wanted_ports
+from kaiki.runtime.loopback import Loopback, Wanted, balancer_addresses, wanted_ports
 from kaiki.runtime.node import Node, container_environment, machine_resources
 from kaiki.runtime.plan import grace_seconds_of
 from kaiki.runtime.pod import PodRunner
@@ -217,7 +217,8 @@ class Agent:
         """Translate these services from now on."""
         self._services, slices = tuple(services), tuple(slices)
         ports = service_ports(self._services, slices)
-        table = proxy_table(ports, self._egress_port, _API_ADDRESS)
+        machine = str(self.settings.home)
+        table = proxy_table(ports, self._egress_port, _API_ADDRESS, balancer_addresses(self._services, machine))
         if table != self._table:
             self.node.network.apply(table)
             self._table = table
@@ -226,7 +227,7 @@ class Agent:
         self._note_ready_pods(ready_pods(slices))
         self.node.target_ports.clear()
         self.node.target_ports.update(target_ports(slices))
-        await self.loopback.apply(wanted_ports(self._services, self.settings.forwards, str(self.settings.home)), ports)
+        await self.loopback.apply(wanted_ports(self._services, self.settings.forwards, machine), ports)
 
     def _note_ready_pods(self, uids: frozenset[str]) -> None:
         withdrawn = self.node.ready_pods - uids

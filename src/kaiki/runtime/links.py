@@ -79,6 +79,12 @@ def add_default_route(gateway: str, index: int) -> Message:
     return _route("0.0.0.0/0", _TABLE_MAIN, _SCOPE_UNIVERSE, _UNICAST, _ONLINK, attributes)
 
 
+def add_route_before_loopback(prefix: str, gateway: str, index: int) -> Message:
+    """Reach a part of 127.0.0.0/8 through `gateway`: more precise than the kernel's own route to the loopback."""
+    attributes = attribute(_OUT_LINK, struct.pack("=I", index)) + attribute(_GATEWAY, socket.inet_aton(gateway))
+    return _route(prefix, _TABLE_LOCAL, _SCOPE_UNIVERSE, _UNICAST, _ONLINK, attributes)
+
+
 def add_local_route(prefix: str) -> Message:
     """Treat a whole prefix as this machine's own: what no rule translates is refused at once, not lost."""
     attributes = attribute(_OUT_LINK, struct.pack("=I", LOOPBACK_INDEX))

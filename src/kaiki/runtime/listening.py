@@ -118,8 +118,6 @@ def apply(network: int, address: str, ports: Iterable[int]) -> None:
     """Put the rules in force inside a pod's namespace; raises OSError."""
 
     def call() -> None:
-        # Without this the kernel drops what comes from a link for 127.0.0.1, as it should anywhere else.
-        Path("/proc/sys/net/ipv4/conf/all/route_localnet").write_text("1")
         with_rules = nft.open_socket()
         try:
             nft.apply_table(loopback_table(address, ports), with_rules)

@@ -4,7 +4,8 @@ Wanted are the forwards of the settings, the node ports of NodePort and LoadBala
 LoadBalancer: as itself if it is 1024 or higher, 80 as 8080 and 443 as 8443, and where that is taken as any free one. A
 port that a forward leads to already is not opened twice. A LoadBalancer also gets a loopback address of its own
 (127.x.y.z) with its very ports, where the machine lets us have them (80 and 443 need a right): what guides read from
-its status, and put before a colon and its port, leads to it. `loadBalancerIP` may ask for a certain one.
+its status, and put before a colon and its port, leads to it, from pods too (`services.proxy_table`). `loadBalancerIP`
+may ask for a certain one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from kaiki.runtime.host_sockets import LOOPBACK, PortTaken, SocketTaker
+from kaiki.runtime.sandbox import BALANCER_PREFIX
 from kaiki.runtime.services import ServicePort, key_of
 from kaiki.runtime.settings import Forward
 
@@ -94,7 +96,18 @@ def _asked_address(spec: Mapping[str, Any]) -> str:
 def own_address(service: ServiceKey, machine: str = "") -> str:
     """The loopback address of one Service of a machine, always the same."""
     digest = hashlib.sha256("/".join((*service, machine)).encode()).digest()
-    return f"127.{64 + digest[0] % 128}.{digest[1]}.{1 + digest[2] % 254}"
+    first = ipaddress.IPv4Network(BALANCER_PREFIX).network_address.packed[1]
+    return f"127.{first + digest[0] % 32}.{digest[1]}.{1 + digest[2] % 254}"
+
+
+def balancer_addresses(services: Iterable[Object], machine: str = "") -> dict[ServiceKey, str]:
+    """The own address of each LoadBalancer."""
+    specs = ((key_of(one), one.get("spec") or {}) for one in services)
+    return {
+        key: _asked_address(spec) or own_address(key, machine)
+        for key, spec in specs
+        if spec.get("type") == "LoadBalancer"
+    }
 
 
 def load_balancer_status(numbers: Mapping[int, int], address: str = LOOPBACK) -> dict[str, Any]:

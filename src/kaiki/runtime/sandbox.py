@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from kaiki.runtime import enter, links, nft, rules, syscalls
@@ -20,6 +21,8 @@ HOST_ALIASES = "10.97.255.0/24"
 """Where pods find the host's loopback: .254 is 127.0.0.1, .N is 127.0.0.N."""
 MESH_NAMES = "10.97.0.53"
 """Where applications with a sidecar ask for names: those only the mesh knows are answered there too."""
+BALANCER_PREFIX = "127.96.0.0/11"
+"""Where load balancers are, on this machine's loopback and, by a route of theirs, for pods."""
 SERVICE_PREFIX = "10.96.0.0/16"
 MESH_PREFIX = "10.96.0.0/15"  # services and pods
 _FIRST_POD = (10 << 24) + (97 << 16) + (1 << 8) + 1
@@ -111,6 +114,7 @@ class Network:
                     links.add_address(links.POD_LINK_INDEX, address),
                     links.set_up(links.POD_LINK_INDEX),
                     links.add_default_route(GATEWAY, links.POD_LINK_INDEX),
+                    links.add_route_before_loopback(BALANCER_PREFIX, GATEWAY, links.POD_LINK_INDEX),
                 ]
             )
         except OSError:
@@ -146,6 +150,8 @@ class Network:
 def _new_network() -> tuple[int, NetlinkSocket]:
     syscalls.unshare(syscalls.CLONE_NEWNET)
     enter.write_network_settings()
+    # Answers of load balancers come by the link and from the loopback's prefix, which the kernel drops otherwise.
+    Path("/proc/sys/net/ipv4/conf/all/route_localnet").write_text("1")
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC), links.open_socket()
 
 

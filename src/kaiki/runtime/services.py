@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from kaiki.runtime import rules
@@ -112,8 +113,16 @@ def _endpoint_rules(port: ServicePort) -> tuple[rules.Rule, ...]:
     )
 
 
-def proxy_table(ports: Iterable[ServicePort], egress_port: int, api_address: tuple[str, int]) -> rules.Table:
-    """The rules of the outer namespace. Ports without ready endpoints have none: connecting is refused at once."""
+def proxy_table(
+    ports: Iterable[ServicePort],
+    egress_port: int,
+    api_address: tuple[str, int],
+    balancers: Mapping[ServiceKey, str] = MappingProxyType({}),
+) -> rules.Table:
+    """The rules of the outer namespace. Ports without ready endpoints have none: connecting is refused at once.
+
+    `balancers` are addresses of load balancers, which lead to the same endpoints.
+    """
     chains: list[rules.Chain] = []
     jumps: list[rules.Rule] = []
     hairpins: dict[str, None] = {}
@@ -122,8 +131,9 @@ def proxy_table(ports: Iterable[ServicePort], egress_port: int, api_address: tup
             continue
         name = f"service{len(chains)}"
         chains.append(rules.Chain(name, _endpoint_rules(port)))
-        match = (rules.Destination(port.address), rules.Port(_PROTOCOLS[port.protocol], port.port))
-        jumps.append(rules.Rule(match, rules.Goto(name)))
+        for address in (port.address, *filter(None, [balancers.get((port.namespace, port.service))])):
+            match = (rules.Destination(address), rules.Port(_PROTOCOLS[port.protocol], port.port))
+            jumps.append(rules.Rule(match, rules.Goto(name)))
         hairpins.update(dict.fromkeys(address for address, _ in port.endpoints))
     api = (rules.Destination(API_SERVICE[0]), rules.Port("tcp", API_SERVICE[1]))
     jumps.append(rules.Rule(api, rules.Translate(*api_address)))

@@ -89,8 +89,7 @@ class TableSplitter:
 
     def _table(self, whole: Resource, old: _SplitTable | None) -> _SplitTable:
         known = {id(piece.raw): piece for piece in (old.pieces if old else ())}
-        raw = whole.pieces or (whole.body,)
-        pieces = tuple(known.get(id(part)) or self._piece(whole.name, part) for part in raw)
+        pieces = tuple(known.get(id(part)) or self._piece(whole.name, part) for part in whole.pieces)
         if not any(piece.hosts for piece in pieces):
             pieces = (*pieces, self._piece(whole.name, _NO_HOSTS))
         body = b"".join((*(piece.fields for piece in pieces), _BY_VHDS))

@@ -6,13 +6,39 @@ how interpretation knows, without looking at ten thousand pods, that no pod has 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from kaiki.model.table import Table, table_of, updated
 
 Key = tuple[str, str, str]
 Object = Mapping[str, Any]
+
+
+class _Lists(Mapping[str, list[Object]]):
+    """The objects of each kind in a list, made when it is asked for: nobody lists ten thousand EndpointSlices."""
+
+    def __init__(
+        self, tables: Mapping[str, Table[Key, Object]], made: Mapping[str, list[Object]] | None = None
+    ) -> None:
+        self._tables = tables
+        self._made = dict(made or {})
+
+    def made_but(self, kinds: Container[str]) -> dict[str, list[Object]]:
+        """The lists that were asked for, of other kinds."""
+        return {kind: found for kind, found in self._made.items() if kind not in kinds}
+
+    def __getitem__(self, kind: str) -> list[Object]:
+        found = self._made.get(kind)
+        if found is None:
+            found = self._made[kind] = list(self._tables[kind].values())
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)
 
 
 class InputTable(Mapping[Key, Object]):
@@ -23,7 +49,7 @@ class InputTable(Mapping[Key, Object]):
         for key, obj in (objects or {}).items():
             found.setdefault(key[0], {})[key] = obj
         self._objects: dict[str, Table[Key, Object]] = {kind: table_of(found[kind]) for kind in found}
-        self.by_kind: dict[str, list[Object]] = {kind: list(table.values()) for kind, table in self._objects.items()}
+        self.by_kind = _Lists(self._objects)
 
     def of_kind(self, kind: str) -> Table[Key, Object]:
         """The objects of a kind by their keys: a table that knows how it differs from the one before."""
@@ -37,18 +63,16 @@ class InputTable(Mapping[Key, Object]):
                 by_kind.setdefault(key[0], {})[key] = obj
         if not by_kind:
             return self
-        table = InputTable()
-        table._objects, table.by_kind = dict(self._objects), dict(self.by_kind)
-        for kind, found in by_kind.items():
-            table._objects[kind] = updated(self._objects.get(kind) or Table(), found)
-            table.by_kind[kind] = list(table._objects[kind].values())
-        return table
+        return self._next({kind: updated(self.of_kind(kind), found) for kind, found in by_kind.items()}, {})
 
     def taking(self, kind: str, other: InputTable) -> InputTable:
         """This table with the very objects of a kind that another one has."""
+        return self._next({kind: other.of_kind(kind)}, {kind: other.by_kind[kind]})
+
+    def _next(self, tables: Mapping[str, Table[Key, Object]], lists: Mapping[str, list[Object]]) -> InputTable:
         table = InputTable()
-        table._objects, table.by_kind = dict(self._objects), dict(self.by_kind)
-        table._objects[kind], table.by_kind[kind] = other._objects[kind], other.by_kind[kind]
+        table._objects = {**self._objects, **tables}
+        table.by_kind = _Lists(table._objects, {**self.by_kind.made_but(tables), **lists})
         return table
 
     def with_kind(self, kind: str, objects: Mapping[Key, Object]) -> InputTable:

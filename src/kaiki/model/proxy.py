@@ -73,16 +73,26 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Resource:
-    """One xDS resource, serialized once: `version` is a hash of `body`, which all proxies that see it share.
+    """One xDS resource, serialized once, which all proxies that see it share: `version` is a hash of its body.
 
-    `pieces` are what the body was put together from, if it was: those that did not change are the same objects.
+    `content` is the body, or the pieces that make it, of which those that did not change are the same objects. A table
+    of ten thousand virtual hosts changes by one piece, and is seldom needed as a whole.
     """
 
     name: str
     type_url: str
     version: str
-    body: bytes
-    pieces: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
+    content: bytes | tuple[bytes, ...]
+
+    @property
+    def body(self) -> bytes:
+        """The whole message."""
+        return self.content if isinstance(self.content, bytes) else b"".join(self.content)
+
+    @property
+    def pieces(self) -> tuple[bytes, ...]:
+        """What follows one another in the body."""
+        return (self.content,) if isinstance(self.content, bytes) else self.content
 
 
 @dataclass(frozen=True, slots=True, eq=False)

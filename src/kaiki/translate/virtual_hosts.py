@@ -213,7 +213,7 @@ def table_of_blocks(name: str, blocks: tuple[HostBlock, ...]) -> Resource:
     start = _without_hosts(name)
     version = hashlib.blake2b(b"".join((start, *(block.digest for block in blocks))), digest_size=8).hexdigest()
     pieces = (start, *(block.body for block in blocks))
-    return Resource(name, ROUTE_TYPE, version, b"".join(pieces), pieces)
+    return Resource(name, ROUTE_TYPE, version, pieces)
 
 
 def _length(number: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -43,7 +44,7 @@ class HealthHandlers:
         wanted, options = _read_subject(request)
         by_pod = options.graph_type is GraphType.POD
         series = await self._metrics.traffic(options.duration_seconds, options.timestamp, by_pod=by_pod)
-        found = examine(series, self._inventory.registry(), options, wanted)
+        found = await asyncio.to_thread(examine, series, self._inventory.registry(), options, wanted)
         if found is None:
             hint = "It may have had no traffic in this time: take ids from /api/graph of the same time."
             raise UnknownObject(f"there is no node or edge {wanted}", hint)

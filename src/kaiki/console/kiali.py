@@ -102,8 +102,12 @@ class KialiHandlers:
         series = await self._metrics.traffic(drawn.duration_seconds, drawn.timestamp)
         series = await self._with_messages(series, drawn, options.grpc)
         registry = self._inventory.registry()
-        graph = build_graph(select_node(series, node) if node else series, registry, drawn)
-        return answer_json(render_graph(graph, registry, options))
+        chosen = select_node(series, node) if node else series
+        # In a thread, so that nobody else waits for a mesh of thousands.
+        rendered = await asyncio.to_thread(
+            lambda: render_graph(build_graph(chosen, registry, drawn), registry, options)
+        )
+        return answer_json(rendered)
 
     async def _with_messages(self, series: TrafficSeries, drawn: GraphOptions, kind: str) -> TrafficSeries:
         """gRPC counted in messages, where that is asked for."""
@@ -140,7 +144,7 @@ class KialiHandlers:
         )
         series = await self._metrics.traffic(options.duration_seconds, options.timestamp)
         registry = self._inventory.registry()
-        found = render_health(build_graph(series, registry, options), registry)
+        found = await asyncio.to_thread(lambda: render_health(build_graph(series, registry, options), registry))
         return {name: health for name, health in found.items() if not namespaces or name in namespaces}
 
     async def config(self, request: web.Request) -> web.Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -61,7 +62,8 @@ class SubjectHandlers:
             series = await self._metrics.traffic(duration, at)
         except MetricsUnavailable as error:
             warnings.append({"code": "metricsUnavailable", "message": str(error)})
-        nodes = build_graph(series, registry, GraphOptions(_TYPES[kind], frozenset(), duration, at, True)).nodes
+        options = GraphOptions(_TYPES[kind], frozenset(), duration, at, True)
+        nodes = (await asyncio.to_thread(build_graph, series, registry, options)).nodes
         wanted = _node_ids(kind, namespace, name, workloads)
         node = next((node for node in nodes if node.id in wanted), None)
         services = [item for item in self._inventory.objects("services") if place_of(item) == (namespace, name)]

@@ -5,6 +5,7 @@ All of them come from the six queries of a graph (`graph.queries`), shared with 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -67,9 +68,13 @@ class SummaryHandlers:
             series = await self._metrics.traffic(options.duration_seconds, at)
         except MetricsUnavailable as error:
             warnings.append({"code": "metricsUnavailable", "message": str(error)})
-        configs = await self._inventory.configs()
-        view = _View(self._inventory, configs, series, options)
-        items = view.namespaces() if by == "namespace" else view.nodes(by)
+        configs, registry = await self._inventory.configs(), self._inventory.registry()
+        graph = await asyncio.to_thread(build_graph, series, registry, options)
+        view = _View(self._inventory, registry, configs, graph, options)
+        if by == "namespace":
+            items = view.namespaces(await asyncio.to_thread(_health_of_apps, series, registry, options))
+        else:
+            items = view.nodes(by)
         return answer_json(
             {
                 "by": by,
@@ -99,22 +104,26 @@ class _View:
     """One moment of the mesh, seen as lists."""
 
     def __init__(
-        self, inventory: Inventory, configs: list[Object], series: TrafficSeries, options: GraphOptions
+        self,
+        inventory: Inventory,
+        registry: Registry,
+        configs: list[Object],
+        graph: TrafficGraph,
+        options: GraphOptions,
     ) -> None:
         self._inventory = inventory
-        self._registry = inventory.registry()
+        self._registry = registry
+        self._graph = graph
         self._configs = configs
         self._faulty = [item for item in configs if findings_of(item)]
-        self._series = series
         self._options = options
         self._members = _members(self._registry)
         self._services = services_by_workload(self._registry)
 
     def nodes(self, by: str) -> list[Object]:
         """Apps, workloads or services."""
-        graph = build_graph(self._series, self._registry, self._options)
         # A gateway's service is drawn as the gateway; without traffic through it there is a node of each.
-        nodes = sorted(graph.nodes, key=lambda node: node.type.value != "gateway")
+        nodes = sorted(self._graph.nodes, key=lambda node: node.type.value != "gateway")
         found = [row for node in nodes if (row := self._row(by, node)) is not None]
         rows = {(row["namespace"], row["name"]): row for row in reversed(found)}.values()
         wanted = self._options.namespaces
@@ -152,13 +161,12 @@ class _View:
             return node.service or known or node.workload
         return node.app if by == "app" and node.app else node.workload
 
-    def namespaces(self) -> list[Object]:
-        """Namespaces, with how many of their apps are in which health."""
-        graph = build_graph(self._series, self._registry, self._options)
-        found = {node.namespace: node for node in graph.nodes if node.type.value == "namespace"}
-        gateways = {node.namespace: node for node in graph.nodes if node.type.value == "gateway"}
+    def namespaces(self, apps: dict[str, dict[str, int]]) -> list[Object]:
+        """Namespaces, with how many of their `apps` are in which health."""
+        nodes = self._graph.nodes
+        found = {node.namespace: node for node in nodes if node.type.value == "namespace"}
+        gateways = {node.namespace: node for node in nodes if node.type.value == "gateway"}
         labels = {str(item["metadata"]["name"]): item for item in self._inventory.objects("namespaces")}
-        apps = _health_of_apps(self._series, self._registry, self._options)
         wanted = self._options.namespaces
         names = sorted({*found, *gateways, *labels} - {""})
         return [

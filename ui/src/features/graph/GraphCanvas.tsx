@@ -44,7 +44,7 @@ export function GraphCanvas({ graph, layout: laidOut, scope, linked, onPins, lab
   const place = useRef<HTMLDivElement>(null);
   const pressed = useRef({ x: 0, y: 0 });
   const clicked = useRef<{ id: string | undefined; x: number; y: number; time: number } | null>(null);
-  const control = useViewport(place, layout.width, layout.height, move);
+  const control = useViewport(place, scope, layout.width, layout.height, move);
   const { viewport, size } = control;
   const emphasis = useEmphasis(graph, finder, selection);
 
@@ -53,13 +53,15 @@ export function GraphCanvas({ graph, layout: laidOut, scope, linked, onPins, lab
     centre.current = control.centre;
   });
   const firstFound = finder === null ? undefined : graph.nodes.find(finder.node)?.id;
-  const shownFirst = useRef(firstFound);
+  const shown = useRef({ scope, firstFound });
   useEffect(() => {
-    if (shownFirst.current === firstFound) return; // At first everything is fitted into view, what is found as well.
-    shownFirst.current = firstFound;
+    const before = shown.current;
+    shown.current = { scope, firstFound };
+    // At first, and at another zoom, everything is fitted into view, what is found as well.
+    if (before.scope !== scope || before.firstFound === firstFound) return;
     const box = firstFound === undefined ? undefined : layout.nodes.get(firstFound);
     if (box !== undefined) centre.current(box.x + box.width / 2, box.y + box.height / 2);
-  }, [firstFound, layout]);
+  }, [scope, firstFound, layout]);
 
   const far = viewport.scale < 0.4;
   const many = graph.nodes.length > MANY_NODES;

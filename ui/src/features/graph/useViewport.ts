@@ -18,8 +18,8 @@ export interface ViewportControl {
   centre: (x: number, y: number) => void;
 }
 
-/** `drag` is told of cards that are drawn along, in units of the drawing. */
-export function useViewport(place: RefObject<HTMLDivElement | null>, width: number, height: number, drag: (id: string, dx: number, dy: number) => void): ViewportControl {
+/** What is drawn of another `scope` is fitted anew. `drag` is told of cards that are drawn along, in units of the drawing. */
+export function useViewport(place: RefObject<HTMLDivElement | null>, scope: string, width: number, height: number, drag: (id: string, dx: number, dy: number) => void): ViewportControl {
   const [viewport, setViewport] = useState<Viewport>({ x: 0, y: 0, scale: 1 });
   const [size, setSize] = useState({ width: 0, height: 0 });
   const moved = useRef(false);
@@ -52,9 +52,12 @@ export function useViewport(place: RefObject<HTMLDivElement | null>, width: numb
     return () => observer.disconnect();
   }, [place]);
 
+  const fittedFor = useRef(scope);
   useEffect(() => {
+    if (fittedFor.current !== scope) moved.current = false;
+    fittedFor.current = scope;
     if (!moved.current && size.width > 0 && width > 0) setViewport(fitted());
-  }, [fitted, size, width]);
+  }, [scope, fitted, size, width]);
 
   useEffect(() => {
     const element = place.current;

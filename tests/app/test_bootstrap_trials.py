@@ -138,3 +138,23 @@ def test_where_no_envoy_can_tell_nothing_is_refused(caplog: pytest.LogCaptureFix
         found = asyncio.run(_followed(_trials(EnvoyTrial(tmp_path / "none").refusal), _filter("x", TOO_OFTEN)))
     assert not _refused(found)
     assert "cannot be tried" in caplog.text
+
+
+def test_an_envoy_that_cannot_be_asked_for_a_while_keeps_nothing_from_going_on() -> None:
+    async def run() -> None:
+        answers = [OSError("no memory"), OSError("no memory"), "", "", OSError("no memory")]
+        asked: list[object] = []
+
+        async def refusal(document: object) -> str:
+            asked.append(document)
+            answer = answers.pop(0) if answers else "no"
+            if isinstance(answer, OSError):
+                raise answer
+            return answer
+
+        trials = _trials(refusal)
+        assert not _refused(await _followed(trials, _filter("first", GOOD, context="GATEWAY")))
+        assert not _refused(await _followed(trials, _filter("second", GOOD, context="GATEWAY")))
+        assert set(_refused(await _followed(trials, _filter("third", GOOD, context="GATEWAY")))) == {("third", 0)}
+
+    asyncio.run(run())

@@ -42,7 +42,7 @@ class BootstrapTrials:
         self._verdicts: dict[str, dict[int, str]] = {}
         self._together: set[tuple[str, ...]] = set()
         self._inputs: dict[InputKey, Mapping[str, Any]] = {}
-        self._usable: bool | None = None
+        self._usable = False
         self.busy = False
         """Whether something new is being tried, of which the present snapshot does not know yet."""
         self.changed: Callable[[], None] = lambda: None
@@ -75,8 +75,8 @@ class BootstrapTrials:
         refused = await self._find([patch for _, _, patch in patches], kind)
         for place, reason in refused.items():
             item, number, _ = patches[place]
-            said = f"{reason.rstrip('.')} (beside the patches of other objects)"
-            self._verdicts[item.bootstrap_edition][number] = said
+            if (known := self._verdicts.get(item.bootstrap_edition)) is not None:  # It may have changed meanwhile.
+                known[number] = f"{reason.rstrip('.')} (beside the patches of other objects)"
         self._together.add(editions)
         if refused and self._tell(filters):
             self.changed()
@@ -115,19 +115,24 @@ class BootstrapTrials:
         return found
 
     async def _try(self, patches: list[EnvoyPatch], kind: ProxyKind) -> str:
-        return await self._refusal(apply_patches(self._bootstraps[kind], patches))
+        return await self._ask(apply_patches(self._bootstraps[kind], patches)) or ""
 
     async def _can_tell(self) -> bool:
         """Whether the Envoy at hand takes what nobody has patched; if not, its word is worth nothing."""
-        if self._usable is None:
-            try:
-                reasons = [await self._refusal(document) for document in self._bootstraps.values()]
-            except OSError as error:
-                reasons = [str(error)]
-            self._usable = not any(reasons)
-            if not self._usable:
-                logger.warning("patches of bootstraps cannot be tried: %s", next(filter(None, reasons)))
+        if not self._usable:
+            reasons = [await self._ask(document) for document in self._bootstraps.values()]
+            self._usable = not any(reasons) and None not in reasons
+            if reason := next(filter(None, reasons), ""):
+                logger.warning("patches of bootstraps cannot be tried: Envoy refuses the plain one: %s", reason)
         return self._usable
+
+    async def _ask(self, document: Mapping[str, Any]) -> str | None:
+        """What Envoy says; None where it cannot be asked, which must keep nothing else from coming into force."""
+        try:
+            return await self._refusal(document)
+        except OSError as error:
+            logger.warning("patches of bootstraps cannot be tried: %s", error)
+            return None
 
     def _tell(self, filters: Iterable[EnvoyFilter]) -> bool:
         known = {item.bootstrap_edition: item for item in filters}

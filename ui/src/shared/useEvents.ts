@@ -51,7 +51,10 @@ export function useEvents(query: GraphQuery | null, ready = true): ApiError | nu
       setFailure(null);
       told = graph;
       if (asked === null || graph === undefined) return;
-      queries.setQueryData<TrafficGraph>(graphKey(asked), (known) => (known !== undefined && known.timestamp > graph.timestamp ? known : graph));
+      const kept = queries.setQueryData<TrafficGraph>(graphKey(asked), (known) => (known !== undefined && known.timestamp > graph.timestamp ? known : graph));
+      // What is kept says the same with the objects it had before. Going on from these, what has not changed need not be
+      // compared again, which takes longer than to draw.
+      if (kept?.timestamp === graph.timestamp) told = kept;
     };
     return follow(asked, {
       live: noteLive,

@@ -118,8 +118,10 @@ export function GraphPage() {
       </HealthScopeContext>
       {graph !== undefined && (
         <footer className="status">
-          <span>{t("summary.nodes", { nodes: graph.nodes.length, edges: graph.edges.length })}</span>
-          <span>{t(at === null ? "updated" : "asOf", { time: time ?? "" })}</span>
+          <div className="status-line">
+            <span>{t("summary.nodes", { nodes: graph.nodes.length, edges: graph.edges.length })}</span>
+            <span>{t(at === null ? "updated" : "asOf", { time: time ?? "" })}</span>
+          </div>
         </footer>
       )}
     </div>

@@ -258,13 +258,19 @@ def test_zooming_from_the_cluster_to_pods(busy: Mesh, page: Page) -> None:
         expect(page.locator('[data-node="workload:default/reviews-v2"]')).to_be_visible()
     finally:
         busy.kubectl("scale", "deployment", "reviews-v1", "--replicas=1")
+
     # Requests are counted once: what pods say they answered is what their workload's callers say they asked.
-    graph = busy.graph("300s&graphType=pod")
-    asked, answered = (
-        sum(edge["requestCount"] for edge in graph["edges"] if edge[end] == "workload:default/reviews-v1")
-        for end in ("target", "source")
-    )
-    assert answered == pytest.approx(asked, rel=0.2)
+    def counted() -> list[float]:
+        edges = busy.graph("300s&graphType=pod")["edges"]
+        return [
+            sum(edge["requestCount"] for edge in edges if edge[end] == "workload:default/reviews-v1")
+            for end in ("target", "source")
+        ]
+
+    # The proxies are read some seconds apart, in which a dozen requests come.
+    wait_until(lambda: min(counted()) >= 60, "enough requests", 60)
+    asked, answered = counted()
+    assert answered == pytest.approx(asked, abs=25)
 
 
 def test_selecting_plots_the_history(busy: Mesh, page: Page) -> None:
@@ -308,7 +314,8 @@ def test_the_graph_is_told_and_not_asked_for(busy: Mesh, page: Page) -> None:
     del asked[:]
     for _ in range(2):
         tells_the_time_anew(page)
-    assert not {"/graph", "/namespaces", "/changes", "/config"} & set(asked), asked
+    # Namespaces may have become stale meanwhile: pods of the tests before are still ending.
+    assert not {"/graph", "/changes", "/config"} & set(asked), asked
     # Pages that nobody looks at follow nothing, so the one that is left open is told of a change made elsewhere.
     page.get_by_role("link", name="Config", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_be_visible()
@@ -376,7 +383,8 @@ def places(page: Page) -> dict[str, str]:
 def tells_the_time_anew(page: Page) -> None:
     status = page.locator("footer.status")
     before = status.inner_text()
-    expect(status).not_to_have_text(before, timeout=PATIENCE_MILLISECONDS)
+    # Of the same kind: the other one has no line ends, and is never the same.
+    expect(status).not_to_have_text(before, use_inner_text=True, timeout=PATIENCE_MILLISECONDS)
 
 
 def test_the_graph_goes_on_after_the_console_was_killed(busy: Mesh, page: Page) -> None:

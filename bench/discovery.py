@@ -10,12 +10,13 @@ last has its response, encoded, and its acknowledgement is taken in. gRPC and th
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
 import gc
 import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from bench.table import print_rows
@@ -111,12 +112,19 @@ def _routes(name: str) -> dict[str, Any]:
 
 def cpu_seconds(work: Callable[[], object]) -> float:
     """The processor time of some work, without the collector's chance."""
-    gc.collect()
-    gc.disable()
-    started = time.process_time()
-    try:
+    with without_collector():
+        started = time.process_time()
         work()
         return time.process_time() - started
+
+
+@contextlib.contextmanager
+def without_collector() -> Iterator[None]:
+    """The collector looks before, and not while."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
     finally:
         gc.enable()
 
@@ -246,15 +254,11 @@ def median_change(plane: Plane, key: Key, edit: Callable[[dict[str, Any], int], 
     empties the processor's caches, which would be measured instead.
     """
     rounds = []
-    gc.collect()
-    gc.disable()
-    try:
+    with without_collector():
         for number in range(UNCOUNTED + ROUNDS):
             started = time.process_time()
             plane.change(key, lambda obj, number=number: edit(obj, number))  # type: ignore[misc]
             rounds.append(time.process_time() - started)
-    finally:
-        gc.enable()
     return statistics.median(rounds[UNCOUNTED:])
 
 

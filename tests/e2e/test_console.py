@@ -258,6 +258,8 @@ def test_zooming_from_the_cluster_to_pods(busy: Mesh, page: Page) -> None:
         expect(page.locator('[data-node="workload:default/reviews-v2"]')).to_be_visible()
     finally:
         busy.kubectl("scale", "deployment", "reviews-v1", "--replicas=1")
+        named = ("get", "pods", "-l", "app=reviews,version=v1", "-o", "name")
+        wait_until(lambda: len(busy.kubectl(*named).split()) == 1, "the others are gone", 60)
 
     # Requests are counted once: what pods say they answered is what their workload's callers say they asked.
     def counted() -> list[float]:
@@ -309,13 +311,14 @@ def test_the_graph_is_told_and_not_asked_for(busy: Mesh, page: Page) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url.partition("?")[0].rpartition("/api")[2]))
     show(page, busy)
-    page.wait_for_selector("[data-edge]")
+    # Each stream calls lists stale once, after its second or third step: these are asked for, and then nothing more.
+    for _ in range(3):
+        tells_the_time_anew(page)
     page.wait_for_timeout(1000)
     del asked[:]
     for _ in range(2):
         tells_the_time_anew(page)
-    # Namespaces may have become stale meanwhile: pods of the tests before are still ending.
-    assert not {"/graph", "/changes", "/config"} & set(asked), asked
+    assert not {"/graph", "/namespaces", "/changes", "/config"} & set(asked), asked
     # Pages that nobody looks at follow nothing, so the one that is left open is told of a change made elsewhere.
     page.get_by_role("link", name="Config", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_be_visible()

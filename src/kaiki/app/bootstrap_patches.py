@@ -15,7 +15,7 @@ from kaiki.model.proxy import Proxy
 from kaiki.model.snapshot import MeshSnapshot
 from kaiki.model.workload import STARTED_WITH_ANNOTATION, ProxyKind
 from kaiki.resources import core
-from kaiki.translate.patches import bootstrap_editions, with_patches
+from kaiki.translate.patches import bootstrap_editions, bootstrap_filters, with_patches
 
 _BOOTSTRAP_OPTION = "--config-yaml"
 
@@ -24,10 +24,7 @@ def start_filters(pod: Mapping[str, Any], snapshot: MeshSnapshot) -> tuple[tuple
     """The EnvoyFilters that patch the bootstrap of a pod's proxy, in the order they are applied; and its kind."""
     container = core.proxy_container(pod)
     kind = ProxyKind.GATEWAY if container is not None and core.is_router(container) else ProxyKind.SIDECAR
-    proxy = _starting_proxy(pod, kind)
-    editions = bootstrap_editions(snapshot.envoy_filters, proxy)
-    known = {item.bootstrap_edition: item for item in snapshot.envoy_filters}
-    return tuple(known[edition] for edition in editions), kind
+    return bootstrap_filters(snapshot.envoy_filters, _starting_proxy(pod, kind)), kind
 
 
 def patched_injection(pod: Mapping[str, Any], snapshot: MeshSnapshot, settings: InjectionSettings) -> InjectionSettings:

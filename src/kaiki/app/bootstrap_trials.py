@@ -23,14 +23,13 @@ from kaiki.model.envoy_filter import EnvoyFilter, EnvoyPatch, PatchTarget
 from kaiki.model.identity import WorkloadLabels
 from kaiki.model.proxy import Capture
 from kaiki.model.workload import ProxyKind
-from kaiki.translate.patches import apply_patches
+from kaiki.translate.patches import apply_patches, is_for_kind
 
 logger = logging.getLogger(__name__)
 
 Refusal = Callable[[Mapping[str, Any]], Awaitable[str]]
 """Why Envoy would not start with a bootstrap; empty if it would. Raises OSError when it cannot be asked."""
 InputKey = tuple[str, str, str]
-_KINDS = {"GATEWAY": (ProxyKind.GATEWAY,), "ANY": (ProxyKind.SIDECAR, ProxyKind.GATEWAY)}
 
 
 class BootstrapTrials:
@@ -90,7 +89,7 @@ class BootstrapTrials:
         return [
             (number, patch)
             for number, patch in enumerate(patches)
-            if number not in refused and kind in _KINDS.get(patch.match.context, (ProxyKind.SIDECAR,))
+            if number not in refused and is_for_kind(patch, kind)
         ]
 
     async def _try_alone(self, item: EnvoyFilter) -> dict[int, str]:

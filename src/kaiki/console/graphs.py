@@ -15,7 +15,7 @@ import msgspec
 
 from kaiki.console.inventory import Inventory
 from kaiki.console.metrics import MetricsClient
-from kaiki.graph import Edge, GraphOptions, GraphType, Node, Registry, TrafficGraph, build_graph
+from kaiki.graph import Edge, GraphOptions, Node, Registry, TrafficGraph, build_graph
 
 MOST_KEPT, KEPT_SECONDS = 64, 12.0
 """Graphs of streams. A browser comes back within a second; one of a large mesh has some ten megabytes here."""
@@ -85,8 +85,7 @@ class Graphs:
         self._encoded.clear()  # Of an earlier moment, or soon made again.
 
     async def _build(self, options: GraphOptions, most: int, registry: Registry) -> TrafficGraph:
-        by_pod = options.graph_type is GraphType.POD
-        series = await self._metrics.traffic(options.duration_seconds, options.timestamp, by_pod=by_pod)
+        series = await self._metrics.traffic(options.duration_seconds, options.timestamp, by_pod=options.by_pod)
         return await asyncio.to_thread(build_graph, series, registry, options, most)
 
     def _forget(self, key: tuple[GraphOptions, int, int], done: asyncio.Task[TrafficGraph]) -> None:

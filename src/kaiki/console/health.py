@@ -22,10 +22,11 @@ Object = dict[str, Any]
 _TYPES = {
     "cluster": GraphType.CLUSTER,
     "namespace": GraphType.NAMESPACE,
+    "pod": GraphType.POD,
     "app": GraphType.APP,
     "service": GraphType.SERVICE,
-    "pod": GraphType.POD,
 }
+"""The graph that has a node of such a kind; of an edge, the first of its two ends' kinds."""
 
 
 class HealthHandlers:
@@ -42,8 +43,7 @@ class HealthHandlers:
     async def health(self, request: web.Request) -> web.Response:
         """The checks of one node or edge, as the graph of the same parameters has it."""
         wanted, options = _read_subject(request)
-        by_pod = options.graph_type is GraphType.POD
-        series = await self._metrics.traffic(options.duration_seconds, options.timestamp, by_pod=by_pod)
+        series = await self._metrics.traffic(options.duration_seconds, options.timestamp, by_pod=options.by_pod)
         found = await asyncio.to_thread(examine, series, self._inventory.registry(), options, wanted)
         if found is None:
             hint = "It may have had no traffic in this time: take ids from /api/graph of the same time."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 import numpy as np
@@ -22,10 +22,9 @@ _WITHOUT_SERVICES = (GraphType.SERVICE, *_COARSEST)
 
 def draw(series: TrafficSeries, registry: Registry, options: GraphOptions, most: int) -> Drawing:
     """The nodes and hops of these options; with more than `most` nodes (0: any number), those of a coarser type."""
-    by_pod = options.graph_type is GraphType.POD
-    flows = collect_flows(series, options.idle_edges, by_pod)
-    for graph_type in (options.graph_type, *((GraphType.WORKLOAD,) if by_pod else ()), *_COARSER):
-        if by_pod and graph_type is GraphType.WORKLOAD:
+    flows = collect_flows(series, options.idle_edges, options.by_pod)
+    for graph_type in (options.graph_type, *((GraphType.WORKLOAD,) if options.by_pod else ()), *_COARSER):
+        if options.by_pod and graph_type is not GraphType.POD:
             flows = collect_flows(series, options.idle_edges)
         options = msgspec.structs.replace(options, graph_type=graph_type)
         drawing = Drawing(flows, registry, options)
@@ -47,11 +46,9 @@ class Drawing:
         in_scope = _in_scope(flows, options.namespaces)
         self._chosen = np.flatnonzero(in_scope & ~flows.arrival)
         arrivals = np.flatnonzero(in_scope & flows.arrival)
-        only_pods = _only_pods(flows, arrivals, registry) if options.graph_type is GraphType.POD else {}
+        only_pods = _only_pods(flows, arrivals, registry) if options.by_pod else {}
         self.naming = Naming(options.graph_type, registry, _observe_services(flows, self._chosen, options), only_pods)
-        # Of an only pod, its workload's callers tell everything.
-        several = [(side.namespace, side.workload) not in only_pods and side.pod != "" for side in flows.sides]
-        self._arrivals = arrivals[np.array(several, np.bool_)[flows.destination[arrivals]]]
+        self._arrivals = _at_one_of_several(flows, arrivals, only_pods) if options.by_pod else arrivals
         self._places: dict[str, int] = {}
         self.named: list[Node] = []
         # Ends are named once, however many flows they have.
@@ -115,8 +112,9 @@ class Drawing:
 
     def _pods_of(self, workload: RegistryWorkload) -> tuple[RegistryPod, ...]:
         """Those that have a node of their own."""
-        by_pod = self.options.graph_type is GraphType.POD
-        return self.registry.pods_of_workload.get((workload.namespace, workload.name), ()) if by_pod else ()
+        if not self.options.by_pod:
+            return ()
+        return self.registry.pods_of_workload.get((workload.namespace, workload.name), ())
 
     def _place(self, node: Node | None) -> int:
         if node is None:
@@ -195,6 +193,12 @@ def _only_pods(flows: Flows, arrivals: IntArray, registry: Registry) -> dict[tup
         if side.pod:
             found.setdefault((side.namespace, side.workload), set()).add(side.pod)
     return {place: next(iter(pods)) for place, pods in found.items() if len(pods) == 1}
+
+
+def _at_one_of_several(flows: Flows, arrivals: IntArray, only_pods: Mapping[tuple[str, str], str]) -> IntArray:
+    """The arrivals that tell which pod it was. Of an only pod, its workload's callers tell everything."""
+    telling = [side.pod != "" and (side.namespace, side.workload) not in only_pods for side in flows.sides]
+    return arrivals[np.array(telling, np.bool_)[flows.destination[arrivals]]]
 
 
 def _observe_services(flows: Flows, chosen: IntArray, options: GraphOptions) -> dict[tuple[str, str], ServiceName]:

@@ -58,6 +58,11 @@ class GraphOptions(msgspec.Struct, frozen=True):
     services: bool = False
     idle_edges: bool = False
 
+    @property
+    def by_pod(self) -> bool:
+        """Whether the reports of each pod are needed apart."""
+        return self.graph_type is GraphType.POD
+
 
 class Reason(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """Why a health status was given: the measured value beside the threshold that it passed.

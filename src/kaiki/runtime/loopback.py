@@ -78,8 +78,7 @@ def _wanted_by(service: Object, machine: str) -> Iterable[Wanted]:
             preferred = _FAMILIAR.get(number, number if number >= _FIRST_FREE_PORT else 0)
             name = f"service:{key[0]}/{key[1]}:{number}"
             yield Wanted(name, key, number, (preferred,) if preferred else ())
-            own = _asked_address(spec) or own_address(key, machine)
-            yield Wanted(f"{_OWN}{key[0]}/{key[1]}:{number}", key, number, (number,), True, own)
+            yield Wanted(f"{_OWN}{key[0]}/{key[1]}:{number}", key, number, (number,), True, _address(service, machine))
         if node_port := int(port.get("nodePort") or 0):
             yield Wanted(f"node:{key[0]}/{key[1]}:{number}", key, number, (node_port,), exact=True)
 
@@ -96,18 +95,19 @@ def _asked_address(spec: Mapping[str, Any]) -> str:
 def own_address(service: ServiceKey, machine: str = "") -> str:
     """The loopback address of one Service of a machine, always the same."""
     digest = hashlib.sha256("/".join((*service, machine)).encode()).digest()
-    first = ipaddress.IPv4Network(BALANCER_PREFIX).network_address.packed[1]
-    return f"127.{first + digest[0] % 32}.{digest[1]}.{1 + digest[2] % 254}"
+    network = ipaddress.IPv4Network(BALANCER_PREFIX)
+    first, count = network.network_address.packed[1], network.num_addresses >> 16
+    return f"127.{first + digest[0] % count}.{digest[1]}.{1 + digest[2] % 254}"
 
 
 def balancer_addresses(services: Iterable[Object], machine: str = "") -> dict[ServiceKey, str]:
     """The own address of each LoadBalancer."""
-    specs = ((key_of(one), one.get("spec") or {}) for one in services)
-    return {
-        key: _asked_address(spec) or own_address(key, machine)
-        for key, spec in specs
-        if spec.get("type") == "LoadBalancer"
-    }
+    balancers = (one for one in services if (one.get("spec") or {}).get("type") == "LoadBalancer")
+    return {key_of(one): _address(one, machine) for one in balancers}
+
+
+def _address(balancer: Object, machine: str) -> str:
+    return _asked_address(balancer["spec"]) or own_address(key_of(balancer), machine)
 
 
 def load_balancer_status(numbers: Mapping[int, int], address: str = LOOPBACK) -> dict[str, Any]:

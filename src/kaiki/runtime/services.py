@@ -131,7 +131,7 @@ def proxy_table(
             continue
         name = f"service{len(chains)}"
         chains.append(rules.Chain(name, _endpoint_rules(port)))
-        for address in (port.address, *filter(None, [balancers.get((port.namespace, port.service))])):
+        for address in filter(None, (port.address, balancers.get((port.namespace, port.service)))):
             match = (rules.Destination(address), rules.Port(_PROTOCOLS[port.protocol], port.port))
             jumps.append(rules.Rule(match, rules.Goto(name)))
         hairpins.update(dict.fromkeys(address for address, _ in port.endpoints))

@@ -8,15 +8,23 @@ that cannot be read changes nothing and says why; the rest goes on. What a patch
 neither changes.
 """
 
-from kaiki.translate.patches.apply import Patched, chosen_filters, patched
-from kaiki.translate.patches.bootstrap import apply_patches, bootstrap_editions, bootstrap_results, with_patches
+from kaiki.translate.patches.apply import Patched, chosen_filters, is_for_kind, patched
+from kaiki.translate.patches.bootstrap import (
+    apply_patches,
+    bootstrap_editions,
+    bootstrap_filters,
+    bootstrap_results,
+    with_patches,
+)
 
 __all__ = [
     "Patched",
     "apply_patches",
     "bootstrap_editions",
+    "bootstrap_filters",
     "bootstrap_results",
     "chosen_filters",
+    "is_for_kind",
     "patched",
     "with_patches",
 ]

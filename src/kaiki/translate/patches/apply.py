@@ -109,11 +109,16 @@ def _listener_targets() -> tuple[PatchTarget, ...]:
     return tuple(target for target in PatchTarget if target not in others)
 
 
+def is_for_kind(patch: EnvoyPatch, kind: ProxyKind) -> bool:
+    """Whether proxies of a kind are among those whose context a patch means."""
+    context = patch.match.context
+    return context == "ANY" or (context == "GATEWAY") == (kind is ProxyKind.GATEWAY)
+
+
 def _is_for(patch: EnvoyPatch, proxy: Proxy) -> bool:
     """Whether the proxy is one of those a patch means."""
     match = patch.match
-    is_gateway = proxy.kind is ProxyKind.GATEWAY
-    if (match.context == "GATEWAY") != is_gateway and match.context != "ANY":
+    if not is_for_kind(patch, proxy.kind):
         return False
     if match.proxy_version and re2.search(match.proxy_version, COMPATIBLE_VERSION) is None:
         return False

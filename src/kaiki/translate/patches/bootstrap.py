@@ -19,9 +19,14 @@ from kaiki.translate.patches.apply import chosen_filters, chosen_patches
 from kaiki.translate.patches.values import BadValue, merge, parse
 
 
+def bootstrap_filters(filters: Iterable[EnvoyFilter], proxy: Proxy) -> tuple[EnvoyFilter, ...]:
+    """The EnvoyFilters a proxy that starts now is started with, in the order they are applied."""
+    return tuple(item for item in chosen_filters(filters, proxy) if _patches((item,), proxy))
+
+
 def bootstrap_editions(filters: Iterable[EnvoyFilter], proxy: Proxy) -> tuple[str, ...]:
-    """The EnvoyFilters a proxy that starts now is started with, each as its `bootstrap_edition`."""
-    return tuple(item.bootstrap_edition for item in chosen_filters(filters, proxy) if _patches((item,), proxy))
+    """The same, each as its `bootstrap_edition`."""
+    return tuple(item.bootstrap_edition for item in bootstrap_filters(filters, proxy))
 
 
 def bootstrap_results(
